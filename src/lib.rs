@@ -1,0 +1,13 @@
+//! keytrail turns AWS CloudTrail logs into answers about KMS keys.
+//!
+//! The modules stand in the order in which a byte travels:
+//!
+//! ```text
+//! source ─► cloudtrail ─► lake ─► engine ─► query ─► report ─► cli
+//!                └── ingest joins source, cloudtrail and lake ──┘
+//! ```
+
+pub mod cloudtrail;
+pub mod query;
+pub mod report;
+pub mod synthetic;
