@@ -138,7 +138,6 @@ macro_rules! columns {
         }
 
         /// Arrow builders, one per column.
-        #[derive(Debug)]
         pub struct EventBuilder {
             rows: usize,
             $($name: builder_type!($kind),)*

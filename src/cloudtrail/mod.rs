@@ -1,3 +1,16 @@
-//! What AWS wrote, turned into Arrow: no I/O, no async.
+//! What AWS wrote, turned into Arrow: no I/O of its own, no async.
+//!
+//! ```text
+//! object bytes ─► inflate ─► split ─► (prefilter) ─► wire ─► decode ─► columns
+//!                                                     └ key, principal, asset, operation
+//! ```
 
+pub mod asset;
 pub mod columns;
+pub mod decode;
+pub mod key;
+pub mod operation;
+pub mod principal;
+pub mod redact;
+pub mod split;
+pub mod wire;

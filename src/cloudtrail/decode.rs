@@ -1,0 +1,303 @@
+//! From one record's text to one [`Event`]: the wire structs on one side, the columns on the other.
+//!
+//! Nothing here reads bytes from anywhere or keeps state between records.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use super::asset::{self, Trust};
+use super::columns::{Event, Text};
+use super::key::{self, Arn, Keys, Named};
+use super::operation::{self, UsageClass};
+use super::principal::{self, Caller};
+use super::redact;
+use super::wire::{Flag, KmsAdditional, KmsRequest, Record};
+
+/// What became of one record.
+#[derive(Debug)]
+pub enum Decoded<'a> {
+    /// It goes into the lake.
+    Kept(Box<Event<'a>>),
+    /// It is of no interest: another service, or an operation that the lake does not keep.
+    Other,
+}
+
+/// Why a record that should be kept cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// Not JSON, or not an object.
+    #[error("broken JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The bytes are not UTF-8.
+    #[error("invalid UTF-8")]
+    Utf8,
+    /// No `eventSource`.
+    #[error("no eventSource")]
+    NoSource,
+    /// No `eventName`.
+    #[error("no eventName")]
+    NoName,
+    /// No `eventTime`, or one that is no instant.
+    #[error("no readable eventTime")]
+    NoTime,
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// When the record is not JSON, or lacks what makes it an event: source, name and time.
+pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
+    let mut record: Record<'_> = serde_json::from_str(text)?;
+    let source = record.event_source.filled().ok_or(Unusable::NoSource)?;
+    let Some(name) = record.event_name.filled() else {
+        return if operation::is_wanted_source(source.as_bytes()) { Err(Unusable::NoName) } else { Ok(Decoded::Other) };
+    };
+    if !operation::is_kept(source, name) {
+        return Ok(Decoded::Other);
+    }
+    let event_time = record.event_time.get().and_then(instant).ok_or(Unusable::NoTime)?;
+    let class = UsageClass::of(source, name);
+    let mut event = Box::new(Event { event_time: Some(event_time), ..Event::default() });
+    event.event_date = i32::try_from(event_time.div_euclid(MICROSECONDS_PER_DAY)).ok();
+    event.event_id = record.event_id.take_filled().or_else(|| Some(Cow::Owned(fingerprint(&record))));
+    call(&mut event, &mut record, class);
+    caller(&mut event, &mut record);
+    if class == UsageClass::Context {
+        event.via = via(&event, None);
+    } else {
+        kms(&mut event, &mut record)?;
+    }
+    if class.keeps_json() {
+        json(&mut event, &record)?;
+    }
+    event.event_source = record.event_source.take();
+    event.event_name = record.event_name.take();
+    Ok(Decoded::Kept(event))
+}
+
+const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
+
+/// Where and how: the members that every record has.
+fn call<'a>(event: &mut Event<'a>, record: &mut Record<'a>, class: UsageClass) {
+    event.shared_event_id = record.shared_event_id.take_filled();
+    if record.addendum.reason.get() == Some("UPDATED_DATA") {
+        event.original_event_id = record.addendum.original_event_id.take_filled();
+    }
+    event.event_type = record.event_type.take();
+    event.usage_class = Some(Cow::Borrowed(class.name()));
+    let Flag(read_only) = record.read_only;
+    event.read_only = read_only;
+    event.region = record.aws_region.take_filled();
+    event.error_code = record.error_code.take_filled();
+    event.error_message = record.error_message.clone().take_filled();
+    event.outcome =
+        Some(Cow::Borrowed(operation::outcome(event.error_code.as_deref(), event.error_message.as_deref())));
+    event.source_ip = record.source_ip_address.take();
+    event.user_agent = record.user_agent.take();
+    event.vpc_endpoint_id = record.vpc_endpoint_id.take();
+    event.tls_version = record.tls_details.tls_version.take();
+    event.request_id = record.request_id.take();
+    event.account_id = record
+        .recipient_account_id
+        .take_filled()
+        .or_else(|| record.user_identity.account_id.clone().take_filled());
+}
+
+fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
+    let identity = &mut record.user_identity;
+    let caller = Caller::of(identity);
+    event.principal = caller.principal;
+    event.principal_type = caller.kind;
+    event.principal_id = caller.id;
+    event.principal_inferred = caller.inferred;
+    event.principal_account_id = caller.account_id;
+    event.session_name = caller.session_name;
+    event.session_arn = caller.session_arn;
+    event.access_key_id = identity.access_key_id.take_filled();
+    event.invoked_by = identity.invoked_by.take_filled();
+    let session = &mut identity.session_context;
+    event.session_start = session.attributes.creation_date.get().and_then(session_start);
+    event.mfa = session.attributes.mfa_authenticated.0;
+    event.source_identity = session.source_identity.take_filled();
+}
+
+/// The key, the context and what else only KMS events have.
+fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) -> Result<(), Unusable> {
+    let mut named = Named {
+        request: record.request_parameters.read()?,
+        response: record.response_elements.read()?,
+        service: record.service_event_details.read()?,
+    };
+    let mut additional: KmsAdditional<'_> = record.additional_event_data.read()?;
+    event.key_alias = key::alias(record, &mut named.request);
+    let keys = Keys::find(record, &mut named, event.account_id.as_deref(), event.region.as_deref());
+    if event.account_id.is_none() {
+        event.account_id = keys.key.as_deref().and_then(Arn::new).and_then(Arn::account).map(|id| id.to_owned().into());
+    }
+    name_key(event, keys);
+    event.encryption_context = context(&mut named.request);
+    let asset = asset::asset(&event.encryption_context);
+    event.via = via(event, asset.as_ref().map(|asset| asset.service.as_ref()));
+    if let Some(asset) = asset {
+        event.asset_trust = Some(Cow::Borrowed(trust(event, record.event_name.get()).name()));
+        event.asset = Some(asset.name);
+        event.asset_type = Some(asset.kind);
+    }
+    let Named { request, response, service } = &mut named;
+    event.key_material_id = additional
+        .key_material_id
+        .take()
+        .or_else(|| response.key_material_id.take())
+        .or_else(|| service.current_key_material_id.take());
+    event.grant_id =
+        response.grant_id.take().or_else(|| request.grant_id.take()).or_else(|| additional.grant_id.take());
+    Ok(())
+}
+
+fn name_key<'a>(event: &mut Event<'a>, keys: Keys<'a>) {
+    if let Some(arn) = &keys.key {
+        let fields = Arn::new(arn);
+        event.key_account_id = fields.and_then(Arn::account).map(|id| id.to_owned().into());
+        event.key_region = fields.and_then(Arn::region).map(|region| region.to_owned().into());
+        event.key_id = key::key_id(arn).map(|id| id.to_owned().into());
+    }
+    event.key_arn = keys.key;
+    event.dest_key_arn = keys.destination;
+}
+
+/// Every pair, sorted by key; of a repeated key the last.
+fn context<'a>(request: &mut KmsRequest<'a>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut pairs = std::mem::take(&mut request.encryption_context.0);
+    let source = std::mem::take(&mut request.source_encryption_context.0);
+    if !source.is_empty() {
+        pairs = source;
+    }
+    sort(&mut pairs);
+    let mut destination = std::mem::take(&mut request.destination_encryption_context.0);
+    sort(&mut destination);
+    destination.retain(|pair| !pairs.contains(pair));
+    let prefixed = destination.into_iter().map(|(key, value)| (format!("{}{key}", asset::DESTINATION).into(), value));
+    pairs.extend(prefixed);
+    sort(&mut pairs);
+    pairs
+}
+
+fn sort(pairs: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
+    if pairs.len() > 1 {
+        pairs.reverse();
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        pairs.dedup_by(|later, kept| later.0 == kept.0);
+    }
+}
+
+/// The service that a call came through (facts §2.3): `invokedBy`, or for its two anonymous forms the service that the
+/// context speaks of.
+fn via<'a>(event: &Event<'a>, context_service: Option<&str>) -> Text<'a> {
+    match event.invoked_by.as_deref() {
+        None if event.principal.as_deref() == Some(principal::EC2_INFRASTRUCTURE_PRINCIPAL) => {
+            Some(Cow::Borrowed("ec2.amazonaws.com"))
+        }
+        None => None,
+        Some("AWS Internal" | "internal.amazonaws.com") => Some(match context_service {
+            Some(service) => Cow::Owned(format!("{service}.amazonaws.com")),
+            None => Cow::Borrowed("AWS Internal"),
+        }),
+        Some(_) => event.invoked_by.clone(),
+    }
+}
+
+fn trust(event: &Event<'_>, name: Option<&str>) -> Trust {
+    if event.via.is_some() {
+        Trust::Service
+    } else if matches!(name, Some("Decrypt" | "ReEncrypt")) && event.outcome.as_deref() == Some("ok") {
+        Trust::Proved
+    } else {
+        Trust::Claimed
+    }
+}
+
+fn json(event: &mut Event<'_>, record: &Record<'_>) -> Result<(), Unusable> {
+    let redacted = |json: Option<&str>| json.map(redact::redacted).transpose();
+    event.request_parameters = redacted(record.request_parameters.json())?.map(Cow::Owned);
+    event.response_elements = redacted(record.response_elements.json())?.map(Cow::Owned);
+    let additional = redacted(record.additional_event_data.json())?;
+    let service = redacted(record.service_event_details.json())?;
+    event.additional_event_data = match (additional, service) {
+        (Some(additional), Some(service)) => {
+            Some(Cow::Owned(format!(r#"{{"additionalEventData":{additional},"serviceEventDetails":{service}}}"#)))
+        }
+        (one, other) => one.or(other).map(Cow::Owned),
+    };
+    Ok(())
+}
+
+/// What identifies a record that has no `eventID` (facts §1.1).
+fn fingerprint(record: &Record<'_>) -> String {
+    let parts = [
+        &record.event_time,
+        &record.request_id,
+        &record.event_name,
+        &record.user_identity.principal_id,
+        &record.resources.first,
+    ];
+    let parts: Vec<&str> = parts.into_iter().map(|part| part.get().unwrap_or_default()).collect();
+    format!("fp:{}", parts.join("/"))
+}
+
+/// An RFC 3339 instant in microseconds since the epoch.
+#[must_use]
+pub fn instant(text: &str) -> Option<i64> {
+    fixed_instant(text.as_bytes())
+        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.timestamp_micros()))
+}
+
+/// The form that CloudTrail writes, `2023-07-10T12:07:55Z`, without a general parser.
+fn fixed_instant(text: &[u8]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2, b'Z'] = *text else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
+    };
+    let year = i32::try_from(number(&[y1, y2, y3, y4])?).ok()?;
+    let day = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
+    let time = day.and_hms_opt(number(&[h1, h2])?, number(&[i1, i2])?, number(&[s1, s2])?)?;
+    Some(time.and_utc().timestamp_micros())
+}
+
+/// `creationDate` is RFC 3339, or ISO 8601 basic in one of AWS's examples (facts §1.3).
+fn session_start(text: &str) -> Option<i64> {
+    instant(text).or_else(|| {
+        let time = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok()?;
+        Some(time.and_utc().timestamp_micros())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_read_in_every_form_that_logs_have() {
+        for text in ["2023-07-10T12:07:55Z", "2023-07-10T12:07:55.000Z", "2023-07-10T14:07:55+02:00"] {
+            assert_eq!(instant(text), Some(1_688_990_875_000_000), "{text}");
+        }
+        assert_eq!(session_start("20230710T120755Z"), Some(1_688_990_875_000_000));
+        for text in ["", "2023-02-30T12:07:55Z", "2023-07-10", "Jul 10, 2023", "2023-07-10T12:07:5xZ"] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_token_never_becomes_a_column() {
+        let json = r#"{"eventTime":"2023-07-10T12:07:55Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRole",
+            "responseElements":{"credentials":{"sessionToken":"s3cret"}}}"#;
+        let Decoded::Kept(event) = decode(json).unwrap() else { panic!("not kept") };
+        assert_eq!(
+            event.response_elements.as_deref(),
+            Some(r#"{"credentials":{"sessionToken":"REDACTED"}}"#)
+        );
+        assert!(!format!("{event:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,239 @@
+//! Which KMS key a record is about.
+//!
+//! The record's `resources` are the answer wherever they are present; a Decrypt names its key nowhere else, because KMS
+//! reads it from the ciphertext (facts §3.2.1–2). The other places are tried in an order from certain to inferred:
+//!
+//! ```text
+//! resources[] ─► responseElements ─► ARN in the request ─► bare id + account + Region ─► ARN in the error message
+//! ```
+//!
+//! An alias is never turned into a key here: it may have named another key at the time of the call.
+
+use std::borrow::Cow;
+
+use super::columns::Text;
+use super::wire::{KmsRequest, KmsResponse, Record, ServiceDetails};
+
+/// Whether a text is the ARN of a key (and not of an alias).
+#[must_use]
+pub fn is_key_arn(text: &str) -> bool {
+    text.starts_with("arn:") && text.contains(":key/")
+}
+
+/// The fields of an ARN that keytrail asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arn<'a>(&'a str);
+
+impl<'a> Arn<'a> {
+    /// Reads a text as an ARN, if it begins like one.
+    #[must_use]
+    pub fn new(text: &'a str) -> Option<Self> {
+        text.starts_with("arn:").then_some(Self(text))
+    }
+
+    /// One of the colon-separated fields: 1 partition, 2 service, 3 Region, 4 account; null when empty.
+    #[must_use]
+    pub fn field(self, index: usize) -> Option<&'a str> {
+        self.0.splitn(6, ':').nth(index).filter(|field| !field.is_empty())
+    }
+
+    /// The partition, such as `aws`.
+    #[must_use]
+    pub fn partition(self) -> Option<&'a str> {
+        self.field(1)
+    }
+
+    /// The service, such as `kms`.
+    #[must_use]
+    pub fn service(self) -> Option<&'a str> {
+        self.field(2)
+    }
+
+    /// The Region.
+    #[must_use]
+    pub fn region(self) -> Option<&'a str> {
+        self.field(3)
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(self) -> Option<&'a str> {
+        self.field(4)
+    }
+}
+
+/// Key id of a key ARN: what stands behind `:key/`.
+#[must_use]
+pub fn key_id(key_arn: &str) -> Option<&str> {
+    key_arn.split_once(":key/").map(|(_, id)| id)
+}
+
+/// The parts of a KMS record that may name a key, read once.
+#[derive(Debug, Default)]
+pub struct Named<'a> {
+    /// `requestParameters`.
+    pub request: KmsRequest<'a>,
+    /// `responseElements`.
+    pub response: KmsResponse<'a>,
+    /// `serviceEventDetails`.
+    pub service: ServiceDetails<'a>,
+}
+
+/// The keys of one record.
+#[derive(Debug, Default, PartialEq)]
+pub struct Keys<'a> {
+    /// The key, or ReEncrypt's source key.
+    pub key: Text<'a>,
+    /// ReEncrypt's destination key.
+    pub destination: Text<'a>,
+}
+
+impl<'a> Keys<'a> {
+    /// Finds the keys of a KMS record (facts §3.2). `account` and `region` complete a bare key id, which can only mean
+    /// a key of the account and Region that were called.
+    #[must_use]
+    pub fn find(record: &mut Record<'a>, named: &mut Named<'a>, account: Option<&str>, region: Option<&str>) -> Self {
+        if record.event_name.get() == Some("ReEncrypt") {
+            return Self::of_reencrypt(record, named);
+        }
+        let key = record.resources.key.take();
+        let key = key.or_else(|| Self::elsewhere(record, named, account, region));
+        Self { key, destination: None }
+    }
+
+    fn elsewhere(
+        record: &Record<'a>,
+        named: &mut Named<'a>,
+        account: Option<&str>,
+        region: Option<&str>,
+    ) -> Text<'a> {
+        let Named { request, response, service } = named;
+        let full = [
+            &mut response.key_id,
+            &mut response.key_metadata.arn,
+            &mut request.key_id,
+            &mut request.target_key_id,
+            &mut service.key_id,
+        ];
+        if let Some(text) = full.into_iter().find(|text| text.get().is_some_and(is_key_arn)) {
+            return text.clone().take();
+        }
+        let bare = [&request.key_id, &request.target_key_id, &service.key_id];
+        let bare = bare.into_iter().filter_map(|text| text.filled()).find(|id| is_bare_id(id));
+        if let (Some(id), Some(account), Some(region)) = (bare, account, region) {
+            return Some(Cow::Owned(format!("arn:{}:kms:{region}:{account}:key/{id}", partition(region))));
+        }
+        record.error_message.get().and_then(arn_in_message).map(|arn| Cow::Owned(arn.to_owned()))
+    }
+
+    /// ReEncrypt lists the source key first, then the destination (facts §3.2.3). When only one is listed, the request
+    /// may tell which of the two it is.
+    fn of_reencrypt(record: &mut Record<'a>, named: &mut Named<'a>) -> Self {
+        let request = &mut named.request;
+        let source_arn = |request: &mut KmsRequest<'a>| {
+            request.source_key_id.get().is_some_and(is_key_arn).then(|| request.source_key_id.take()).flatten()
+        };
+        let first = record.resources.key.take();
+        let second = record.resources.second_key.take();
+        let Some(first) = first else {
+            let message = || record.error_message.get().and_then(arn_in_message).map(|arn| Cow::Owned(arn.to_owned()));
+            return Self { key: source_arn(request).or_else(message), destination: None };
+        };
+        let names = |text: &super::wire::Text<'_>| {
+            text.filled().is_some_and(|id| id == first || key_id(&first).is_some_and(|key| key == id))
+        };
+        if second.is_none() && names(&request.destination_key_id) && !names(&request.source_key_id) {
+            return Self { key: source_arn(request), destination: Some(first) };
+        }
+        Self { key: Some(first), destination: second }
+    }
+}
+
+/// Whether `keyId` is a plain id (`1234abcd-…`, `mrk-…`), neither an alias, an ARN nor something made up.
+fn is_bare_id(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The partition that a Region belongs to.
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// A key ARN inside an error message, for denied calls whose `resources` are empty (facts §5.1).
+fn arn_in_message(message: &str) -> Option<&str> {
+    message.match_indices("arn:").find_map(|(at, _)| {
+        let text = &message[at..];
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !":/_-".contains(c)).unwrap_or(text.len());
+        Some(&text[..end]).filter(|arn| is_key_arn(arn))
+    })
+}
+
+/// The alias that a request named, as `alias/…`; it tells what the caller meant, not which key that was.
+#[must_use]
+pub fn alias<'a>(record: &mut Record<'a>, request: &mut KmsRequest<'a>) -> Text<'a> {
+    let named = [&mut request.alias_name, &mut request.key_id, &mut record.resources.alias];
+    named.into_iter().find_map(|text| {
+        let value = text.filled()?;
+        let at = if value.starts_with("alias/") {
+            0
+        } else if value.starts_with("arn:") {
+            value.find(":alias/")? + 1
+        } else {
+            return None;
+        };
+        Some(match text.clone().take()? {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[at..]),
+            Cow::Owned(text) => Cow::Owned(text[at..].to_owned()),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    fn keys(json: &str) -> (Option<String>, Option<String>) {
+        let mut record: Record<'_> = serde_json::from_str(json).unwrap();
+        let mut named = Named {
+            request: record.request_parameters.read().unwrap(),
+            response: record.response_elements.read().unwrap(),
+            service: record.service_event_details.read().unwrap(),
+        };
+        let found = Keys::find(&mut record, &mut named, Some("111122223333"), Some("us-west-2"));
+        (found.key.map(Cow::into_owned), found.destination.map(Cow::into_owned))
+    }
+
+    #[test]
+    fn resources_win_and_the_other_places_follow() {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let key = (Some(KEY.to_owned()), None);
+        for json in [
+            format!(r#"{{"resources":[{{"ARN":"arn:aws:kms:us-west-2:111122223333:alias/a"}},{{"ARN":"{KEY}"}}]}}"#),
+            format!(r#"{{"responseElements":{{"keyMetadata":{{"arn":"{KEY}"}}}},"requestParameters":{{"keyId":"x"}}}}"#),
+            format!(r#"{{"requestParameters":{{"keyId":"{id}"}}}}"#),
+            format!(r#"{{"serviceEventDetails":{{"keyId":"{id}"}}}}"#),
+            format!(r#"{{"requestParameters":{{"keyId":"alias/a"}},"errorMessage":"no access to {KEY}."}}"#),
+        ] {
+            assert_eq!(keys(&json), key, "{json}");
+        }
+        assert_eq!(keys(r#"{"requestParameters":{"keyId":"alias/a"}}"#), (None, None));
+    }
+
+    #[test]
+    fn reencrypt_has_a_source_and_a_destination() {
+        let other = KEY.replace("1234abcd", "0987dcba");
+        let both = format!(r#"{{"eventName":"ReEncrypt","resources":[{{"ARN":"{KEY}"}},{{"ARN":"{other}"}}]}}"#);
+        assert_eq!(keys(&both), (Some(KEY.to_owned()), Some(other)));
+        let one = format!(
+            r#"{{"eventName":"ReEncrypt","resources":[{{"ARN":"{KEY}"}}],"requestParameters":{{"destinationKeyId":"{KEY}"}}}}"#
+        );
+        assert_eq!(keys(&one), (None, Some(KEY.to_owned())));
+    }
+}
