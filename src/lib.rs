@@ -8,6 +8,9 @@
 //! ```
 
 pub mod cloudtrail;
+pub mod ingest;
+pub mod lake;
 pub mod query;
 pub mod report;
+pub mod source;
 pub mod synthetic;

@@ -8,7 +8,9 @@
 pub mod asset;
 pub mod columns;
 pub mod decode;
+pub mod inflate;
 pub mod key;
+pub mod object;
 pub mod operation;
 pub mod principal;
 pub mod redact;

@@ -144,6 +144,11 @@ impl Splitter {
         }
     }
 
+    /// Whether the text so far is complete: no value has begun that has not ended.
+    pub fn is_between_values(&self) -> bool {
+        self.place == Place::Top && !self.resync
+    }
+
     fn top<'b>(&mut self, window: &'b [u8], last: bool) -> (usize, Option<Step<'b>>) {
         let Some(at) = window.iter().position(|byte| !byte.is_ascii_whitespace()) else {
             return (window.len(), Some(if last { Step::End } else { Step::More }));

@@ -1,0 +1,401 @@
+//! One log object: its bytes in, rows and an account of every record out.
+//!
+//! ```text
+//! bytes ─► text ─► Splitter ─┬─ not ours: counted, never parsed
+//!                            ├─ ours: UTF-8 check ─► decode ─► EventBuilder ─► batch when full
+//!                            └─ damaged: counted, kept aside
+//! ```
+//!
+//! For every object `read = kept + other + rejected`; duplicates are found later, by the lake. What is wrong with an
+//! object never stops the reading of what is right in it.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, ErrorKind, Read};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use super::columns::EventBuilder;
+use super::decode::{Decoded, Unusable, decode};
+use super::inflate::{Inflater, TextStream};
+use super::operation;
+use super::redact::redact_bytes;
+use super::split::{Damage, Member, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
+
+/// Rows in a batch: enough for Parquet's dictionaries to pay, little enough that a batch per worker, one on its way and
+/// one being written stay well under the memory bound.
+const BATCH_ROWS: usize = 64 * 1024;
+
+/// Text in a batch beyond its short columns: JSON and messages.
+const BATCH_TEXT_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes read from a stream at a time.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Bytes of one object's damaged records that are kept aside.
+const RAW_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Rejected records of one object that are named one by one.
+const REJECTS_MAX: usize = 10_000;
+
+/// An object's bytes.
+pub enum Input<'a> {
+    /// All of them.
+    Whole(&'a [u8]),
+    /// To be read.
+    Stream(&'a mut dyn BufRead),
+}
+
+/// A record, or an object as a whole, that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Position among the object's records; null when it is about the whole object.
+    pub record_index: Option<u64>,
+    /// Why.
+    pub reason: String,
+    /// The bytes, without session tokens, up to 256 KiB.
+    pub raw: Option<Vec<u8>>,
+}
+
+/// The account of one object.
+#[derive(Debug, Default, Clone)]
+pub struct Account {
+    /// Records met.
+    pub read: u64,
+    /// Records that became rows.
+    pub kept: u64,
+    /// Records of no interest.
+    pub other: u64,
+    /// Records that could not be used.
+    pub rejected: u64,
+    /// Bytes of text.
+    pub bytes_decompressed: u64,
+    /// Earliest event kept, microseconds UTC.
+    pub first_event_time: Option<i64>,
+    /// Latest event kept.
+    pub last_event_time: Option<i64>,
+    /// What is wrong with the object as a whole.
+    pub problem: Option<String>,
+    /// What could not be used, one by one.
+    pub rejects: Vec<Reject>,
+    raw_bytes: usize,
+}
+
+impl Account {
+    fn reject(&mut self, record_index: Option<u64>, reason: String, raw: &[u8]) {
+        if self.rejects.len() == REJECTS_MAX {
+            return;
+        }
+        let raw = &raw[..raw.len().min(RECORD_BYTES_MAX)];
+        self.raw_bytes += raw.len();
+        let raw = (self.raw_bytes <= RAW_BYTES_MAX).then(|| redact_bytes(raw));
+        self.rejects.push(Reject { record_index, reason, raw });
+    }
+
+    fn fail(&mut self, problem: String, raw: &[u8]) {
+        self.reject(None, problem.clone(), raw);
+        self.problem = Some(problem);
+    }
+}
+
+/// Decodes objects one after the other into batches of rows; one per worker, with all its buffers.
+#[derive(Default)]
+pub struct ObjectDecoder {
+    inflater: Inflater,
+    window: Vec<u8>,
+    rows: EventBuilder,
+    text_bytes: usize,
+}
+
+impl ObjectDecoder {
+    /// Reads one object. Whenever enough rows have come together, of this object or several, `full` takes them.
+    ///
+    /// `text_max` bounds the bytes that the object may inflate to; what lies beyond is not read, and said so.
+    ///
+    /// # Errors
+    /// Only those of `full`; whatever is wrong with the object is in its account.
+    pub fn decode<E: From<ArrowError>>(
+        &mut self,
+        input: Input<'_>,
+        source_object: &str,
+        text_max: u64,
+        full: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<Account, E> {
+        let mut account = Account::default();
+        match input {
+            Input::Stream(stream) => self.stream(stream, source_object, text_max, &mut account, full)?,
+            Input::Whole(bytes) => {
+                // The buffers are taken out for the time that the text borrows them.
+                let mut inflater = std::mem::take(&mut self.inflater);
+                let text = match inflater.whole(bytes, text_max) {
+                    Some(text) => Some(text),
+                    None if !bytes.starts_with(&[0x1F, 0x8B]) && bytes.len() as u64 <= text_max => Some(bytes),
+                    None => None,
+                };
+                match text {
+                    Some(text) => self.whole(text, source_object, &mut account, full)?,
+                    None => self.stream(&mut { bytes }, source_object, text_max, &mut account, full)?,
+                }
+                self.inflater = inflater;
+            }
+        }
+        if account.bytes_decompressed == 0 && account.problem.is_none() {
+            account.fail("empty object".to_owned(), &[]);
+        }
+        assert_eq!(account.read, account.kept + account.other + account.rejected, "every record is accounted for");
+        Ok(account)
+    }
+
+    /// Takes the rows that no batch was filled with yet.
+    ///
+    /// # Errors
+    /// When Arrow finds the columns of different lengths, which appending whole rows rules out.
+    pub fn finish(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        self.text_bytes = 0;
+        if self.rows.rows() == 0 { Ok(None) } else { self.rows.finish().map(Some) }
+    }
+
+    fn whole<E: From<ArrowError>>(
+        &mut self,
+        text: &[u8],
+        source_object: &str,
+        account: &mut Account,
+        full: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        account.bytes_decompressed = text.len() as u64;
+        if is_not_json(text) {
+            account.fail("neither gzip nor JSON".to_owned(), text);
+            return Ok(());
+        }
+        let mut splitter = Splitter::default();
+        self.steps(&mut splitter, text, true, source_object, account, full).map(|_| ())
+    }
+
+    fn stream<E: From<ArrowError>>(
+        &mut self,
+        stream: &mut dyn BufRead,
+        source_object: &str,
+        text_max: u64,
+        account: &mut Account,
+        full: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut text = match TextStream::new(stream) {
+            Ok(text) => text,
+            Err(error) => {
+                account.fail(format!("unreadable: {error}"), &[]);
+                return Ok(());
+            }
+        };
+        let mut window = std::mem::take(&mut self.window);
+        window.clear();
+        let mut splitter = Splitter::default();
+        loop {
+            let room = text_max - account.bytes_decompressed;
+            let had = window.len();
+            let read = fill(&mut text, &mut window, room);
+            account.bytes_decompressed += (window.len() - had) as u64;
+            if account.bytes_decompressed == (window.len() - had) as u64 && is_not_json(&window) {
+                let what = if text.is_gzip() { "gzip of something that is not JSON" } else { "neither gzip nor JSON" };
+                account.fail(what.to_owned(), &window);
+                break;
+            }
+            let last = match read {
+                Ok(more) => !more,
+                Err(error) => {
+                    let used = self.steps(&mut splitter, &window, false, source_object, account, full)?;
+                    window.drain(..used);
+                    let complete = account.read > 0 && splitter.is_between_values() && window.is_empty();
+                    account.fail(stream_problem(&error, complete), &[]);
+                    true
+                }
+            };
+            if last && account.bytes_decompressed == text_max && account.problem.is_none() && has_more(&mut text) {
+                account.fail(format!("inflates to more than the {text_max} bytes that --max-object-bytes allows"), &[]);
+            }
+            let used = self.steps(&mut splitter, &window, last, source_object, account, full)?;
+            window.drain(..used);
+            if last {
+                break;
+            }
+        }
+        self.window = window;
+        Ok(())
+    }
+
+    /// Works through a window; returns the bytes used.
+    fn steps<E: From<ArrowError>>(
+        &mut self,
+        splitter: &mut Splitter,
+        window: &[u8],
+        last: bool,
+        source_object: &str,
+        account: &mut Account,
+        full: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let mut at = 0;
+        loop {
+            let (used, step) = splitter.next(&window[at..], last);
+            at += used;
+            match step {
+                Step::Record(record) => {
+                    self.record(&record, source_object, account)?;
+                    if self.rows.rows() >= BATCH_ROWS || self.text_bytes >= BATCH_TEXT_BYTES {
+                        if let Some(batch) = self.finish()? {
+                            full(batch)?;
+                        }
+                    }
+                }
+                Step::Damaged { bytes, why } => {
+                    // The cut at the end of a shortened object is told by the object's own problem as well.
+                    let index = account.read;
+                    account.read += 1;
+                    account.rejected += 1;
+                    account.reject(Some(index), why.to_string(), bytes);
+                    if why == Damage::Truncated && account.problem.is_none() {
+                        account.problem = Some(why.to_string());
+                    }
+                }
+                Step::More | Step::End => return Ok(at),
+            }
+        }
+    }
+
+    fn record(&mut self, record: &RecordSlice<'_>, source_object: &str, account: &mut Account) -> Result<(), ArrowError> {
+        let index = account.read;
+        account.read += 1;
+        if is_surely_other(record) {
+            account.other += 1;
+            return Ok(());
+        }
+        let Ok(text) = std::str::from_utf8(record.bytes) else {
+            account.rejected += 1;
+            account.reject(Some(index), Unusable::Utf8.to_string(), record.bytes);
+            return Ok(());
+        };
+        let repaired;
+        let decoded = match decode(text) {
+            Err(Unusable::Json(error)) => match without_lone_surrogates(text) {
+                Cow::Owned(text) => {
+                    repaired = text;
+                    decode(&repaired)
+                }
+                Cow::Borrowed(_) => Err(Unusable::Json(error)),
+            },
+            decoded => decoded,
+        };
+        match decoded {
+            Ok(Decoded::Other) => account.other += 1,
+            Ok(Decoded::Kept(mut event)) => {
+                event.source_object = Some(Cow::Borrowed(source_object));
+                event.record_index = i32::try_from(index).ok();
+                let texts = [&event.request_parameters, &event.response_elements, &event.additional_event_data];
+                self.text_bytes += texts.into_iter().flatten().map(|text| text.len()).sum::<usize>();
+                self.text_bytes += event.error_message.as_ref().map_or(0, |text| text.len());
+                account.first_event_time = account.first_event_time.min(event.event_time).or(event.event_time);
+                account.last_event_time = account.last_event_time.max(event.event_time);
+                self.rows.append(&event)?;
+                account.kept += 1;
+            }
+            Err(why) => {
+                account.rejected += 1;
+                account.reject(Some(index), why.to_string(), record.bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether source and name alone show that a record is of no interest, so that it need not be parsed.
+fn is_surely_other(record: &RecordSlice<'_>) -> bool {
+    let Member::Plain(source) = record.source else { return false };
+    if !operation::is_wanted_source(source) {
+        return true;
+    }
+    let (Member::Plain(name), Ok(source)) = (record.name, std::str::from_utf8(source)) else { return false };
+    std::str::from_utf8(name).is_ok_and(|name| !operation::is_kept(source, name))
+}
+
+/// Whether the text does not even begin like JSON that could hold records.
+fn is_not_json(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    text.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| !matches!(byte, b'{' | b'['))
+}
+
+/// Appends up to a chunk, but no more than `room` bytes; false at the end of the text or of the room.
+fn fill(text: &mut impl Read, window: &mut Vec<u8>, room: u64) -> io::Result<bool> {
+    let want = CHUNK_BYTES.min(usize::try_from(room).unwrap_or(usize::MAX));
+    let start = window.len();
+    window.resize(start + want, 0);
+    let mut filled = start;
+    let result = loop {
+        if filled == window.len() {
+            break Ok(want > 0 && (want as u64) < room);
+        }
+        match text.read(&mut window[filled..]) {
+            Ok(0) => break Ok(false),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    window.truncate(filled);
+    result
+}
+
+fn has_more(text: &mut impl Read) -> bool {
+    matches!(text.read(&mut [0]), Ok(1))
+}
+
+/// What an error of the stream means, given whether the text before it was complete.
+fn stream_problem(error: &io::Error, complete: bool) -> String {
+    match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData if complete => {
+            "unexpected data after the end of the gzip stream".to_owned()
+        }
+        ErrorKind::UnexpectedEof => "gzip ends too early".to_owned(),
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => format!("broken gzip: {error}"),
+        _ => format!("unreadable: {error}"),
+    }
+}
+
+/// The text with every `\uD800`–`\uDFFF` escape that has no partner replaced by `\uFFFD`.
+///
+/// AWS cuts a user agent at 1 KB, which may split a pair; a caller must not be able to hide a call from us by sending
+/// half a character.
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let mut repaired: Option<String> = None;
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(escape) = text[at..].find('\\').map(|offset| at + offset) {
+        let unit = |at: usize| {
+            let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+            u16::from_str_radix(digits, 16).ok()
+        };
+        at = match unit(escape) {
+            Some(0xD800..=0xDBFF) if matches!(unit(escape + 6), Some(0xDC00..=0xDFFF)) => escape + 12,
+            Some(0xD800..=0xDFFF) => {
+                let out = repaired.get_or_insert_default();
+                out.push_str(&text[copied..escape]);
+                out.push_str("\\uFFFD");
+                copied = escape + 6;
+                copied
+            }
+            // An escape is a backslash and at least one ASCII character; broken text may end here.
+            _ => (escape + 2..).find(|&at| at >= text.len() || text.is_char_boundary(at)).unwrap_or(text.len()),
+        };
+        if at >= text.len() {
+            break;
+        }
+    }
+    match repaired {
+        Some(mut out) => {
+            out.push_str(&text[copied..]);
+            Cow::Owned(out)
+        }
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+#[path = "object_tests.rs"]
+mod tests;

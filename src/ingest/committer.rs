@@ -1,0 +1,77 @@
+//! The committer: appends each parcel's rows, then writes the ledger, and keeps the account.
+
+use chrono::Utc;
+use hashbrown::HashMap;
+use tokio::runtime::Handle;
+
+use super::worker::{Finished, Parcel};
+use super::{Rejected, Report};
+use crate::lake::LakeError;
+use crate::lake::events::EventsWriter;
+use crate::lake::ledger::{Ledger, State};
+
+pub(super) struct Committer {
+    runtime: Handle,
+    events: EventsWriter,
+    ledger: Ledger,
+    report: Report,
+    /// Duplicates found so far in objects that are not finished: a large object comes in several parcels.
+    duplicates: HashMap<String, u64>,
+}
+
+impl Committer {
+    pub fn new(runtime: Handle, events: EventsWriter, ledger: Ledger) -> Self {
+        Self { runtime, events, ledger, report: Report::default(), duplicates: HashMap::new() }
+    }
+
+    /// Commits a parcel: events first, so that a ledger row never speaks of events that are not there.
+    pub fn take(&mut self, parcel: Parcel) -> Result<(), LakeError> {
+        if let Some(batch) = &parcel.batch {
+            let appended = self.runtime.block_on(self.events.append(batch))?;
+            for (object, count) in appended.duplicates {
+                *self.duplicates.entry(object).or_default() += count;
+            }
+        }
+        let counted = &parcel.counted;
+        self.report.objects.listed += counted.listed;
+        self.report.objects.unchanged += counted.unchanged;
+        self.report.objects.skipped += counted.skipped;
+        let (mut rows, mut rejects) = (Vec::with_capacity(parcel.finished.len()), Vec::new());
+        for Finished { mut row, rejects: rejected } in parcel.finished {
+            row.records_duplicate = self.duplicates.remove(&row.uri).unwrap_or_default();
+            row.records_kept -= row.records_duplicate;
+            self.count(&row);
+            rows.push(row);
+            rejects.extend(rejected);
+        }
+        let now = Utc::now().timestamp_micros();
+        self.runtime.block_on(self.ledger.record(&rows, &rejects, now))
+    }
+
+    fn count(&mut self, row: &crate::lake::ledger::ObjectRow) {
+        let Report { objects, records, bytes, rejects, .. } = &mut self.report;
+        records.read += row.records_read;
+        records.kept += row.records_kept;
+        records.other += row.records_other;
+        records.duplicate += row.records_duplicate;
+        records.rejected += row.records_rejected;
+        bytes.compressed += row.bytes_compressed;
+        bytes.decompressed += row.bytes_decompressed;
+        match row.state {
+            Some(State::Partial) => objects.partial += 1,
+            Some(State::Rejected) => objects.rejected += 1,
+            Some(State::Ingested) | None => objects.ingested += 1,
+        }
+        if let (Some(State::Partial | State::Rejected), Some(reason)) = (row.state, &row.reason) {
+            rejects.push(Rejected { object: row.uri.clone(), reason: reason.clone() });
+        }
+    }
+
+    /// The account of everything taken.
+    pub fn report(self) -> Report {
+        let mut report = self.report;
+        report.lake_version = self.events.version();
+        report.rejects.sort_by(|a, b| a.object.cmp(&b.object));
+        report
+    }
+}

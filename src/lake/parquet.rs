@@ -1,0 +1,238 @@
+//! Rows to Parquet files and back: one set of writer properties for the whole lake, and the statistics that Delta's log
+//! keeps per file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use ::parquet::schema::types::ColumnPath;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use chrono::DateTime;
+use bytes::Bytes;
+use deltalake_core::kernel::Add;
+use futures::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::identity::Texts;
+use super::{DataFile, LakeError};
+
+/// Rows per row group: what one column chunk's dictionary covers, and what a reader decides to skip as a whole.
+const ROW_GROUP_ROWS: usize = 256 * 1024;
+
+/// The compression level: beyond it, time grows and size hardly falls on these columns.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Columns whose values rarely repeat: a dictionary would only cost time.
+const UNIQUE: [&str; 5] = ["event_id", "request_id", "grant_id", "uri", "raw"];
+
+/// Columns with statistics per page, because queries narrow by them inside a file.
+const PAGED: [&str; 2] = ["key_arn", "event_time"];
+
+/// Text columns whose range Delta's log keeps per file, to skip files by.
+const RANGED: [&str; 4] = ["key_arn", "account_id", "region", "event_source"];
+
+/// A range's text longer than this is left out of the log.
+const RANGE_TEXT_MAX: usize = 256;
+
+fn properties(schema: &Schema, rows: usize) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("keytrail ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    for field in schema.fields() {
+        let column = ColumnPath::from(field.name().as_str());
+        if UNIQUE.contains(&field.name().as_str()) {
+            properties = properties.set_column_dictionary_enabled(column.clone(), false);
+        }
+        if PAGED.contains(&field.name().as_str()) {
+            properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Page);
+        }
+        if field.name() == "event_id" {
+            let values = u64::try_from(rows.min(ROW_GROUP_ROWS)).unwrap_or(u64::MAX);
+            properties = properties
+                .set_column_bloom_filter_enabled(column.clone(), true)
+                .set_column_bloom_filter_fpp(column.clone(), 0.05)
+                .set_column_bloom_filter_max_ndv(column.clone(), values);
+        }
+        if matches!(field.data_type(), DataType::Timestamp(..) | DataType::Int32) {
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    properties.build()
+}
+
+/// Encodes rows as one Parquet file in memory. Dictionary columns are written as the plain text that the lake's schema
+/// says.
+///
+/// # Errors
+/// When a column cannot be encoded, which its type rules out.
+pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(batch.schema_ref(), batch.num_rows()))
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?;
+    writer.write(batch)?;
+    writer.into_inner()
+}
+
+/// Writes rows as one file of a table and returns the action that adds it.
+///
+/// # Errors
+/// When the file cannot be encoded or stored.
+pub async fn write(
+    store: &dyn ObjectStore,
+    batch: &RecordBatch,
+    partition: Option<(&str, &str)>,
+    data_change: bool,
+) -> Result<Add, LakeError> {
+    let name = format!("part-{}.zstd.parquet", Uuid::new_v4());
+    let path = match partition {
+        Some((column, value)) => format!("{column}={value}/{name}"),
+        None => name,
+    };
+    let bytes = encode(batch).map_err(|source| LakeError::Parquet { path: path.clone(), source })?;
+    let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    store.put(&Path::from(path.as_str()), PutPayload::from(bytes)).await?;
+    Ok(Add {
+        path,
+        partition_values: partition.map(|(column, value)| (column.to_owned(), Some(value.to_owned()))).into_iter().collect(),
+        size,
+        modification_time: chrono::Utc::now().timestamp_millis(),
+        data_change,
+        stats: Some(stats(batch)?.to_string()),
+        ..Add::default()
+    })
+}
+
+/// Statistics in the form of Delta's protocol ("Per-file Statistics").
+fn stats(batch: &RecordBatch) -> Result<Value, ArrowError> {
+    let (mut smallest, mut largest, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let name = field.name();
+        if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+            if let (Some(first), Some(last)) = (min(times), max(times)) {
+                // The log keeps milliseconds: round outwards.
+                smallest.insert(name.clone(), json!(delta_instant(first.div_euclid(1000))));
+                largest.insert(name.clone(), json!(delta_instant(last.div_euclid(1000) + i64::from(last % 1000 != 0))));
+            }
+        } else if RANGED.contains(&name.as_str()) {
+            let texts = Texts::of(batch, name)?;
+            let mut values = (0..batch.num_rows()).filter_map(|row| texts.get(row));
+            let Some(first) = values.next() else { continue };
+            let (low, high) = values.fold((first, first), |(low, high), text| (low.min(text), high.max(text)));
+            if low.len().max(high.len()) <= RANGE_TEXT_MAX {
+                smallest.insert(name.clone(), json!(low));
+                largest.insert(name.clone(), json!(high));
+            }
+        } else {
+            continue;
+        }
+        nulls.insert(name.clone(), json!(column.null_count()));
+    }
+    Ok(json!({"numRecords": batch.num_rows(), "minValues": smallest, "maxValues": largest, "nullCount": nulls}))
+}
+
+fn delta_instant(millis: i64) -> String {
+    let instant = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+    instant.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// Which of a file's columns to read, and how.
+#[derive(Debug, Clone, Copy)]
+pub enum Read<'a> {
+    /// These columns, as the file has them.
+    Columns(&'a [&'a str]),
+    /// Everything, in the given types (text as dictionaries, to stay small).
+    As(&'a SchemaRef),
+}
+
+/// A data file in a store, whose size the log tells.
+#[derive(Debug)]
+pub struct FileReader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+fn store_failed(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for FileReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        Box::pin(async move { self.store.get_range(&self.path, range).await.map_err(store_failed) })
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        Box::pin(async move { self.store.get_ranges(&self.path, &ranges).await.map_err(store_failed) })
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        Box::pin(async move {
+            let size = self.size;
+            let reader = ParquetMetaDataReader::new().with_arrow_reader_options(options);
+            reader.load_and_finish(self, size).await.map(Arc::new)
+        })
+    }
+}
+
+/// Opens a data file for reading, batch by batch.
+///
+/// # Errors
+/// When the file cannot be opened or is no Parquet file.
+pub async fn open(
+    store: Arc<dyn ObjectStore>,
+    file: &DataFile,
+    read: Read<'_>,
+) -> Result<ParquetRecordBatchStream<FileReader>, LakeError> {
+    let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+    let mut reader = FileReader { store, path: file.path.clone(), size: file.size };
+    let options = match read {
+        Read::Columns(_) => ArrowReaderOptions::new(),
+        Read::As(schema) => ArrowReaderOptions::new().with_schema(Arc::clone(schema)),
+    };
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, options).await.map_err(failed)?;
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(16 * 1024);
+    if let Read::Columns(columns) = read {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    builder.build().map_err(failed)
+}
+
+/// The schema of a table's data files with its text as dictionaries, for reading many rows in little memory.
+#[must_use]
+pub fn dictionary_schema(schema: &Schema, partition: Option<&str>) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .filter(|field| Some(field.name().as_str()) != partition)
+        .map(|field| match field.data_type() {
+            DataType::Utf8 if !UNIQUE.contains(&field.name().as_str()) => {
+                let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                Field::new(field.name(), dictionary, true)
+            }
+            _ => field.as_ref().clone(),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}

@@ -1,0 +1,254 @@
+//! One Delta table: its state, its files, and commits on top of the state that was read.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::state::DeltaTableState;
+use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use object_store::path::Path;
+use url::Url;
+
+use super::tables::{TableSpec, delta_columns};
+use super::LakeError;
+
+/// A table at the version that was read last.
+#[derive(Debug, Clone)]
+pub struct LakeTable {
+    spec: &'static TableSpec,
+    log_store: LogStoreRef,
+    state: DeltaTableState,
+}
+
+/// One live data file of a table.
+#[derive(Clone)]
+pub struct DataFile {
+    /// Path relative to the table.
+    pub path: Path,
+    /// Bytes.
+    pub size: u64,
+    /// Rows, when its statistics say.
+    pub rows: Option<u64>,
+    /// Value of the partition column, such as `2023-07-10`.
+    pub partition: Option<String>,
+    /// Smallest and largest values that Delta's log gives for columns, as JSON.
+    pub stats: FileStats,
+    view: deltalake_core::kernel::LogicalFileView,
+}
+
+/// Statistics of a file, as Delta's log holds them.
+#[derive(Debug, Default, Clone, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileStats {
+    /// Rows.
+    pub num_records: Option<u64>,
+    /// Smallest value per column.
+    pub min_values: HashMap<String, serde_json::Value>,
+    /// Largest value per column.
+    pub max_values: HashMap<String, serde_json::Value>,
+}
+
+/// How a commit ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// It is version so-and-so of the table.
+    Done(u64),
+    /// Another writer was first on the same lane: read again, and try again.
+    Conflict,
+}
+
+impl LakeTable {
+    pub(super) async fn open(root: &Url, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
+        let log_store = log_store(root, spec)?;
+        if !log_store.is_delta_table_location().await.map_err(|source| delta(spec, source))? {
+            return Ok(None);
+        }
+        Self::load(log_store, spec).await.map(Some)
+    }
+
+    pub(super) async fn open_or_create(root: &Url, spec: &'static TableSpec) -> Result<Self, LakeError> {
+        if let Some(table) = Self::open(root, spec).await? {
+            return Ok(table);
+        }
+        if let Ok(path) = root.to_file_path() {
+            std::fs::create_dir_all(path.join(spec.name)).map_err(|error| LakeError::Address {
+                uri: root.to_string(),
+                why: error.to_string(),
+            })?;
+        }
+        let log_store = log_store(root, spec)?;
+        let created = CreateBuilder::new()
+            .with_log_store(Arc::clone(&log_store))
+            .with_table_name(spec.name)
+            .with_comment(spec.doc)
+            .with_columns(delta_columns(spec))
+            .with_partition_columns(spec.partition)
+            .with_save_mode(SaveMode::Ignore)
+            .await;
+        // Two processes may create the table at once; the one that comes second finds it made.
+        match (created, Self::load(log_store, spec).await) {
+            (_, Ok(table)) => Ok(table),
+            (Err(source), Err(_)) => Err(delta(spec, source)),
+            (Ok(_), Err(error)) => Err(error),
+        }
+    }
+
+    async fn load(log_store: LogStoreRef, spec: &'static TableSpec) -> Result<Self, LakeError> {
+        let state =
+            DeltaTableState::try_new(log_store.as_ref(), None).await.map_err(|source| delta(spec, source))?;
+        Ok(Self { spec, log_store, state })
+    }
+
+    /// What table this is.
+    #[must_use]
+    pub fn spec(&self) -> &'static TableSpec {
+        self.spec
+    }
+
+    /// The version that was read.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.state.version()
+    }
+
+    /// Where the table's files are, as one store rooted at the table.
+    #[must_use]
+    pub fn store(&self) -> ObjectStoreRef {
+        self.log_store.object_store(None)
+    }
+
+    /// The table's log, for Delta's own operations.
+    #[must_use]
+    pub(super) fn log_store(&self) -> LogStoreRef {
+        Arc::clone(&self.log_store)
+    }
+
+    /// The table's own URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        self.log_store.root_url()
+    }
+
+    /// Reads what others committed since.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.state.update(self.log_store.as_ref(), None).await.map_err(|source| delta(self.spec, source))
+    }
+
+    /// The live files of the version that was read.
+    #[must_use]
+    pub fn files(&self) -> Vec<DataFile> {
+        let views = self.state.log_data();
+        views.iter().map(|view| DataFile::new(view, self.spec.partition)).collect()
+    }
+
+    /// The last version that `app_id` recorded on this table; 0 before its first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn transaction(&self, app_id: &str) -> Result<i64, LakeError> {
+        let version = self.state.transaction_version(self.log_store.as_ref(), app_id).await;
+        version.map(Option::unwrap_or_default).map_err(|source| delta(self.spec, source))
+    }
+
+    /// Commits added and removed files on top of the version that was read, with one transaction per `app_id`.
+    ///
+    /// Commits that others made meanwhile are no obstacle unless they carry one of the same ids or touch the same
+    /// files.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub async fn commit(&mut self, add: Vec<Add>, remove: Vec<Remove>, app_ids: &[String]) -> Result<Commit, LakeError> {
+        let operation = if remove.is_empty() {
+            let partition_by = self.spec.partition.map(|column| vec![column.to_owned()]);
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None }
+        } else {
+            DeltaOperation::Optimize { predicate: None, target_size: 0 }
+        };
+        let mut transactions = Vec::with_capacity(app_ids.len());
+        for app_id in app_ids {
+            transactions.push(Transaction::new(app_id, self.transaction(app_id).await? + 1));
+        }
+        let properties = CommitProperties::default()
+            .with_max_retries(COMMIT_RETRIES)
+            .with_application_transactions(transactions);
+        let actions = remove.into_iter().map(Action::Remove).chain(add.into_iter().map(Action::Add)).collect();
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&self.state), Arc::clone(&self.log_store), operation)
+            .await;
+        match committed {
+            Ok(done) => {
+                self.state = done.snapshot();
+                Ok(Commit::Done(done.version()))
+            }
+            Err(error) if is_conflict(&error) => Ok(Commit::Conflict),
+            Err(source) => Err(delta(self.spec, source)),
+        }
+    }
+}
+
+/// How often Delta itself retries a commit whose version number was taken by a commit that does not conflict. Many
+/// writers on different lanes may come between.
+const COMMIT_RETRIES: usize = 100;
+
+fn is_conflict(error: &DeltaTableError) -> bool {
+    let DeltaTableError::Transaction { source } = error else {
+        return matches!(error, DeltaTableError::VersionAlreadyExists(_));
+    };
+    matches!(
+        source,
+        TransactionError::CommitConflict(
+            CommitConflictError::ConcurrentTransaction
+                | CommitConflictError::ConcurrentAppend
+                | CommitConflictError::ConcurrentDeleteRead
+                | CommitConflictError::ConcurrentDeleteDelete
+        ) | TransactionError::VersionAlreadyExists(_)
+            | TransactionError::MaxCommitAttempts(_)
+    )
+}
+
+fn delta(spec: &TableSpec, source: DeltaTableError) -> LakeError {
+    LakeError::Delta { table: spec.name, source: Box::new(source) }
+}
+
+fn log_store(root: &Url, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
+    let address = |why: String| LakeError::Address { uri: root.to_string(), why };
+    let url = root.join(&format!("{}/", spec.name)).map_err(|error| address(error.to_string()))?;
+    let builder = DeltaTableBuilder::from_url(url).map_err(|source| delta(spec, source))?;
+    builder.build_storage().map_err(|source| delta(spec, source))
+}
+
+impl fmt::Debug for DataFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("DataFile").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl DataFile {
+    fn new(view: deltalake_core::kernel::LogicalFileView, partition: Option<&str>) -> Self {
+        let stats: FileStats = view.stats().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        let partition = partition.and_then(|column| view.partition_values_map().remove(column).flatten());
+        Self {
+            path: view.object_store_path(),
+            size: u64::try_from(view.size()).unwrap_or_default(),
+            rows: stats.num_records,
+            partition,
+            stats,
+            view,
+        }
+    }
+
+    /// The action that takes this file out of the table without changing what the table says.
+    #[must_use]
+    pub fn removal(&self) -> Remove {
+        self.view.remove_action(false)
+    }
+}

@@ -1,0 +1,128 @@
+//! Which tables a lake has, and their schemas in Arrow's and in Delta's words.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
+
+use crate::cloudtrail::columns;
+
+/// One table of the lake.
+#[derive(Debug)]
+pub struct TableSpec {
+    /// Its name in SQL and its folder in the lake.
+    pub name: &'static str,
+    /// The column that its folders are named by.
+    pub partition: Option<&'static str>,
+    /// All its columns, the partition included.
+    pub schema: fn() -> SchemaRef,
+    /// What it holds, in one sentence.
+    pub doc: &'static str,
+}
+
+/// Every kept record, once.
+pub static EVENTS: TableSpec = TableSpec {
+    name: "events",
+    partition: Some(columns::PARTITION),
+    schema: columns::lake_schema,
+    doc: "every kept record, once",
+};
+
+/// The ledger: one row per source object and attempt.
+pub static OBJECTS: TableSpec = TableSpec {
+    name: "objects",
+    partition: None,
+    schema: objects_schema,
+    doc: "the ledger: every source object that was read, and what came of it",
+};
+
+/// What could not be used.
+pub static REJECTS: TableSpec = TableSpec {
+    name: "rejects",
+    partition: None,
+    schema: rejects_schema,
+    doc: "records and objects that could not be used, with the reason and the raw bytes",
+};
+
+/// Every table.
+pub static TABLES: [&TableSpec; 3] = [&EVENTS, &OBJECTS, &REJECTS];
+
+fn instant() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
+    Arc::new(Schema::new(
+        fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect::<Vec<_>>(),
+    ))
+}
+
+fn objects_schema() -> SchemaRef {
+    schema(&[
+        ("uri", DataType::Utf8),
+        ("version_tag", DataType::Utf8),
+        ("kind", DataType::Utf8),
+        ("account_id", DataType::Utf8),
+        ("region", DataType::Utf8),
+        ("delivered_at", instant()),
+        ("state", DataType::Utf8),
+        ("reason", DataType::Utf8),
+        ("bytes_compressed", DataType::Int64),
+        ("bytes_decompressed", DataType::Int64),
+        ("records_read", DataType::Int64),
+        ("records_kept", DataType::Int64),
+        ("records_other", DataType::Int64),
+        ("records_duplicate", DataType::Int64),
+        ("records_rejected", DataType::Int64),
+        ("first_event_time", instant()),
+        ("last_event_time", instant()),
+        ("ingested_at", instant()),
+    ])
+}
+
+fn rejects_schema() -> SchemaRef {
+    schema(&[
+        ("object", DataType::Utf8),
+        ("record_index", DataType::Int64),
+        ("reason", DataType::Utf8),
+        ("raw", DataType::Binary),
+        ("rejected_at", instant()),
+    ])
+}
+
+/// The columns of a table in Delta's words.
+pub(super) fn delta_columns(spec: &TableSpec) -> Vec<StructField> {
+    (spec.schema)().fields().iter().map(|field| StructField::nullable(field.name(), delta_type(field.data_type()))).collect()
+}
+
+fn delta_type(kind: &DataType) -> DeltaType {
+    let primitive = match kind {
+        DataType::Boolean => PrimitiveType::Boolean,
+        DataType::Int32 => PrimitiveType::Integer,
+        DataType::Int64 => PrimitiveType::Long,
+        DataType::Date32 => PrimitiveType::Date,
+        DataType::Timestamp(..) => PrimitiveType::Timestamp,
+        DataType::Binary => PrimitiveType::Binary,
+        DataType::Map(..) => {
+            let text = DeltaType::Primitive(PrimitiveType::String);
+            return MapType::new(text.clone(), text, true).into();
+        }
+        _ => PrimitiveType::String,
+    };
+    DeltaType::Primitive(primitive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_every_table_has_its_own_delta_type() {
+        for spec in TABLES {
+            for (field, delta) in (spec.schema)().fields().iter().zip(delta_columns(spec)) {
+                let text = delta.data_type() == &DeltaType::Primitive(PrimitiveType::String);
+                assert_eq!(text, field.data_type() == &DataType::Utf8, "{}.{}", spec.name, field.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Log objects in a folder of this machine, or a single file.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use url::Url;
+
+use super::{ObjectName, ObjectRef};
+
+/// Endings of files that may hold records. Anything else in a folder is left alone, and counted as skipped.
+const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
+
+/// What `keytrail generate` writes beside the logs that it makes: no log.
+const TRUTH: &str = "truth.json";
+
+/// A folder or file.
+#[derive(Debug, Clone)]
+pub struct LocalSource {
+    root: PathBuf,
+}
+
+/// What a walk comes upon.
+#[derive(Debug)]
+pub enum Listed {
+    /// An object that may hold records.
+    Object(ObjectRef),
+    /// A file that is no log by its name.
+    Skipped,
+    /// A place that could not be listed.
+    Unreadable {
+        /// Its address.
+        uri: String,
+        /// Why.
+        why: io::Error,
+    },
+}
+
+impl LocalSource {
+    /// Names a folder or file.
+    ///
+    /// # Errors
+    /// When there is no such folder or file.
+    pub fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self { root: fs::canonicalize(path)? })
+    }
+
+    /// Walks the folder in the order of names, holding one folder's names at a time per level.
+    ///
+    /// # Errors
+    /// Those of `visit`, which ends the walk.
+    pub fn walk<E>(&self, visit: &mut dyn FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
+        if self.root.is_dir() { walk_folder(&self.root, visit) } else { visit(object(&self.root)) }
+    }
+}
+
+fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
+    let names = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
+    let mut paths = match names {
+        Ok(paths) => paths,
+        Err(why) => return visit(Listed::Unreadable { uri: uri(folder), why }),
+    };
+    paths.sort_unstable();
+    for path in paths {
+        if path.is_dir() {
+            walk_folder(&path, visit)?;
+        } else {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let may_hold = name != TRUTH && ENDINGS.iter().any(|ending| name.ends_with(ending));
+            visit(if may_hold { object(&path) } else { Listed::Skipped })?;
+        }
+    }
+    Ok(())
+}
+
+fn object(path: &Path) -> Listed {
+    let uri = uri(path);
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(why) => return Listed::Unreadable { uri, why },
+    };
+    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    Listed::Object(ObjectRef {
+        name: ObjectName::parse(&path.to_string_lossy()),
+        version_tag: format!("{}-{}", metadata.len(), changed.as_nanos()),
+        size: metadata.len(),
+        path: path.to_owned(),
+        uri,
+    })
+}
+
+fn uri(path: &Path) -> String {
+    Url::from_file_path(path).map_or_else(|()| path.to_string_lossy().into_owned(), String::from)
+}
+
+/// Opens an object of a folder.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn open(object: &ObjectRef) -> io::Result<File> {
+    File::open(&object.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_is_in_order_and_leaves_strangers_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b/2.json.gz", "b/1.json", "a.jsonl", "truth.json", "README.md"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        let (mut seen, mut skipped) = (Vec::new(), 0);
+        LocalSource::new(folder.path())
+            .unwrap()
+            .walk::<io::Error>(&mut |listed| {
+                match listed {
+                    Listed::Object(object) => seen.push(object.path.file_name().unwrap().to_owned()),
+                    Listed::Skipped => skipped += 1,
+                    Listed::Unreadable { why, .. } => return Err(why),
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((seen, skipped), (vec!["a.jsonl".into(), "1.json".into(), "2.json.gz".into()], 2));
+    }
+}
