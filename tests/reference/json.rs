@@ -1,0 +1,159 @@
+//! JSON as the reference reads it: a plain tree, with what the contract says about values as methods.
+//!
+//! It is [`serde_json::Value`] with two differences that the contract asks for: a number keeps the spelling that it has
+//! in the record, and nesting is bounded by a count made here rather than by the parser's own stack guard. It borrows
+//! nothing and is slow.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Deepest nesting of a record that is read; the record's own braces are the first level.
+const DEPTH_MAX: usize = 128;
+
+/// A JSON value. Of duplicate keys in an object the last is here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json {
+    Null,
+    Bool(bool),
+    /// A number, as the record spells it.
+    Number(String),
+    Text(String),
+    List(Vec<Json>),
+    Object(BTreeMap<String, Json>),
+}
+
+impl Json {
+    /// Reads one JSON text. Nothing when it is not JSON, or is nested too deeply.
+    pub fn read(text: &str) -> Option<Json> {
+        let raw: &RawValue = serde_json::from_str(text).ok()?;
+        if depth(raw.get()) > DEPTH_MAX { None } else { Self::of(raw) }
+    }
+
+    fn of(raw: &RawValue) -> Option<Json> {
+        let text = raw.get();
+        Some(match text.as_bytes().first()? {
+            b'{' => {
+                let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+                Json::Object(members.into_iter().map(|(key, raw)| Some((key, Self::of(raw)?))).collect::<Option<_>>()?)
+            }
+            b'[' => {
+                let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+                Json::List(items.into_iter().map(Self::of).collect::<Option<_>>()?)
+            }
+            b'"' => Json::Text(serde_json::from_str(text).ok()?),
+            b't' | b'f' => Json::Bool(text == "true"),
+            b'n' => Json::Null,
+            _ => Json::Number(text.to_owned()),
+        })
+    }
+
+    /// The value at a dotted path of member names; null where there is none.
+    pub fn at(&self, path: &str) -> &Json {
+        let mut here = self;
+        for name in path.split('.') {
+            here = match here {
+                Json::Object(members) => members.get(name).unwrap_or(&Json::Null),
+                _ => &Json::Null,
+            };
+        }
+        here
+    }
+
+    /// The items of an array; none for anything else.
+    pub fn items(&self) -> &[Json] {
+        if let Json::List(items) = self { items } else { &[] }
+    }
+
+    /// "Text": a string is itself, numbers and booleans are their JSON text, anything else is absent.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Json::Text(text) | Json::Number(text) => Some(text.clone()),
+            Json::Bool(flag) => Some(flag.to_string()),
+            Json::Null | Json::List(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// Text, for the fields where an empty string counts as absent.
+    pub fn filled_text(&self) -> Option<String> {
+        self.text().filter(|text| !text.is_empty())
+    }
+
+    /// A boolean, or a string that spells one.
+    pub fn flag(&self) -> Option<bool> {
+        match self {
+            Json::Bool(flag) => Some(*flag),
+            Json::Text(text) if text == "true" => Some(true),
+            Json::Text(text) if text == "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// JSON text without whitespace, its keys in order.
+    pub fn compact(&self) -> String {
+        match self {
+            Json::Null => "null".to_owned(),
+            Json::Bool(flag) => flag.to_string(),
+            Json::Number(spelling) => spelling.clone(),
+            Json::Text(text) => quoted(text),
+            Json::List(items) => format!("[{}]", items.iter().map(Json::compact).collect::<Vec<_>>().join(",")),
+            Json::Object(members) => {
+                let members = members.iter().map(|(key, value)| format!("{}:{}", quoted(key), value.compact()));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
+    /// The same value as `serde_json` knows it. A number out of its range becomes the string of its spelling.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Json::Null => Value::Null,
+            Json::Bool(flag) => Value::Bool(*flag),
+            Json::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+            Json::Text(text) => Value::String(text.clone()),
+            Json::List(items) => Value::Array(items.iter().map(Json::to_value).collect()),
+            Json::Object(members) => {
+                Value::Object(members.iter().map(|(key, value)| (key.clone(), value.to_value())).collect())
+            }
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+/// How many brackets are open at once, at most, in a text that is known to be JSON.
+fn depth(text: &str) -> usize {
+    let (mut open, mut deepest) = (0, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => open += 1,
+            b'}' | b']' if !in_string => open -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
+}
+
+#[test]
+fn numbers_keep_their_spelling_and_the_last_duplicate_wins() {
+    let json = Json::read(r#" {"a":1,"b":{"c":[1.50,2e3]},"\u0061":-0} "#).unwrap();
+    assert_eq!(json.at("a").text().as_deref(), Some("-0"));
+    assert_eq!(json.at("b.c").compact(), "[1.50,2e3]");
+    assert_eq!(json.at("b.c.d"), &Json::Null);
+}
+
+#[test]
+fn nesting_is_read_to_its_bound_and_no_further() {
+    let nested = |levels: usize| format!("{}\"[{{\\\"[\"{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(Json::read(&nested(DEPTH_MAX)).is_some());
+    assert!(Json::read(&nested(DEPTH_MAX + 1)).is_none());
+    assert!(Json::read("{\"a\":1}}").is_none());
+}
