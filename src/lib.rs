@@ -8,6 +8,7 @@
 //! ```
 
 pub mod cloudtrail;
+pub mod instant;
 pub mod query;
 pub mod report;
 pub mod synthetic;
