@@ -233,7 +233,7 @@ fn check_param(name: &str, param: HeaderParam) -> Result<Param, String> {
 }
 
 fn newlines_before(text: &str, end: usize) -> usize {
-    text.as_bytes()[..end.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+    text.get(..end).unwrap_or(text).matches('\n').count()
 }
 
 fn split(file: &File<'_>, text: &str) -> Result<Parts, QueryError> {

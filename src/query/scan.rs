@@ -1,6 +1,6 @@
 //! What a statement's tokens give away without planning it: its parameters, its words, and whether it reads a clock.
 //!
-//! The tokens are those of DataFusion's own parser, so that a `$name` inside a string or a comment is none.
+//! The tokens are those of `DataFusion`'s own parser, so that a `$name` inside a string or a comment is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,7 +79,7 @@ mod tests {
     fn parameters_are_found_where_the_parser_finds_them() {
         let found = scan("TABLE \"$no\" -- $no\nWHERE a = '$no' /* $no */ AND b > $since AND c = $key_arn;").unwrap();
         assert_eq!(found.params.into_iter().collect::<Vec<_>>(), [("key_arn".to_owned(), 2), ("since".to_owned(), 2)]);
-        assert!(found.words.contains("table") && found.words.contains("since") == false);
+        assert!(found.words.contains("table") && !found.words.contains("since"));
     }
 
     #[test]

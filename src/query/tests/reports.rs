@@ -70,7 +70,7 @@ async fn since_is_included_and_until_is_not() {
     }
 }
 
-/// The sum of the column `calls` of `who`, less the second row of a ReEncrypt.
+/// The sum of the column `calls` of `who`, less the second row of a `ReEncrypt`.
 fn calls_of(rows: &str) -> u64 {
     let rows = rows.lines().filter(|row| !row.contains("A/k2 role/app"));
     rows.map(|row| row.split(' ').nth(5).unwrap().parse::<u64>().unwrap()).sum()
