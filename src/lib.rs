@@ -8,7 +8,9 @@
 //! ```
 
 pub mod cloudtrail;
+pub mod engine;
 pub mod ingest;
+pub mod instant;
 pub mod lake;
 pub mod query;
 pub mod report;

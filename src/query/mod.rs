@@ -1,1 +1,119 @@
-//! query.
+//! `.sql` files as values: a header that says what a query is, its documentation, its parameters and its text.
+//!
+//! ```text
+//! queries/<kind>s/<name>.sql ── parse ──► Query ─┬─ sql ────────────────────────┐
+//!                                                └─ bind(given, now) ─► values ─┴─► the engine
+//! ```
+//!
+//! A value given by a user is bound beside the text and never written into it, and a query reads no clock: both would
+//! make a report depend on something that is not in its record. Nothing here runs a query; that is the engine's work.
+
+use std::collections::BTreeSet;
+
+mod catalog;
+mod error;
+mod header;
+mod param;
+mod scan;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::Catalog;
+pub use error::QueryError;
+pub use header::{Need, Severity};
+pub use param::{Param, ParamKind};
+
+use chrono::{DateTime, Utc};
+use datafusion::scalar::ScalarValue;
+
+/// What a query is for, which is the folder that it lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Part of the vocabulary: a named relation that other queries read. It has no parameters.
+    View,
+    /// One question with an answer in rows.
+    Report,
+    /// One detector, whose rows are findings.
+    Detector,
+}
+
+impl Kind {
+    /// All kinds, views first.
+    pub const ALL: [Kind; 3] = [Kind::View, Kind::Report, Kind::Detector];
+
+    /// The folder under `queries/`.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Kind::View => "views",
+            Kind::Report => "reports",
+            Kind::Detector => "detectors",
+        }
+    }
+}
+
+/// One `.sql` file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// The file's stem; for a view also the name of the relation.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// One line that says what it answers.
+    pub title: String,
+    /// How bad a finding is, unless its row says otherwise. Detectors only, and always there.
+    pub severity: Option<Severity>,
+    /// MITRE ATT&CK techniques, such as `T1485`. Detectors only.
+    pub attack: Vec<String>,
+    /// What the lake must hold besides events for the answer to mean anything.
+    pub needs: Vec<Need>,
+    /// A finding in one sentence, with columns in braces: `{principal} scheduled {key_arn} for deletion`. Detectors
+    /// only, and always there.
+    pub message: Option<String>,
+    /// Its parameters, in the order of the header.
+    pub params: Vec<Param>,
+    /// The documentation as Markdown, `## ` sections; empty when the file has none.
+    pub docs: String,
+    /// The statement, with `$name` where a parameter goes.
+    pub sql: String,
+    /// Every plain word of the statement in lower case, from which the catalog learns which views it reads.
+    words: BTreeSet<String>,
+}
+
+impl Query {
+    /// Reads one file.
+    ///
+    /// ```
+    /// use keytrail::query::{Kind, Query};
+    /// let text = "-- ---\n-- title = \"Keys seen\"\n-- params.region = { type = \"text\", doc = \"only there\" }\n-- ---\n\
+    ///             -- ## What it answers\n-- Which keys the lake has seen.\n\
+    ///             TABLE keys WHERE region = $region";
+    /// let query = Query::parse("keys-seen", Kind::Report, text).unwrap();
+    /// assert_eq!(query.docs, "## What it answers\nWhich keys the lake has seen.");
+    /// assert_eq!(query.params[0].name, "region");
+    /// ```
+    ///
+    /// # Errors
+    /// Names the file, the line and the fault: a header that is not TOML or has an unknown field, a parameter that is
+    /// declared and not used or used and not declared, a text that does not tokenize, or one that reads the clock.
+    pub fn parse(name: &str, kind: Kind, text: &str) -> Result<Query, QueryError> {
+        header::parse(name, kind, text)
+    }
+
+    /// The values for one run, in the order of [`params`](Query::params), ready for the engine to bind.
+    ///
+    /// Each parameter has exactly one value: the one given, else its default, else a NULL of its type. Relative times
+    /// count from `now`.
+    ///
+    /// # Errors
+    /// A name that the query does not have or that is given twice, a required parameter without a value, or a value
+    /// that is not of its parameter's type.
+    pub fn bind(
+        &self,
+        given: &[(String, String)],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(String, ScalarValue)>, QueryError> {
+        param::bind(self, given, now)
+    }
+}

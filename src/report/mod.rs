@@ -1,1 +1,115 @@
-//! report.
+//! Rows and findings for people and programs. This module writes to what it is given and never sees a session.
+//!
+//! ```text
+//! RecordBatch ── value ──► Value ─┬─ json ───► json, ndjson        exact
+//!                                 └─ clean ──► table, csv, markdown  harmless
+//! ```
+//!
+//! Log content is chosen by strangers. JSON keeps every character, the dangerous ones as `\u` escapes. The other formats
+//! show control, bidirectional and invisible characters as escapes (`clean.rs` has the list), so that a user agent can
+//! neither move a cursor nor reorder a line; what they print is for reading and is not meant to be read back.
+
+use std::io;
+use std::str::FromStr;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use thiserror::Error;
+
+mod clean;
+mod csv;
+mod json;
+mod markdown;
+mod table;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Columns for a person.
+    #[default]
+    Table,
+    /// One JSON array of objects.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// RFC 4180, with a header line; lines end in LF.
+    Csv,
+    /// A table in GitHub's Markdown.
+    Markdown,
+}
+
+impl Format {
+    /// Every format, in the order of the help text.
+    pub const ALL: [Format; 5] = [Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Markdown];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+            Format::Markdown => "markdown",
+        }
+    }
+}
+
+/// A name that is no format's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no format; use table, json, ndjson, csv or markdown")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// What else decides how rows look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowOptions {
+    /// Columns of the terminal that a table must fit; without it, lines are as long as their content.
+    pub width: Option<u16>,
+}
+
+/// Writes rows, all of the schema's columns in each, in the order given.
+///
+/// Instants are RFC 3339 in UTC with a `Z` and no fraction when it is zero; null is `null` in JSON, nothing in CSV and
+/// Markdown, and `-` in a table.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow::array::{Int64Array, RecordBatch};
+/// use keytrail::report::{Format, RowOptions, write_rows};
+///
+/// let calls = Arc::new(Int64Array::from(vec![Some(3), None]));
+/// let batch = RecordBatch::try_from_iter([("calls", calls as _)]).unwrap();
+/// let mut out = Vec::new();
+/// write_rows(&mut out, Format::Ndjson, &batch.schema(), &[batch], &RowOptions::default()).unwrap();
+/// assert_eq!(out, b"{\"calls\":3}\n{\"calls\":null}\n");
+/// ```
+///
+/// # Errors
+/// When `out` does.
+pub fn write_rows(
+    out: &mut dyn io::Write,
+    format: Format,
+    schema: &Schema,
+    batches: &[RecordBatch],
+    options: &RowOptions,
+) -> io::Result<()> {
+    match format {
+        Format::Table => table::write(out, schema, batches, options.width),
+        Format::Json => json::write_array(out, schema, batches),
+        Format::Ndjson => json::write_lines(out, schema, batches),
+        Format::Csv => csv::write(out, schema, batches),
+        Format::Markdown => markdown::write(out, schema, batches),
+    }
+}

@@ -1,0 +1,51 @@
+-- ---
+-- title = "What happened, event by event"
+-- params.key_arn    = { type = "text", doc = "only events on this key, by its ARN, ReEncrypt's destination included" }
+-- params.key_id     = { type = "text", doc = "only events on keys with this id, in any account and Region" }
+-- params.principal  = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.session    = { type = "text", doc = "only this session, by its name or its STS ARN" }
+-- params.access_key = { type = "text", doc = "only calls signed with this access key, and the STS call that issued it" }
+-- params.asset      = { type = "text", doc = "only this asset; `*` stands for any characters" }
+-- params.source_ip  = { type = "text", doc = "only calls from this address" }
+-- params.since      = { type = "timestamp", doc = "only events at or after this instant" }
+-- params.until      = { type = "timestamp", doc = "only events before this instant" }
+-- params.limit      = { type = "integer", doc = "at most so many of the earliest events; all when not given" }
+-- ---
+-- ## What it answers
+-- KMS events and the events that give them meaning (STS, CloudTrail, S3, RDS, EBS and Secrets Manager settings), oldest
+-- first and as they were logged: both copies of a cross-account call, dry runs and patches too. `source_object` is the
+-- log object that holds the record; `keytrail event` shows it whole.
+SELECT
+    event_time,
+    event_name,
+    outcome,
+    principal,
+    session_name,
+    via,
+    source_ip,
+    key_arn,
+    key_alias,
+    asset,
+    asset_type,
+    error_message,
+    access_key_id,
+    account_id,
+    region,
+    event_id,
+    source_object
+FROM events
+WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
+  AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
+  AND ($principal IS NULL OR principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($session IS NULL OR session_name = $session OR session_arn = $session)
+  AND ($access_key IS NULL
+       OR access_key_id = $access_key
+       OR (event_source = 'sts.amazonaws.com' AND strpos(response_elements, concat('"', CAST($access_key AS VARCHAR), '"')) > 0))
+  AND ($asset IS NULL OR asset LIKE replace(replace(replace(replace(CAST($asset AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($source_ip IS NULL OR source_ip = $source_ip)
+  AND ($since IS NULL OR event_time >= $since)
+  AND ($until IS NULL OR event_time < $until)
+  AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
+  AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
+ORDER BY event_time, event_id, source_object, record_index
+LIMIT $limit

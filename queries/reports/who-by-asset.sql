@@ -1,0 +1,39 @@
+-- ---
+-- title = "Who used a key for which asset"
+-- params.key_arn   = { type = "text", doc = "only this key, by its ARN" }
+-- params.key_id    = { type = "text", doc = "only keys with this id, in any account and Region" }
+-- params.principal = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.since     = { type = "timestamp", doc = "only calls at or after this instant" }
+-- params.until     = { type = "timestamp", doc = "only calls before this instant" }
+-- ---
+-- ## What it answers
+-- The rows of `who`, split by the resource that the encryption context names. `asset_trust` says how far that name can
+-- be believed: `service` (an AWS service set it), `proved` (a successful decrypt), `claimed` (the caller's word).
+-- ## How it counts
+-- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
+-- counts for its source key and for its destination key.
+SELECT
+    key_arn,
+    principal,
+    principal_type,
+    event_name AS operation,
+    via,
+    count(*) AS calls,
+    count(*) FILTER (WHERE failed) AS failures,
+    CASE WHEN asset IS NULL THEN 0 ELSE 1 END AS assets,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
+    last_value(event_id ORDER BY event_time, event_id) AS sample_event_id,
+    asset,
+    asset_type,
+    asset_trust
+FROM usage
+WHERE ($key_arn IS NULL OR key_arn = $key_arn)
+  AND ($key_id IS NULL OR key_id = $key_id)
+  AND ($principal IS NULL OR principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($since IS NULL OR event_time >= $since)
+  AND ($until IS NULL OR event_time < $until)
+  AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
+  AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
+GROUP BY key_arn, principal, principal_type, event_name, via, asset, asset_type, asset_trust
+ORDER BY calls DESC, last_seen DESC, key_arn, principal, principal_type, operation, via, asset, asset_type, asset_trust

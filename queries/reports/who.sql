@@ -1,0 +1,50 @@
+-- ---
+-- title = "Who used a key, for what, through which service"
+-- params.key_arn   = { type = "text", doc = "only this key, by its ARN" }
+-- params.key_id    = { type = "text", doc = "only keys with this id, in any account and Region" }
+-- params.principal = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.since     = { type = "timestamp", doc = "only calls at or after this instant" }
+-- params.until     = { type = "timestamp", doc = "only calls before this instant" }
+-- ---
+-- ## What it answers
+-- Which principals used which keys, with which operation and through which AWS service (`via`; null is a direct call),
+-- how often, how often without success, over how many assets, and when first and last. `sample_event_id` is the latest
+-- of the events behind the row.
+-- ## How it counts
+-- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
+-- counts for its source key and for its destination key.
+
+-- Grouping by asset first makes the count of distinct assets a plain count.
+WITH by_asset AS (
+    SELECT
+        key_arn, principal, principal_type, event_name, via, asset,
+        count(*) AS calls,
+        count(*) FILTER (WHERE failed) AS failures,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen,
+        last_value(event_id ORDER BY event_time, event_id) AS sample_event_id
+    FROM usage
+    WHERE ($key_arn IS NULL OR key_arn = $key_arn)
+      AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($principal IS NULL OR principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+      AND ($since IS NULL OR event_time >= $since)
+      AND ($until IS NULL OR event_time < $until)
+      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
+      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
+    GROUP BY key_arn, principal, principal_type, event_name, via, asset
+)
+SELECT
+    key_arn,
+    principal,
+    principal_type,
+    event_name AS operation,
+    via,
+    sum(calls) AS calls,
+    sum(failures) AS failures,
+    count(asset) AS assets,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen,
+    last_value(sample_event_id ORDER BY last_seen, sample_event_id) AS sample_event_id
+FROM by_asset
+GROUP BY key_arn, principal, principal_type, event_name, via
+ORDER BY calls DESC, last_seen DESC, key_arn, principal, principal_type, operation, via

@@ -1,0 +1,147 @@
+//! The DataFusion session: the lake's tables, and the shipped views over them.
+//!
+//! There is no SQL here; statements come from `queries/` or from the user. A session only reads: a statement that would
+//! create, change or write anything is refused.
+
+mod provider;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::ParamValues;
+use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+use datafusion::scalar::ScalarValue;
+
+use crate::lake::{Lake, LakeError, LakeTable, tables};
+use crate::query::{Catalog, Query};
+use provider::LakeProvider;
+
+/// What can go wrong with a question.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no lake yet.
+    #[error("no lake at {0}")]
+    NoLake(String),
+    /// The lake cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The statement is wrong, or failed.
+    #[error("{}", plain(.0))]
+    Sql(#[from] Box<DataFusionError>),
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Sql(Box::new(error))
+    }
+}
+
+/// DataFusion's message without its own context lines.
+fn plain(error: &DataFusionError) -> String {
+    error.strip_backtrace()
+}
+
+/// Rows of an answer.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// Their columns.
+    pub schema: SchemaRef,
+    /// The rows, in order.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl Rows {
+    /// How many rows there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// A session over one lake, as it was when the session began.
+#[derive(Clone)]
+pub struct Engine {
+    session: SessionContext,
+    events_version: u64,
+}
+
+impl Engine {
+    /// Opens a lake for questions, with the catalog's views.
+    ///
+    /// # Errors
+    /// When there is no lake, it cannot be read, or a view is wrong.
+    pub async fn open(lake: &Lake, catalog: &Catalog) -> Result<Self, EngineError> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        // Instants are UTC everywhere, whatever the machine's own zone.
+        options.execution.time_zone = Some("UTC".to_owned());
+        let session = SessionContext::new_with_config(config);
+        let mut events_version = None;
+        for spec in tables::TABLES {
+            if let Some(table) = lake.open(spec).await? {
+                if std::ptr::eq(spec, &raw const tables::EVENTS) {
+                    events_version = Some(table.version());
+                }
+                register(&session, &table)?;
+            }
+        }
+        let events_version = events_version.ok_or_else(|| EngineError::NoLake(lake.root().to_string()))?;
+        let engine = Self { session, events_version };
+        for view in catalog.views() {
+            let frame = engine.plan(&view.sql, Vec::new()).await?;
+            engine.session.register_table(view.name.as_str(), frame.into_view())?;
+        }
+        Ok(engine)
+    }
+
+    /// Version of the events table that answers rest on.
+    #[must_use]
+    pub fn events_version(&self) -> u64 {
+        self.events_version
+    }
+
+    /// Runs a catalog's query with the values that it bound.
+    ///
+    /// # Errors
+    /// When the query is wrong or fails.
+    pub async fn run(&self, query: &Query, values: Vec<(String, ScalarValue)>) -> Result<Rows, EngineError> {
+        self.sql(&query.sql, values).await
+    }
+
+    /// Runs one statement.
+    ///
+    /// # Errors
+    /// When the statement is wrong, would change something, or fails.
+    pub async fn sql(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<Rows, EngineError> {
+        let frame = self.plan(sql, values).await?;
+        let schema = Arc::clone(frame.schema().inner());
+        let batches = frame.collect().await?;
+        Ok(Rows { schema, batches })
+    }
+
+    async fn plan(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<DataFrame, EngineError> {
+        let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = self.session.sql_with_options(sql, only_read).await?;
+        if values.is_empty() {
+            return Ok(frame);
+        }
+        let values: HashMap<String, ScalarAndMetadata> =
+            values.into_iter().map(|(name, value)| (name, ScalarAndMetadata::new(value, None))).collect();
+        Ok(frame.with_param_values(ParamValues::Map(values))?)
+    }
+}
+
+fn register(session: &SessionContext, table: &LakeTable) -> Result<(), EngineError> {
+    let name = table.spec().name;
+    let url = ObjectStoreUrl::parse(format!("lake://{name}/"))?;
+    session.register_object_store(url.as_ref(), table.store());
+    session.register_table(name, Arc::new(LakeProvider::new(url, table)))?;
+    Ok(())
+}

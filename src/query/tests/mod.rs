@@ -1,0 +1,7 @@
+//! What a query file may say, what a user may ask of it, and what the shipped ones answer.
+
+mod files;
+mod lake;
+mod plans;
+mod reports;
+mod views;

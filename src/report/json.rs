@@ -1,0 +1,132 @@
+//! JSON: exact values, and nothing in the output but printable characters and line ends.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+
+use super::clean::acts;
+use super::value::{Value, value};
+
+/// One array, an object a line.
+pub(super) fn write_array(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+    let mut first = true;
+    write_objects(schema, batches, |object| {
+        let lead = if std::mem::take(&mut first) { "[\n" } else { ",\n" };
+        out.write_all(lead.as_bytes())?;
+        out.write_all(object.as_bytes())
+    })?;
+    out.write_all(if first { b"[]\n" } else { b"\n]\n" })
+}
+
+/// One object a line.
+pub(super) fn write_lines(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+    write_objects(schema, batches, |object| {
+        out.write_all(object.as_bytes())?;
+        out.write_all(b"\n")
+    })
+}
+
+fn write_objects(
+    schema: &Schema,
+    batches: &[RecordBatch],
+    mut write: impl FnMut(&str) -> io::Result<()>,
+) -> io::Result<()> {
+    let names = member_names(schema);
+    let mut object = String::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            object.clear();
+            for (at, (name, column)) in names.iter().zip(batch.columns()).enumerate() {
+                object.push(if at == 0 { '{' } else { ',' });
+                push_text(&mut object, name);
+                object.push(':');
+                push(&mut object, &value(column, row));
+            }
+            object.push_str(if names.is_empty() { "{}" } else { "}" });
+            write(&object)?;
+        }
+    }
+    Ok(())
+}
+
+/// The columns' names, each once: a second `id` becomes `id_2`, since an object has one member of a name.
+fn member_names(schema: &Schema) -> Vec<String> {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut names = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let mut name = field.name().clone();
+        let mut count = 1;
+        while !taken.insert(name.clone()) {
+            count += 1;
+            name = format!("{}_{count}", field.name());
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// A value as JSON text; a number that JSON lacks is null.
+pub(super) fn push(json: &mut String, value: &Value<'_>) {
+    match value {
+        Value::Null => json.push_str("null"),
+        Value::Flag(flag) => json.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(digits) => json.push_str(digits),
+        Value::Float(number) => match serde_json::Number::from_f64(*number) {
+            Some(number) => json.push_str(&number.to_string()),
+            None => json.push_str("null"),
+        },
+        Value::Text(text) => push_text(json, text),
+        Value::List(items) => {
+            json.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    json.push(',');
+                }
+                push(json, item);
+            }
+            json.push(']');
+        }
+        Value::Members(members) => {
+            json.push('{');
+            for (at, (key, member)) in members.iter().enumerate() {
+                if at > 0 {
+                    json.push(',');
+                }
+                push_text(json, key);
+                json.push(':');
+                push(json, member);
+            }
+            json.push('}');
+        }
+    }
+}
+
+fn push_text(json: &mut String, text: &str) {
+    json.push('"');
+    let mut rest = text;
+    // Most text needs no escape at all and is copied in one piece.
+    while let Some(at) = rest.find(|character| character == '"' || character == '\\' || acts(character)) {
+        json.push_str(&rest[..at]);
+        let mut characters = rest[at..].chars();
+        match characters.next() {
+            Some('"') => json.push_str("\\\""),
+            Some('\\') => json.push_str("\\\\"),
+            Some('\n') => json.push_str("\\n"),
+            Some('\r') => json.push_str("\\r"),
+            Some('\t') => json.push_str("\\t"),
+            Some(character) => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(json, "\\u{unit:04x}");
+                }
+            }
+            None => {}
+        }
+        rest = characters.as_str();
+    }
+    json.push_str(rest);
+    json.push('"');
+}

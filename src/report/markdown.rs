@@ -1,0 +1,46 @@
+//! A table in GitHub's Markdown whose cells are text and nothing else: no markup, no HTML, no links of a stranger's.
+
+use std::io;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+
+use super::clean::clean;
+use super::value::{is_number, plain, value};
+
+pub(super) fn write(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+    let names: Vec<String> = schema.fields().iter().map(|field| escape(field.name())).collect();
+    writeln!(out, "| {} |", names.join(" | "))?;
+    let rules = schema.fields().iter().map(|field| if is_number(field.data_type()) { "---:" } else { "---" });
+    writeln!(out, "| {} |", rules.collect::<Vec<_>>().join(" | "))?;
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let cells: Vec<String> = batch.columns().iter().map(|column| escape(&plain(&value(column, row)))).collect();
+            writeln!(out, "| {} |", cells.join(" | "))?;
+        }
+    }
+    Ok(())
+}
+
+/// The text as Markdown shows it letter by letter. A line end becomes a space: a row is one line.
+fn escape(text: &str) -> String {
+    let joined = text.replace("\r\n", " ").replace(['\n', '\r'], " ");
+    let shown = clean(&joined);
+    let mut escaped = String::with_capacity(shown.len() + 8);
+    let mut before = ' ';
+    let mut characters = shown.chars().peekable();
+    while let Some(character) = characters.next() {
+        let markup = match character {
+            '\\' | '|' | '`' | '<' | '>' | '[' | ']' | '*' | '~' | '&' => true,
+            // Inside a word an underscore is only an underscore, and names are full of them.
+            '_' => !(before.is_alphanumeric() && characters.peek().is_some_and(|next| next.is_alphanumeric())),
+            _ => false,
+        };
+        if markup {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+        before = character;
+    }
+    escaped
+}
