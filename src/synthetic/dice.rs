@@ -32,7 +32,7 @@ impl Dice {
 
     /// A number in `0..bound`; 0 when the bound is 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        debug_assert!(bound <= u64::from(u32::MAX), "multiply-shift needs a 32-bit bound");
+        debug_assert!(u32::try_from(bound).is_ok(), "multiply-shift needs a 32-bit bound");
         ((self.next() >> 32) * bound) >> 32
     }
 
@@ -143,7 +143,7 @@ impl std::fmt::Display for Guid {
 /// Appends the lowest `digits` hexadecimal digits of `number`.
 pub(super) fn push_hex(out: &mut Vec<u8>, number: u64, digits: u32) {
     for place in (0..digits).rev() {
-        out.push(LOWER_HEX[usize::from((number >> (4 * place)) as u8 & 0xF)]);
+        out.push(LOWER_HEX[usize::from(number.to_le_bytes()[place as usize / 2] >> (4 * (place % 2)) & 0xF)]);
     }
 }
 

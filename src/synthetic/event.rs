@@ -26,9 +26,8 @@ pub(super) struct Event<'a> {
     pub(super) user_agent: &'a str,
     pub(super) error: Option<(&'a str, &'a str)>,
     pub(super) read_only: bool,
-    pub(super) event_type: &'a str,
     pub(super) id: Guid,
-    /// None for service events.
+    /// None for an `AwsServiceEvent`: nobody asked for it.
     pub(super) request: Option<Guid>,
     pub(super) shared: Option<Guid>,
     /// Delivered late, and says so in an `addendum`.
@@ -51,7 +50,6 @@ impl<'a> Event<'a> {
             user_agent: &principal.user_agent,
             error: None,
             read_only: true,
-            event_type: "AwsApiCall",
             id: dice.guid(),
             request: Some(dice.guid()),
             shared: None,
@@ -112,7 +110,7 @@ impl<'a> Event<'a> {
     }
 
     pub(super) fn end(&self, record: &mut Record) {
-        record.text("eventType", self.event_type);
+        record.text("eventType", if self.request.is_none() { "AwsServiceEvent" } else { "AwsApiCall" });
         if !self.is_old() {
             record.flag("managementEvent", true);
         }
@@ -133,7 +131,7 @@ impl<'a> Event<'a> {
             record.text("reason", "DELIVERY_DELAY");
             record.close();
         }
-        if direct && self.event_type == "AwsApiCall" {
+        if direct && self.request.is_some() {
             self.write_tls(record);
         }
         if direct && self.principal.kind == Kind::ConsoleUser {

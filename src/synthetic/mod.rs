@@ -10,6 +10,7 @@
 //! with the events; [`Truth`] says what an engine must find, to the last call. It refuses to imitate any real account, and
 //! writes no digests.
 
+mod background;
 mod choices;
 mod clock;
 mod dice;
@@ -21,6 +22,7 @@ mod objects;
 mod oddities;
 mod operation;
 mod record;
+mod schedule;
 mod services;
 mod stream;
 mod sts;

@@ -236,7 +236,7 @@ fn write_launched(record: &mut Record, event: &Event<'_>, dice: &mut Dice) {
     record.text("ownerId", event.recipient);
     record.open_in("instancesSet");
     record.open_list("items");
-    for _ in 0..1 + dice.skewed(3) {
+    for _ in 0..=dice.skewed(3) {
         record.open();
         record.text("instanceId", &format!("i-0{}", dice.hex(16)));
         record.text("currentState", "pending");

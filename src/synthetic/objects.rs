@@ -11,8 +11,9 @@ use super::clock::{Calendar, Seconds};
 use super::dice::Dice;
 use super::world::World;
 
-/// The compression level of `gzip` by default, and about CloudTrail's.
-const GZIP_LEVEL: i32 = 6;
+/// The level at which libdeflate is as dense as `gzip -6` (measured on mixed records: 165 bytes each against 164), in two
+/// thirds of the time. Compression is most of the cost of generating.
+const COMPRESSION_LEVEL: i32 = 5;
 /// A multi-member object starts a new gzip member after so many records.
 const RECORDS_PER_MEMBER: u32 = 7;
 
@@ -120,7 +121,7 @@ pub(super) struct Packer {
 
 impl Packer {
     pub(super) fn new() -> Self {
-        let level = CompressionLvl::new(GZIP_LEVEL).unwrap_or_default();
+        let level = CompressionLvl::new(COMPRESSION_LEVEL).unwrap_or_default();
         Self { compressor: Compressor::new(level), room: Vec::new() }
     }
 

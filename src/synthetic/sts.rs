@@ -44,10 +44,10 @@ impl Beginning {
         let mut dice = Dice::new(self.content);
         match &principal.kind {
             Kind::Role { trust: Trust::Saml, .. } => {
-                self.write_federated(record, principal, "SAML", region, id, &mut dice)
+                write_federated(record, principal, "SAML", region, id, &mut dice);
             }
             Kind::Role { trust: Trust::Web, .. } => {
-                self.write_federated(record, principal, "WebIdentity", region, id, &mut dice);
+                write_federated(record, principal, "WebIdentity", region, id, &mut dice);
             }
             Kind::Role { trust, .. } => self.write_assume_role(record, world, trust, (copy, region, id), &mut dice),
             Kind::Federated { .. } => write_federation_token(record, principal, region, id, &mut dice),
@@ -88,54 +88,47 @@ impl Beginning {
         write_answer(record, role, dice);
         write_tail(record, &event, role);
     }
+}
 
-    fn write_federated(
-        &self,
-        record: &mut Record,
-        role: &Principal,
-        how: &str,
-        region: &str,
-        id: Guid,
-        dice: &mut Dice,
-    ) {
-        let name = if how == "SAML" { "AssumeRoleWithSAML" } else { "AssumeRoleWithWebIdentity" };
-        let mut event = Event::direct(role, STS, name, dice).at(role.session.started, region);
-        event.id = id;
-        let provider = format!("arn:aws:iam::{}:saml-provider/AWSSSO_DO_NOT_DELETE", role.account_id);
-        record.open();
-        record.text("eventVersion", event.version);
-        record.open_in("userIdentity");
-        if how == "SAML" {
-            record.text("type", "SAMLUser");
-            record.text("principalId", &format!("{}=:{}", dice.letters(27), role.session.name));
-            record.text("userName", &role.session.name);
-            record.text("identityProvider", &format!("{}=", dice.letters(27)));
-        } else {
-            record.text("type", "WebIdentityUser");
-            let subject = "repo:acme/platform:ref:refs/heads/main";
-            record.text("principalId", &format!("token.actions.githubusercontent.com:sts.amazonaws.com:{subject}"));
-            record.text("userName", subject);
-            record.text("identityProvider", "token.actions.githubusercontent.com");
-        }
-        record.close();
-        record.instant("eventTime", event.at);
-        record.text("eventSource", STS);
-        record.text("eventName", name);
-        record.text("awsRegion", region);
-        record.text("sourceIPAddress", &role.source_ip);
-        record.text("userAgent", &role.user_agent);
-        record.open_in("requestParameters");
-        if how == "SAML" {
-            record.text("sAMLAssertionID", &format!("_{}", dice.guid()));
-            record.text("principalArn", &provider);
-        }
-        record.text("roleArn", &role.iam_arn());
-        record.text("roleSessionName", &role.session.name);
-        record.number("durationSeconds", 8 * HOUR);
-        record.close();
-        write_answer(record, role, dice);
-        write_tail(record, &event, role);
+/// A session that begins with a sign-in elsewhere: single sign-on, or a web identity.
+fn write_federated(record: &mut Record, role: &Principal, how: &str, region: &str, id: Guid, dice: &mut Dice) {
+    let name = if how == "SAML" { "AssumeRoleWithSAML" } else { "AssumeRoleWithWebIdentity" };
+    let mut event = Event::direct(role, STS, name, dice).at(role.session.started, region);
+    event.id = id;
+    let provider = format!("arn:aws:iam::{}:saml-provider/AWSSSO_DO_NOT_DELETE", role.account_id);
+    record.open();
+    record.text("eventVersion", event.version);
+    record.open_in("userIdentity");
+    if how == "SAML" {
+        record.text("type", "SAMLUser");
+        record.text("principalId", &format!("{}=:{}", dice.letters(27), role.session.name));
+        record.text("userName", &role.session.name);
+        record.text("identityProvider", &format!("{}=", dice.letters(27)));
+    } else {
+        record.text("type", "WebIdentityUser");
+        let subject = "repo:acme/platform:ref:refs/heads/main";
+        record.text("principalId", &format!("token.actions.githubusercontent.com:sts.amazonaws.com:{subject}"));
+        record.text("userName", subject);
+        record.text("identityProvider", "token.actions.githubusercontent.com");
     }
+    record.close();
+    record.instant("eventTime", event.at);
+    record.text("eventSource", STS);
+    record.text("eventName", name);
+    record.text("awsRegion", region);
+    record.text("sourceIPAddress", &role.source_ip);
+    record.text("userAgent", &role.user_agent);
+    record.open_in("requestParameters");
+    if how == "SAML" {
+        record.text("sAMLAssertionID", &format!("_{}", dice.guid()));
+        record.text("principalArn", &provider);
+    }
+    record.text("roleArn", &role.iam_arn());
+    record.text("roleSessionName", &role.session.name);
+    record.number("durationSeconds", 8 * HOUR);
+    record.close();
+    write_answer(record, role, dice);
+    write_tail(record, &event, role);
 }
 
 /// Whether the sessions of a role are begun from another account.

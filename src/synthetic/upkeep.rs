@@ -119,7 +119,6 @@ impl Chore {
         let mut event = Event::direct(principal, KMS, self.name, dice).at(at, world.region(lane));
         event.read_only = self.read_only;
         if self.name == "RotateKey" {
-            event.event_type = "AwsServiceEvent";
             event.request = None;
         }
         event.begin(record);

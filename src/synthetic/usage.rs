@@ -85,9 +85,8 @@ impl Use<'_> {
     fn via(&self, world: &World) -> Option<&'static str> {
         let service = self.workload.service;
         match service.shows {
-            Shows::Host => Some(service.host),
             Shows::Internal if self.failure == Failure::DeniedOpaquely => Some("AWS Internal"),
-            Shows::Internal => Some(service.host),
+            Shows::Host | Shows::Internal => Some(service.host),
             Shows::Nothing => (world.principals[self.workload.principal].kind == Kind::Ec2Infrastructure)
                 .then_some("ec2.amazonaws.com"),
         }
