@@ -75,11 +75,12 @@ impl Dice {
         Guid((u128::from(self.next()) << 64) | u128::from(self.next()))
     }
 
-    /// An IAM unique id: a prefix such as `AROA` and 17 characters.
+    /// An IAM unique id: 21 characters with a prefix such as `AROA`; access keys (`AKIA`, `ASIA`) have 20.
     pub(super) fn unique_id(&mut self, prefix: &str) -> String {
-        let mut id = String::with_capacity(21);
+        let len = if matches!(prefix, "AKIA" | "ASIA") { 20 } else { 21 };
+        let mut id = String::with_capacity(len);
         id.push_str(prefix);
-        for _ in 0..21usize.saturating_sub(prefix.len()) {
+        while id.len() < len {
             id.push(char::from(*self.pick(ID_ALPHABET)));
         }
         id

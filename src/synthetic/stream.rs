@@ -30,7 +30,7 @@ const WAITING_BYTES_MAX: usize = 4 << 20;
 /// Objects that are held back to be delivered late.
 const HELD_MAX: usize = 16;
 /// How long planted records wait for an object of their lane before they get their own.
-const PATIENCE: Seconds = 10 * MINUTE;
+const PATIENCE: Seconds = 90 * MINUTE;
 
 /// Records waiting for an object.
 #[derive(Debug, Default)]
@@ -137,6 +137,7 @@ fn rosters(world: &World, dice: &mut Dice) -> Vec<LaneState> {
     }
     for lane in &mut lanes {
         dice.shuffle(&mut lane.workloads);
+        lane.workloads.sort_by_key(|number| world.workloads[*number].rank());
         lane.wheel = (!lane.workloads.is_empty()).then(|| Wheel::zipf(lane.workloads.len()));
     }
     lanes
@@ -279,7 +280,7 @@ impl Run<'_, '_> {
         if is_open && self.dice.one_in(2) {
             state.waiting.push(record, at + DAY);
         } else {
-            state.second_trail.push(record, at + 6 * HOUR);
+            state.second_trail.push(record, at + DAY);
         }
     }
 }

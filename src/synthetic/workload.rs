@@ -7,7 +7,7 @@ use super::Plan;
 use super::dice::{Dice, Wheel};
 use super::identity::{Kind, Principal, Trust};
 use super::operation::{KeyForm, Operation};
-use super::services::{CATALOGUE, Caller, Context, Service};
+use super::services::{CATALOGUE, Caller, Context, Service, Shows};
 use super::world::{APPS, Spec, World};
 
 /// The services that call KMS as themselves.
@@ -57,12 +57,17 @@ impl Workload {
             app: dice.pick::<&str>(&APPS),
             family: dice.next(),
             assets: 1 + dice.below(8),
-            form: if own_key && service.shows == super::services::Shows::Nothing {
-                *dice.pick(&forms)
-            } else {
-                KeyForm::Arn
-            },
+            form: if own_key && service.shows == Shows::Nothing { *dice.pick(&forms) } else { KeyForm::Arn },
             always_denied: false,
+        }
+    }
+
+    /// Where it stands among its lane's: what every account does all day, the rest, and what nobody looks at.
+    pub(super) fn rank(&self) -> u8 {
+        match self.service.popularity {
+            _ if self.always_denied => 2,
+            6.. if self.service.shows != Shows::Nothing => 0,
+            _ => 1,
         }
     }
 
