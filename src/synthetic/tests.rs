@@ -214,3 +214,23 @@ fn a_folder_holds_the_objects_and_the_truth() {
     assert_eq!(read, truth);
     assert!(folder.path().join("AWSLogs").is_dir());
 }
+
+#[test]
+fn strangers_are_hostile_and_deliveries_late_when_wanted() {
+    let found = |plan: &Plan| {
+        let (mut hostile, mut late_by_a_day, mut old) = (false, false, false);
+        for object in run(plan).objects {
+            let day = object.path.split('/').rev().take(4).skip(1).collect::<Vec<_>>();
+            let day = format!("{}-{}-{}", day[2], day[1], day[0]);
+            for record in records(&object) {
+                hostile |= text(&record, "/userAgent").is_some_and(|agent| agent.contains(['\u{0}', '\u{1b}', '<']));
+                late_by_a_day |=
+                    record.pointer("/addendum/reason").is_some() && record["eventTime"].as_str() < Some(&day);
+                old |= text(&record, "/eventVersion") == Some("1.02");
+            }
+        }
+        (hostile, late_by_a_day, old)
+    };
+    assert_eq!(found(&Plan::default()), (true, true, true));
+    assert_eq!(found(&Plan { hostile: false, odd_shapes: false, ..Plan::default() }), (false, true, false));
+}
