@@ -133,6 +133,10 @@ impl ObjectDecoder {
                     None => None,
                 };
                 match text {
+                    Some(text) if is_not_json(text) => {
+                        account.bytes_decompressed = text.len() as u64;
+                        account.fail(not_json(text.as_ptr() != bytes.as_ptr()), text);
+                    }
                     Some(text) => self.whole(text, source_object, &mut account, full)?,
                     None => self.stream(&mut { bytes }, source_object, text_max, &mut account, full)?,
                 }
@@ -163,10 +167,6 @@ impl ObjectDecoder {
         full: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         account.bytes_decompressed = text.len() as u64;
-        if is_not_json(text) {
-            account.fail("neither gzip nor JSON".to_owned(), text);
-            return Ok(());
-        }
         let mut splitter = Splitter::default();
         self.steps(&mut splitter, text, true, source_object, account, full).map(|_| ())
     }
@@ -195,8 +195,7 @@ impl ObjectDecoder {
             let read = fill(&mut text, &mut window, room);
             account.bytes_decompressed += (window.len() - had) as u64;
             if account.bytes_decompressed == (window.len() - had) as u64 && is_not_json(&window) {
-                let what = if text.is_gzip() { "gzip of something that is not JSON" } else { "neither gzip nor JSON" };
-                account.fail(what.to_owned(), &window);
+                account.fail(not_json(text.is_gzip()), &window);
                 break;
             }
             let last = match read {
@@ -319,6 +318,10 @@ fn is_surely_other(record: &RecordSlice<'_>) -> bool {
 fn is_not_json(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     text.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| !matches!(byte, b'{' | b'['))
+}
+
+fn not_json(gzip: bool) -> String {
+    if gzip { "gzip of something that is not JSON" } else { "neither gzip nor JSON" }.to_owned()
 }
 
 /// Appends up to a chunk, but no more than `room` bytes; false at the end of the text or of the room.

@@ -42,7 +42,7 @@ impl LakeProvider {
                 columns.push(viewed(field));
             }
         }
-        let schema = TableSchema::new(Arc::new(Schema::new(columns)), partitions);
+        let schema = TableSchema::builder(Arc::new(Schema::new(columns))).with_table_partition_cols(partitions).build();
         let files = table.files().iter().map(|file| partitioned(file, &schema)).collect();
         Self { store, schema, files }
     }

@@ -214,15 +214,14 @@ fn run(
         // The workers' ends are theirs alone from here on, so that a queue closes when its last user is gone.
         drop(objects);
         scope.spawn(move || {
-            let sent = list(sources, options, known, progress, |listed| match listed {
+            // Nobody listens any more when the committer failed; its error is the one to tell.
+            let _ = list(sources, options, known, progress, |listed| match listed {
                 Found::Object(object) => object_sender.send(*object).map_err(|_| ()),
                 Found::Account(finished) => {
                     lister.send(Parcel { finished: vec![*finished], ..Parcel::default() }).map_err(|_| ())
                 }
                 Found::Counted(counted) => lister.send(Parcel { counted, ..Parcel::default() }).map_err(|_| ()),
             });
-            // Nobody listens any more when the committer failed; its error is the one to tell.
-            drop(sent);
             progress.listing_done.store(true, Ordering::Relaxed);
         });
         for parcel in parcels {

@@ -9,6 +9,7 @@
 //! show control, bidirectional and invisible characters as escapes (`clean.rs` has the list), so that a user agent can
 //! neither move a cursor nor reorder a line; what they print is for reading and is not meant to be read back.
 
+use std::borrow::Cow;
 use std::io;
 use std::str::FromStr;
 
@@ -25,6 +26,19 @@ mod value;
 
 #[cfg(test)]
 mod tests;
+
+/// The text with every character that acts instead of being read shown as an escape, for any line that a terminal sees.
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
+    text.split('\n').map(clean::clean).reduce(|text, line| text + "\n" + &line).unwrap_or_default()
+}
+
+/// The texts of one column, row by row; null where the row has none, and nothing for a column that is not there.
+#[must_use]
+pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
+    let columns = batches.iter().filter_map(|batch| batch.column_by_name(column));
+    columns.flat_map(|array| (0..array.len()).map(|row| value::text(array.as_ref(), row))).collect()
+}
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -103,6 +103,14 @@ pub(super) fn plain(value: &Value<'_>) -> String {
     }
 }
 
+/// The value of one row as plain text, unless it is null.
+pub(super) fn text(array: &dyn Array, row: usize) -> Option<String> {
+    match value(array, row) {
+        Value::Null => None,
+        value => Some(plain(&value)),
+    }
+}
+
 fn owned(value: Value<'_>) -> Value<'static> {
     match value {
         Value::Null => Value::Null,

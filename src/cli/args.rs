@@ -1,0 +1,229 @@
+//! The arguments, and the text of `--help`.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::Styles;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use keytrail::report::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  keytrail demo                                   a whole run on logs that it makes
+  keytrail ingest ./AWSLogs                       read log files into ./keytrail-lake
+  keytrail who alias/payroll --by asset           who used this key, for what
+  keytrail timeline --session alice --since -7d   what one session did
+  keytrail query key-usage --param since=-30d     calls per key, operation and day
+  keytrail sql 'SELECT count(*) FROM usage'       or any question in SQL
+
+Exit codes: 0 done, 2 wrong usage or failure, 3 done but some input could not be used.";
+
+/// Turns AWS CloudTrail logs into answers about KMS keys: who decrypted what, when, and through which service.
+#[derive(Debug, Parser)]
+#[command(name = "keytrail", version, after_help = EXAMPLES, styles = Styles::plain(), max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The lake: a folder of Delta tables, made by `ingest`
+    #[arg(long, global = true, value_name = "FOLDER", env = "KEYTRAIL_LAKE", default_value = "./keytrail-lake")]
+    pub lake: String,
+    /// How answers are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", value_parser = format_parser())]
+    pub format: Format,
+    /// More queries: a folder with views/, reports/ and detectors/ of .sql files; may be repeated
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub queries: Vec<PathBuf>,
+    /// No progress bar
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Only data and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// More about what is going on; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+fn format_parser() -> impl clap::builder::TypedValueParser<Value = Format> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    let names = Format::ALL.map(|format| format.name());
+    PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or_default())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read CloudTrail log files into the lake, each event once
+    Ingest(Ingest),
+    /// Who used a key: principals, operations, services, how often and when
+    Who(Who),
+    /// What happened, event by event
+    Timeline(Timeline),
+    /// Run a query by its name (`queries` lists them)
+    Query(NamedQuery),
+    /// Ask in SQL: tables events, objects, rejects; views usage, kms_events, calls
+    Sql(Sql),
+    /// List the queries, with their parameters
+    Queries,
+    /// The documentation of a query
+    Explain(Explain),
+    /// Make synthetic CloudTrail logs, and the truth about them
+    Generate(Generate),
+    /// A whole run on synthetic logs: make them, read them, ask who used the planted key
+    Demo(Demo),
+    /// Merge small files, delete unused ones
+    Maintain(Maintain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// Folders or files; .json, .json.gz, .gz, .jsonl and .ndjson are read
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Only objects delivered since: RFC 3339, YYYY-MM-DD, or an age such as -30d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only objects delivered until a day after
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+    /// Only objects of this account; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub account: Vec<String>,
+    /// Only objects of this Region; may be repeated
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// Objects decoded at the same time [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Bytes that one object may inflate to; what lies beyond is not read, and said so
+    #[arg(long, value_name = "BYTES", default_value_t = keytrail::ingest::OBJECT_BYTES_MAX)]
+    pub max_object_bytes: u64,
+}
+
+/// What a `who` row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// A principal, operation and service
+    Principal,
+    /// The same, per asset
+    Asset,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Who {
+    /// Key ARN, key id or alias name
+    pub key: String,
+    /// What a row stands for
+    #[arg(long, value_enum, default_value_t = By::Principal)]
+    pub by: By,
+    /// Only this principal; `*` stands for any characters
+    #[arg(long)]
+    pub principal: Option<String>,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Window {
+    /// Only calls since: RFC 3339, YYYY-MM-DD, or an age such as -30d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only calls before
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Timeline {
+    /// Key ARN, key id or alias name
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Principal; `*` stands for any characters
+    #[arg(long)]
+    pub principal: Option<String>,
+    /// Session name or STS ARN
+    #[arg(long)]
+    pub session: Option<String>,
+    /// Access key id, such as ASIA…
+    #[arg(long, value_name = "ID")]
+    pub access_key: Option<String>,
+    /// Asset; `*` stands for any characters
+    #[arg(long)]
+    pub asset: Option<String>,
+    /// Source address
+    #[arg(long, value_name = "ADDRESS")]
+    pub source_ip: Option<String>,
+    /// At most so many of the earliest events
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub window: Window,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NamedQuery {
+    /// Its name
+    pub name: String,
+    /// A parameter; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub params: Vec<(String, String)>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// One SELECT statement
+    pub statement: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Name of a query
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// Folder to write to; it must be empty or not exist
+    pub folder: PathBuf,
+    /// Events to make
+    #[arg(long, default_value_t = 20_000)]
+    pub events: u64,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Days that the events spread over
+    #[arg(long, default_value_t = 3)]
+    pub days: u32,
+    /// Share of KMS events, from 0 to 1
+    #[arg(long, default_value_t = 0.4)]
+    pub kms_share: f64,
+    /// Accounts of the organization
+    #[arg(long, default_value_t = 3)]
+    pub accounts: u32,
+    /// Regions in use
+    #[arg(long, default_value_t = 2)]
+    pub regions: u32,
+    /// Events in an object, on average
+    #[arg(long, default_value_t = 600)]
+    pub events_per_object: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where its logs and its lake go
+    #[arg(long, value_name = "FOLDER", default_value = "./keytrail-demo")]
+    pub folder: PathBuf,
+    /// Events to make
+    #[arg(long, default_value_t = 20_000)]
+    pub events: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Maintain {
+    /// Keep deleted files for so many days, for readers of older versions
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub keep_days: u32,
+}

@@ -1,0 +1,144 @@
+//! The commands that ask: `who`, `timeline`, `query`, `sql`, `queries`, `explain`.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use chrono::Utc;
+use keytrail::engine::{Engine, Rows};
+use keytrail::query::{Kind, Query};
+
+use super::args::{By, Explain, NamedQuery, Sql, Timeline, Who, Window};
+use super::key::{self, Key};
+use super::{Context, Hinted, Outcome};
+
+type Given = Vec<(String, String)>;
+
+fn set(given: &mut Given, name: &str, value: Option<&str>) {
+    given.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+}
+
+fn set_window(given: &mut Given, window: &Window) {
+    set(given, "since", window.since.as_deref());
+    set(given, "until", window.until.as_deref());
+}
+
+/// Runs a query once per key, or once without a key, and joins the rows.
+fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], given: &Given) -> Result<Rows> {
+    let now = Utc::now();
+    let run = |key: Option<&Key>| {
+        let mut given = given.clone();
+        given.extend(key.map(Key::parameter));
+        let values = query.bind(&given, now)?;
+        anyhow::Ok(context.runtime.block_on(engine.run(query, values))?)
+    };
+    let Some((first, rest)) = keys.split_first() else { return run(None) };
+    let mut rows = run(Some(first))?;
+    for key in rest {
+        rows.batches.extend(run(Some(key))?.batches);
+    }
+    Ok(rows)
+}
+
+pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
+    let engine = context.engine()?;
+    let keys = key::resolve(context, &engine, &arguments.key)?;
+    let mut given = Given::new();
+    set(&mut given, "principal", arguments.principal.as_deref());
+    set_window(&mut given, &arguments.window);
+    let name = if arguments.by == By::Asset { "who-by-asset" } else { "who" };
+    let rows = per_key(context, &engine, context.catalog.get(name)?, &keys, &given)?;
+    if rows.count() == 0 {
+        key::must_be_known(context, &engine, &arguments.key, &keys)?;
+        let narrowed = if given.is_empty() { "" } else { " as asked" };
+        context.printer.note(&format!("note: the lake knows {}, but holds no use of it{narrowed}", arguments.key));
+    }
+    context.printer.rows(&rows)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn timeline(context: &Context, arguments: &Timeline) -> Result<Outcome> {
+    let engine = context.engine()?;
+    let keys = match &arguments.key {
+        Some(name) => key::resolve(context, &engine, name)?,
+        None => Vec::new(),
+    };
+    let mut given = Given::new();
+    set(&mut given, "principal", arguments.principal.as_deref());
+    set(&mut given, "session", arguments.session.as_deref());
+    set(&mut given, "access_key", arguments.access_key.as_deref());
+    set(&mut given, "asset", arguments.asset.as_deref());
+    set(&mut given, "source_ip", arguments.source_ip.as_deref());
+    set(&mut given, "limit", arguments.limit.map(|limit| limit.to_string()).as_deref());
+    set_window(&mut given, &arguments.window);
+    let rows = per_key(context, &engine, context.catalog.get("timeline")?, &keys, &given)?;
+    if let (0, Some(name)) = (rows.count(), &arguments.key) {
+        key::must_be_known(context, &engine, name, &keys)?;
+    }
+    context.printer.rows(&rows)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome> {
+    let query = context.catalog.get(&arguments.name)?;
+    if query.kind == Kind::View {
+        let hint = format!("ask it in SQL: keytrail sql 'SELECT * FROM {} LIMIT 10'", query.name);
+        return Err(Hinted::new(format!("{} is a view, not a question", query.name), hint).into());
+    }
+    let mut given = arguments.params.clone();
+    let values = query.bind(&given, Utc::now())?;
+    let engine = context.engine()?;
+    // A query that selects by key takes any name of it, as `who` does.
+    let rows = match given.iter().position(|(name, _)| name == "key_arn") {
+        Some(at) => {
+            let (_, name) = given.remove(at);
+            let keys = key::resolve(context, &engine, &name)?;
+            let rows = per_key(context, &engine, query, &keys, &given)?;
+            if rows.count() == 0 {
+                key::must_be_known(context, &engine, &name, &keys)?;
+            }
+            rows
+        }
+        None => context.runtime.block_on(engine.run(query, values))?,
+    };
+    context.printer.rows(&rows)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {
+    let engine = context.engine()?;
+    let rows = context.runtime.block_on(engine.sql(&arguments.statement, Vec::new()))?;
+    context.printer.rows(&rows)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn queries(context: &Context) -> Result<Outcome> {
+    let (mut names, mut kinds, mut titles, mut params) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for query in context.catalog.reports().chain(context.catalog.views()) {
+        names.push(query.name.clone());
+        kinds.push(if query.kind == Kind::View { "view" } else { "report" });
+        titles.push(query.title.clone());
+        params.push(query.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", "));
+    }
+    let field = |name| Field::new(name, DataType::Utf8, false);
+    let schema = Arc::new(Schema::new(vec![field("name"), field("kind"), field("title"), field("parameters")]));
+    let column = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as _;
+    let columns = vec![column(names), Arc::new(StringArray::from(kinds)) as _, column(titles), column(params)];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+    context.printer.rows(&Rows { schema, batches: vec![batch] })?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn explain(context: &Context, arguments: &Explain) -> Result<Outcome> {
+    let query = context.catalog.get(&arguments.name)?;
+    context.printer.line(&format!("# {}: {}\n\n{}", query.name, query.title, query.docs))?;
+    if !query.params.is_empty() {
+        context.printer.line("\n## Parameters")?;
+    }
+    for param in &query.params {
+        let default = param.default.as_ref().map(|default| format!(" [default: {default}]")).unwrap_or_default();
+        context.printer.line(&format!("- `{}` ({}): {}{default}", param.name, param.kind.name(), param.doc))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,145 @@
+//! `keytrail ingest`: log files into the lake.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::Utc;
+use keytrail::ingest::{Options, Progress, Report, ingest};
+use keytrail::instant;
+use keytrail::report::Format;
+use keytrail::source::Prune;
+
+use super::args::Ingest;
+use super::{Context, Outcome};
+
+/// Rejected objects that the closing lines name; JSON and the `objects` table name all.
+const NAMED_MAX: usize = 20;
+
+pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
+    let now = Utc::now();
+    let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
+    let options = Options {
+        jobs: arguments.jobs.map_or_else(|| std::thread::available_parallelism().map(Into::into), Ok)?,
+        object_bytes_max: arguments.max_object_bytes,
+        prune: Prune {
+            since: time(&arguments.since)?,
+            until: time(&arguments.until)?,
+            accounts: arguments.account.clone(),
+            regions: arguments.region.clone(),
+        },
+    };
+    let report = watched(context, &arguments.sources, &options)?;
+    match context.printer.format() {
+        Format::Json | Format::Ndjson => context.printer.json(&report)?,
+        _ => context.printer.line(&closing_line(&report))?,
+    }
+    tell_rejects(context, &report);
+    let whole = report.objects.partial == 0 && report.objects.rejected == 0 && !report.interrupted;
+    Ok(if whole { Outcome::Done } else { Outcome::Incomplete })
+}
+
+/// Runs an ingest under a progress bar that ends cleanly on Ctrl-C.
+pub(super) fn watched(context: &Context, sources: &[String], options: &Options) -> Result<Report> {
+    let progress = Arc::new(Progress::default());
+    let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");
+    let stop = context.runtime.spawn(stop_on_interrupt(Arc::clone(&progress), context.printer));
+    let watch = context.runtime.spawn(watch(Arc::clone(&progress), bar.clone()));
+    let report = ingest(context.runtime.handle(), &context.lake, sources, options, &progress);
+    stop.abort();
+    watch.abort();
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+async fn stop_on_interrupt(progress: Arc<Progress>, printer: super::Printer) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        progress.stop.store(true, Ordering::Relaxed);
+        printer.note("stopping: what is read so far is being committed (Ctrl-C again to give up)");
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(130);
+    }
+}
+
+async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {
+    let started = std::time::Instant::now();
+    loop {
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let seconds = started.elapsed().as_secs_f64().max(0.001);
+        let bytes = load(&progress.bytes_finished);
+        bar.set_length(load(&progress.bytes_listed));
+        bar.set_position(bytes);
+        let listing = if progress.listing_done.load(Ordering::Relaxed) { "" } else { "+" };
+        bar.set_message(format!(
+            "{} of {}{listing} objects, {:.1} MB/s, {} events/s",
+            load(&progress.objects_finished),
+            load(&progress.objects_listed),
+            approximate(bytes) / 1e6 / seconds,
+            thousands(load(&progress.records_read) * 1000 / u64::try_from(started.elapsed().as_millis().max(1)).unwrap_or(1)),
+        ));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a rate for the eye")]
+fn approximate(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+pub(super) fn closing_line(report: &Report) -> String {
+    let (objects, records) = (&report.objects, &report.records);
+    let read = objects.ingested + objects.partial + objects.rejected;
+    let mut line = format!(
+        "{} objects read, {} unchanged, {} skipped; {} records: {} kept, {} other, {} duplicate, {} rejected; \
+         lake version {}, {:.1} s",
+        thousands(read),
+        thousands(objects.unchanged),
+        thousands(objects.skipped),
+        thousands(records.read),
+        thousands(records.kept),
+        thousands(records.other),
+        thousands(records.duplicate),
+        thousands(records.rejected),
+        report.lake_version,
+        report.seconds,
+    );
+    if report.interrupted {
+        line.push_str("; stopped before the end: run it again to read the rest");
+    }
+    line
+}
+
+pub(super) fn tell_rejects(context: &Context, report: &Report) {
+    for rejected in report.rejects.iter().take(NAMED_MAX) {
+        context.printer.warn(&format!("{}: {}", rejected.object, rejected.reason));
+    }
+    if report.rejects.len() > NAMED_MAX {
+        let more = report.rejects.len() - NAMED_MAX;
+        context.printer.warn(&format!("and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\""));
+    }
+}
+
+/// A count with thousands set apart, as people read them.
+pub(super) fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(super::thousands(0), "0");
+        assert_eq!(super::thousands(1234), "1,234");
+        assert_eq!(super::thousands(123_456_789), "123,456,789");
+    }
+}

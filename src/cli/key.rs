@@ -1,0 +1,108 @@
+//! From what a user calls a key (ARN, id or alias) to the keys that the lake has seen under that name.
+
+use anyhow::Result;
+use chrono::Utc;
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
+use keytrail::cloudtrail::key::is_key_arn;
+use keytrail::engine::{Engine, Rows};
+use keytrail::report::texts;
+
+use super::{Context, Hinted};
+
+/// Names shown when a key is not known.
+const NEAR_MAX: usize = 5;
+
+/// One key as the parameters of a query name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    /// By its ARN.
+    Arn(String),
+    /// By its id, in any account and Region.
+    Id(String),
+}
+
+impl Key {
+    /// The parameter that selects the key in a shipped query.
+    pub fn parameter(&self) -> (String, String) {
+        match self {
+            Self::Arn(arn) => ("key_arn".to_owned(), arn.clone()),
+            Self::Id(id) => ("key_id".to_owned(), id.clone()),
+        }
+    }
+}
+
+/// The keys that a name stands for: one for an ARN or id, and for an alias every key that it named in the logs, because
+/// an alias may be pointed at another key.
+pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<Vec<Key>> {
+    let name = name.trim();
+    if is_key_arn(name) {
+        return Ok(vec![Key::Arn(name.to_owned())]);
+    }
+    let alias = match name.split_once(":alias/") {
+        Some((_, alias)) if name.starts_with("arn:") => format!("alias/{alias}"),
+        _ if name.starts_with("alias/") => name.to_owned(),
+        _ if looks_like_id(name) => return Ok(vec![Key::Id(name.to_owned())]),
+        _ => format!("alias/{name}"),
+    };
+    let rows = ask(context, engine, "aliases", &[("alias", &alias)])?;
+    let arns: Vec<Key> = texts(&rows.batches, "key_arn").into_iter().flatten().map(Key::Arn).collect();
+    match arns.len() {
+        0 if !name.contains("alias/") => Ok(vec![Key::Id(name.to_owned())]),
+        0 => Err(unknown(context, engine, name)?.into()),
+        1 => Ok(arns),
+        more => {
+            context.printer.note(&format!("note: {alias} named {more} keys in these logs; the answer is about all of them"));
+            Ok(arns)
+        }
+    }
+}
+
+/// A key id: a GUID, or `mrk-` and 32 hexadecimal digits.
+fn looks_like_id(name: &str) -> bool {
+    let digits = name.strip_prefix("mrk-").unwrap_or(name);
+    digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// Whether the lake has seen the key at all; fails with near matches when it has not.
+pub(super) fn must_be_known(context: &Context, engine: &Engine, name: &str, keys: &[Key]) -> Result<()> {
+    for key in keys {
+        let (parameter, value) = key.parameter();
+        let rows = ask(context, engine, "keys", &[(&parameter, &value)])?;
+        if rows.count() > 0 {
+            return Ok(());
+        }
+    }
+    Err(unknown(context, engine, name)?.into())
+}
+
+fn unknown(context: &Context, engine: &Engine, name: &str) -> Result<Hinted> {
+    let keys = ask(context, engine, "keys", &[])?;
+    let aliases = ask(context, engine, "aliases", &[])?;
+    let mut names: Vec<String> = texts(&keys.batches, "key_id").into_iter().flatten().collect();
+    names.extend(texts(&aliases.batches, "alias").into_iter().flatten());
+    let wanted = name.rsplit_once(":key/").map_or(name, |(_, id)| id).to_lowercase();
+    let score = |name: &String| {
+        let name = name.to_lowercase();
+        let short = wanted.trim_start_matches("alias/");
+        let part = short.len() >= 4 && name.contains(short);
+        normalized_levenshtein(&wanted, &name) + if part { 1.0 } else { 0.0 }
+    };
+    names.sort_by(|a, b| score(b).total_cmp(&score(a)).then_with(|| a.cmp(b)));
+    names.dedup();
+    let near: Vec<&str> = names.iter().filter(|name| score(name) > 0.4).take(NEAR_MAX).map(String::as_str).collect();
+    let hint = if near.is_empty() {
+        "`keytrail query keys` lists the keys that were".to_owned()
+    } else {
+        format!("did you mean {}? (`keytrail query keys` lists them all)", near.join(", "))
+    };
+    Ok(Hinted::new(format!("no event in this lake speaks of the key {name}"), hint))
+}
+
+/// Runs a shipped query.
+pub(super) fn ask(context: &Context, engine: &Engine, name: &str, given: &[(&str, &str)]) -> Result<Rows> {
+    let query = context.catalog.get(name)?;
+    let given: Vec<(String, String)> =
+        given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let values = query.bind(&given, Utc::now())?;
+    Ok(context.runtime.block_on(engine.run(query, values))?)
+}

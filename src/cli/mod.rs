@@ -1,0 +1,128 @@
+//! The command line: names, flags, exit codes and the only module that prints.
+//!
+//! Standard output is data, in the format asked for; everything else goes to standard error. Each command is a file; what
+//! they share is [`Printer`] for output and [`Context`] for the lake and the catalog.
+
+mod args;
+mod ask;
+mod demo;
+mod generate;
+mod ingest;
+mod key;
+mod maintain;
+mod printer;
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use anyhow::{Error, Result};
+use clap::Parser;
+use keytrail::engine::{Engine, EngineError};
+use keytrail::lake::Lake;
+use keytrail::query::Catalog;
+use tokio::runtime::Runtime;
+
+use args::{Arguments, Command};
+use printer::Printer;
+
+/// How a command ended, when it did not fail; the exit code says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done.
+    Done,
+    /// Done, but some input could not be used, or the run was stopped.
+    Incomplete,
+}
+
+/// An error with a hint at what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Hinted {
+    message: String,
+    hint: String,
+}
+
+impl Hinted {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// What every command works with.
+pub(crate) struct Context {
+    pub lake: Lake,
+    pub lake_uri: String,
+    pub catalog: Catalog,
+    pub printer: Printer,
+    pub runtime: Runtime,
+}
+
+impl Context {
+    /// Opens the lake for questions.
+    pub fn engine(&self) -> Result<Engine> {
+        match self.runtime.block_on(Engine::open(&self.lake, &self.catalog)) {
+            Ok(engine) => Ok(engine),
+            Err(EngineError::NoLake(_)) => Err(Hinted::new(
+                format!("there is no lake at {}", self.lake_uri),
+                "make one with `keytrail ingest SOURCE`, or name another with --lake or KEYTRAIL_LAKE",
+            )
+            .into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = Printer::new(&arguments);
+    trace(arguments.verbose);
+    match run(arguments, printer) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => ExitCode::from(3),
+        // Whoever reads our output has seen enough: `keytrail … | head` is no failure.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
+    let mut catalog = Catalog::shipped();
+    for folder in &arguments.queries {
+        catalog = catalog.with_folder(folder)?;
+    }
+    let context = Context {
+        lake: Lake::at(&arguments.lake)?,
+        lake_uri: arguments.lake,
+        catalog,
+        printer,
+        runtime: Runtime::new()?,
+    };
+    match arguments.command {
+        Command::Ingest(options) => ingest::run(&context, &options),
+        Command::Who(options) => ask::who(&context, &options),
+        Command::Timeline(options) => ask::timeline(&context, &options),
+        Command::Query(options) => ask::query(&context, &options),
+        Command::Sql(options) => ask::sql(&context, &options),
+        Command::Queries => ask::queries(&context),
+        Command::Explain(options) => ask::explain(&context, &options),
+        Command::Generate(options) => generate::run(&context, &options),
+        Command::Demo(options) => demo::run(context, &options),
+        Command::Maintain(options) => maintain::run(&context, &options),
+    }
+}
+
+fn is_closed_pipe(error: &Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == ErrorKind::BrokenPipe))
+}
+
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "keytrail=debug,deltalake_core=info",
+        _ => "debug",
+    };
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).with_ansi(false).init();
+}
