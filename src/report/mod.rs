@@ -9,7 +9,6 @@
 //! show control, bidirectional and invisible characters as escapes (`clean.rs` has the list), so that a user agent can
 //! neither move a cursor nor reorder a line; what they print is for reading and is not meant to be read back.
 
-use std::borrow::Cow;
 use std::io;
 use std::str::FromStr;
 
@@ -29,8 +28,8 @@ mod tests;
 
 /// The text with every character that acts instead of being read shown as an escape, for any line that a terminal sees.
 #[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
-    text.split('\n').map(clean::clean).reduce(|text, line| text + "\n" + &line).unwrap_or_default()
+pub fn clean(text: &str) -> String {
+    text.split('\n').map(clean::clean).collect::<Vec<_>>().join("\n")
 }
 
 /// The texts of one column, row by row; null where the row has none, and nothing for a column that is not there.
