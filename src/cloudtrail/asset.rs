@@ -18,10 +18,10 @@ pub type Context<'a> = [(Cow<'a, str>, Cow<'a, str>)];
 pub struct Asset<'a> {
     /// Its name: an ARN or id, as the context spells it.
     pub name: Cow<'a, str>,
-    /// Its kind, such as `s3-object`.
-    pub kind: Cow<'a, str>,
-    /// The service that owns it, without `.amazonaws.com`.
-    pub service: Cow<'a, str>,
+    /// Its kind, such as `s3-object`; null when not even the ARN tells.
+    pub kind: Option<Cow<'a, str>>,
+    /// The service that owns it, without `.amazonaws.com`; null likewise.
+    pub service: Option<Cow<'a, str>>,
 }
 
 /// What the name of an asset proves (design §4, facts §4.1).
@@ -159,13 +159,13 @@ fn by_rule<'a>(rule: &Rule, found: &Cow<'a, str>, context: &Context<'a>) -> Asse
             (found.clone(), if object { "s3-object" } else { "s3-bucket" })
         }
     };
-    Asset { name, kind: Cow::Borrowed(kind), service: Cow::Borrowed(rule.service) }
+    Asset { name, kind: Some(Cow::Borrowed(kind)), service: Some(Cow::Borrowed(rule.service)) }
 }
 
 fn by_arn<'a>(context: &Context<'a>) -> Option<Asset<'a>> {
     let (_, name) = context.iter().find(|(key, value)| !key.starts_with(DESTINATION) && value.starts_with("arn:"))?;
-    let service = Arn::new(name).and_then(Arn::service).unwrap_or_default().to_owned();
-    Some(Asset { name: name.clone(), kind: Cow::Owned(service.clone()), service: Cow::Owned(service) })
+    let service = Arn::new(name).and_then(Arn::service).map(|service| Cow::Owned(service.to_owned()));
+    Some(Asset { name: name.clone(), kind: service.clone(), service })
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
 
     fn found(pairs: &[(&'static str, &'static str)]) -> Option<(String, String)> {
         let context: Vec<_> = pairs.iter().map(|(key, value)| (Cow::Borrowed(*key), Cow::Borrowed(*value))).collect();
-        asset(&context).map(|asset| (asset.kind.into_owned(), asset.name.into_owned()))
+        asset(&context).map(|asset| (asset.kind.unwrap().into_owned(), asset.name.into_owned()))
     }
 
     #[test]

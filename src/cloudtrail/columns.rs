@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Int32Builder, MapBuilder, MapFieldNames, RecordBatch, StringBuilder,
-    StringDictionaryBuilder, TimestampMicrosecondBuilder,
+    TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+
+use super::symbols::SymbolBuilder;
 
 /// Name of the partition column: it lives in the table's folder names, not inside its Parquet files.
 pub const PARTITION: &str = "event_date";
@@ -89,7 +91,7 @@ macro_rules! value_type {
 
 macro_rules! builder_type {
     (Text) => { StringBuilder };
-    (Symbol) => { StringDictionaryBuilder<Int32Type> };
+    (Symbol) => { SymbolBuilder };
     (Flag) => { BooleanBuilder };
     (Instant) => { TimestampMicrosecondBuilder };
     (Day) => { Date32Builder };
@@ -108,6 +110,11 @@ macro_rules! append {
     (Symbol, $builder:expr, $value:expr) => { $builder.append_option($value.as_deref()) };
     (Pairs, $builder:expr, $value:expr) => { append_pairs(&mut $builder, &$value)? };
     ($kind:ident, $builder:expr, $value:expr) => { $builder.append_option($value) };
+}
+
+macro_rules! finish {
+    (Symbol, $builder:expr) => { Arc::new($builder.finish()?) };
+    ($kind:ident, $builder:expr) => { Arc::new($builder.finish()) };
 }
 
 fn pairs_builder() -> MapBuilder<StringBuilder, StringBuilder> {
@@ -166,7 +173,7 @@ macro_rules! columns {
             /// Never with builders that this type filled itself; Arrow checks their lengths once more.
             pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
                 self.rows = 0;
-                let columns: Vec<ArrayRef> = vec![$(Arc::new(self.$name.finish())),*];
+                let columns: Vec<ArrayRef> = vec![$(finish!($kind, self.$name)),*];
                 let fields: Vec<Field> = COLUMNS
                     .iter()
                     .zip(&columns)

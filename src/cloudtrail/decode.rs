@@ -53,7 +53,9 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     let Some(name) = record.event_name.filled() else {
         return if operation::is_wanted_source(source.as_bytes()) { Err(Unusable::NoName) } else { Ok(Decoded::Other) };
     };
-    if !operation::is_kept(source, name) {
+    // Insights and network activity repeat API calls that management events tell (facts §1.1).
+    let repeats = matches!(record.event_category.get(), Some("Insight" | "NetworkActivity"));
+    if repeats || !operation::is_kept(source, name) {
         return Ok(Decoded::Other);
     }
     let event_time = record.event_time.get().and_then(instant).ok_or(Unusable::NoTime)?;
@@ -138,11 +140,11 @@ fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) -> Result<(), Unusabl
     name_key(event, keys);
     event.encryption_context = context(&mut named.request);
     let asset = asset::asset(&event.encryption_context);
-    event.via = via(event, asset.as_ref().map(|asset| asset.service.as_ref()));
+    event.via = via(event, asset.as_ref().and_then(|asset| asset.service.as_deref()));
     if let Some(asset) = asset {
         event.asset_trust = Some(Cow::Borrowed(trust(event, record.event_name.get()).name()));
         event.asset = Some(asset.name);
-        event.asset_type = Some(asset.kind);
+        event.asset_type = asset.kind;
     }
     let Named { request, response, service } = &mut named;
     event.key_material_id = additional

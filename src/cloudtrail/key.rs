@@ -17,7 +17,9 @@ use super::wire::{KmsRequest, KmsResponse, Record, ServiceDetails};
 /// Whether a text is the ARN of a key (and not of an alias).
 #[must_use]
 pub fn is_key_arn(text: &str) -> bool {
-    text.starts_with("arn:") && text.contains(":key/")
+    // A slash is rare in an ARN: looking for it first is quicker than searching for the whole word.
+    let is_key = |slash: usize| text.as_bytes()[..slash].ends_with(b":key");
+    text.starts_with("arn:") && memchr::memchr_iter(b'/', text.as_bytes()).any(is_key)
 }
 
 /// The fields of an ARN that keytrail asks for.
@@ -31,7 +33,7 @@ impl<'a> Arn<'a> {
         text.starts_with("arn:").then_some(Self(text))
     }
 
-    /// One of the colon-separated fields: 1 partition, 2 service, 3 Region, 4 account; null when empty.
+    /// One of the colon-separated fields: 1 partition, 2 service, 3 Region, 4 account, 5 the rest; null when empty.
     #[must_use]
     pub fn field(self, index: usize) -> Option<&'a str> {
         self.0.splitn(6, ':').nth(index).filter(|field| !field.is_empty())
@@ -53,6 +55,12 @@ impl<'a> Arn<'a> {
     #[must_use]
     pub fn region(self) -> Option<&'a str> {
         self.field(3)
+    }
+
+    /// What stands behind the account: the resource, colons and slashes included.
+    #[must_use]
+    pub fn resource(self) -> Option<&'a str> {
+        self.field(5)
     }
 
     /// The account.
@@ -136,8 +144,15 @@ impl<'a> Keys<'a> {
         let first = record.resources.key.take();
         let second = record.resources.second_key.take();
         let Some(first) = first else {
-            let message = || record.error_message.get().and_then(arn_in_message).map(|arn| Cow::Owned(arn.to_owned()));
-            return Self { key: source_arn(request).or_else(message), destination: None };
+            let message = record.error_message.get().unwrap_or_default();
+            let denied = arn_in_message(message).map(|arn| Cow::Owned(arn.to_owned()));
+            let source = source_arn(request);
+            // The two halves are authorized one by one, and the message says which half failed.
+            return if message.contains("ReEncryptTo") {
+                Self { key: source, destination: denied }
+            } else {
+                Self { key: source.or(denied), destination: None }
+            };
         };
         let names = |text: &super::wire::Text<'_>| {
             text.filled().is_some_and(|id| id == first || key_id(&first).is_some_and(|key| key == id))

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod asset;
+mod blocks;
 pub mod columns;
 pub mod decode;
 pub mod inflate;
@@ -14,5 +15,7 @@ pub mod object;
 pub mod operation;
 pub mod principal;
 pub mod redact;
+mod scan;
 pub mod split;
+mod symbols;
 pub mod wire;

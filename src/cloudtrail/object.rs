@@ -308,7 +308,8 @@ impl ObjectDecoder {
 fn is_surely_other(record: &RecordSlice<'_>) -> bool {
     let Member::Plain(source) = record.source else { return false };
     if !operation::is_wanted_source(source) {
-        return true;
+        // An empty source is as good as none, which is worth a reject.
+        return !source.is_empty();
     }
     let (Member::Plain(name), Ok(source)) = (record.name, std::str::from_utf8(source)) else { return false };
     std::str::from_utf8(name).is_ok_and(|name| !operation::is_kept(source, name))

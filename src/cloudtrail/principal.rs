@@ -10,8 +10,8 @@ use super::columns::Text;
 use super::key::Arn;
 use super::wire::UserIdentity;
 
-/// EBS decrypts volumes as this session of a role that does not exist (facts §2.2, synthetic principals).
-const EC2_INFRASTRUCTURE: &str = ":assumed-role/aws:ec2-infrastructure/";
+/// EBS decrypts volumes as a session of this role, which does not exist (facts §2.2, synthetic principals).
+const EC2_INFRASTRUCTURE: &str = "aws:ec2-infrastructure";
 
 /// The principal of EBS's own decrypts.
 pub const EC2_INFRASTRUCTURE_PRINCIPAL: &str = "service:ec2-infrastructure";
@@ -37,13 +37,14 @@ pub struct Caller<'a> {
 
 /// The kinds that an ARN alone tells.
 fn kind_of_arn(arn: &str) -> Option<&'static str> {
-    let resource = arn.splitn(6, ':').nth(5)?;
-    match resource {
-        _ if resource.starts_with("assumed-role/") => Some("AssumedRole"),
-        _ if resource.starts_with("federated-user/") => Some("FederatedUser"),
-        _ if resource.starts_with("role/") => Some("Role"),
-        _ if resource.starts_with("user/") => Some("IAMUser"),
-        "root" => Some("Root"),
+    let fields = Arn::new(arn)?;
+    let resource = fields.resource()?;
+    match fields.service()? {
+        "sts" if resource.starts_with("assumed-role/") => Some("AssumedRole"),
+        "sts" if resource.starts_with("federated-user/") => Some("FederatedUser"),
+        "iam" if resource.starts_with("role/") => Some("Role"),
+        "iam" if resource.starts_with("user/") => Some("IAMUser"),
+        "iam" if resource == "root" => Some("Root"),
         _ => None,
     }
 }
@@ -53,6 +54,7 @@ impl<'a> Caller<'a> {
     #[must_use]
     pub fn of(identity: &mut UserIdentity<'a>) -> Self {
         let arn = identity.arn.take_filled();
+        let typed = identity.kind.filled().is_some();
         let kind = Self::kind(arn.as_deref(), identity);
         let mut this = Self { account_id: account(arn.as_deref(), identity), ..Self::default() };
         match kind.as_ref() {
@@ -60,7 +62,7 @@ impl<'a> Caller<'a> {
             "FederatedUser" => this.federated_user(arn, identity),
             "Root" => this.principal = arn.or_else(|| root(identity)),
             "AWSAccount" => this.account(identity),
-            "AWSService" => this.principal = service(identity),
+            "AWSService" => this.principal = service(identity, typed),
             "IdentityCenterUser" => this.principal = identity_center(identity).or(arn),
             "SAMLUser" => this.principal = named("saml", identity).or(arn),
             "WebIdentityUser" => this.principal = named("web", identity).or(arn),
@@ -90,7 +92,7 @@ impl<'a> Caller<'a> {
             None => identity.principal_id.get().and_then(|id| id.split_once(':')).map(|(_, name)| owned(name)),
         };
         self.id = identity.principal_id.take_filled().map(|id| without_session(id, self.session_name.as_deref()));
-        self.principal = if arn.as_deref().is_some_and(|arn| arn.contains(EC2_INFRASTRUCTURE)) {
+        self.principal = if arn.as_deref().and_then(role_and_session).is_some_and(|(role, _)| role == EC2_INFRASTRUCTURE) {
             Some(Cow::Borrowed(EC2_INFRASTRUCTURE_PRINCIPAL))
         } else if let Some(role) = identity.session_context.session_issuer.arn.take_filled() {
             Some(role)
@@ -137,10 +139,10 @@ fn root<'a>(identity: &UserIdentity<'a>) -> Text<'a> {
     identity.account_id.filled().map(|account| Cow::Owned(format!("arn:aws:iam::{account}:root")))
 }
 
-fn service<'a>(identity: &UserIdentity<'a>) -> Text<'a> {
+fn service<'a>(identity: &UserIdentity<'a>, typed: bool) -> Text<'a> {
     let host = identity.invoked_by.filled()?;
-    // KMS's own events have no type at all (facts §2.2); the type was taken when the kind was decided.
-    if host == "AWS Internal" {
+    // KMS's own events have no type at all (facts §2.2).
+    if host == "AWS Internal" && !typed {
         return Some(Cow::Borrowed("service:kms-internal"));
     }
     Some(Cow::Owned(format!("service:{host}")))
@@ -161,10 +163,14 @@ fn raw<'a>(identity: &UserIdentity<'a>) -> Text<'a> {
     identity.principal_id.clone().take_filled().or_else(|| identity.user_name.clone().take_filled())
 }
 
-/// The session name of `arn:…:assumed-role/Role/Session`.
+/// Role and session name of `arn:…:assumed-role/Role/Session`.
+fn role_and_session(arn: &str) -> Option<(&str, &str)> {
+    Arn::new(arn)?.resource()?.strip_prefix("assumed-role/")?.split_once('/')
+}
+
+/// The session name, borrowed where the ARN is.
 fn session_of_arn<'a>(arn: &Cow<'a, str>) -> Text<'a> {
-    let at = arn.find(":assumed-role/")? + ":assumed-role/".len();
-    let at = at + arn[at..].find('/')? + 1;
+    let at = arn.len() - role_and_session(arn)?.1.len();
     Some(match arn {
         Cow::Borrowed(arn) => Cow::Borrowed(&arn[at..]),
         Cow::Owned(arn) => Cow::Owned(arn[at..].to_owned()),
@@ -174,8 +180,7 @@ fn session_of_arn<'a>(arn: &Cow<'a, str>) -> Text<'a> {
 /// The role ARN that an STS ARN implies; its path is not known.
 fn role_of_session(arn: &str) -> Option<String> {
     let fields = Arn::new(arn)?;
-    let (_, rest) = arn.split_once(":assumed-role/")?;
-    let role = rest.split('/').next()?;
+    let role = fields.resource()?.strip_prefix("assumed-role/")?.split('/').next()?;
     Some(format!("arn:{}:iam::{}:role/{role}", fields.partition()?, fields.account()?))
 }
 

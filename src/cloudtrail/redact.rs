@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Write as _};
 
+use memchr::memmem;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 /// What stands in place of a secret.
@@ -143,30 +144,53 @@ impl<'de> Visitor<'de> for Copy<'_> {
     }
 }
 
-/// Masks the text after each `sessionToken` in bytes that need not be JSON: from the next quote after the name's colon
-/// to the quote that ends it, or to the end. The token's own length is not kept.
+/// Names of secret members, in lower case.
+const SECRETS: [&[u8]; 2] = [b"sessiontoken", b"secretaccesskey"];
+
+/// Masks what follows the name of a secret in bytes that need not be JSON: from the name's colon to where a value ends,
+/// which is a quote before a comma, a bracket or the end. Where a name is spelled with `\u` escapes, nothing is kept at
+/// all: what cannot be read surely cannot be kept surely.
 #[must_use]
 pub fn redact_bytes(bytes: &[u8]) -> Vec<u8> {
-    const NAME: &[u8] = b"essionToken\"";
-    let mut kept = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = memchr::memmem::find(rest, NAME) {
-        let after = at + NAME.len();
-        kept.extend_from_slice(&rest[..after]);
-        rest = &rest[after..];
-        let Some(open) = memchr::memchr(b'"', rest) else { continue };
-        kept.extend_from_slice(&rest[..=open]);
-        kept.extend_from_slice(REDACTED.as_bytes());
-        rest = &rest[open + 1..];
-        let end = closing_quote(rest).unwrap_or(rest.len());
-        rest = &rest[end..];
+    let lower = bytes.to_ascii_lowercase();
+    let count = |text: &[u8]| SECRETS.iter().map(|name| memmem::find_iter(text, name).count()).sum::<usize>();
+    if memmem::find(bytes, b"\\u00").is_some() && count(&unescaped(&lower)) > count(&lower) {
+        return REDACTED.as_bytes().to_vec();
     }
-    kept.extend_from_slice(rest);
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(after) = SECRETS.iter().filter_map(|name| Some(memmem::find(&lower[at..], name)? + name.len())).min() {
+        let Some(colon) = memchr::memchr(b':', &bytes[at + after..]) else { break };
+        let value = at + after + colon + 1;
+        kept.extend_from_slice(&bytes[at..value]);
+        kept.extend_from_slice(REDACTED.as_bytes());
+        at = value + value_end(&bytes[value..]);
+    }
+    kept.extend_from_slice(&bytes[at..]);
     kept
 }
 
-fn closing_quote(text: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'"', text).find(|&at| text[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0)
+/// Where a value ends: behind the first quote that a comma, a bracket or nothing follows.
+fn value_end(text: &[u8]) -> usize {
+    let ends = |&quote: &usize| {
+        let next = text[quote + 1..].iter().find(|byte| !byte.is_ascii_whitespace() && **byte != b'\\');
+        next.is_none_or(|byte| b",}]".contains(byte))
+    };
+    memchr::memchr_iter(b'"', text).find(ends).map_or(text.len(), |quote| quote + 1)
+}
+
+/// The text with `\u00xx` escapes of ASCII characters resolved, in lower case.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(escape) = memmem::find(&text[at..], b"\\u00").map(|offset| at + offset) {
+        out.extend_from_slice(&text[at..escape]);
+        let digits = text.get(escape + 4..escape + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+        out.extend(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(|byte| byte.to_ascii_lowercase()));
+        at = (escape + 6).min(text.len());
+    }
+    out.extend_from_slice(&text[at..]);
+    out
 }
 
 #[cfg(test)]
@@ -188,7 +212,18 @@ mod tests {
     #[test]
     fn tokens_go_from_broken_bytes_too() {
         let broken = br#"{"sessionToken": "s3\"cret","x":1,"SessionToken":"cut"#;
-        assert_eq!(redact_bytes(broken), br#"{"sessionToken": "REDACTED","x":1,"SessionToken":"REDACTED"#);
+        assert_eq!(redact_bytes(broken), br#"{"sessionToken":REDACTED,"x":1,"SessionToken":REDACTED"#);
+        for secret in [
+            r#"{"SESSIONTOKEN":"s3cret"}"#,
+            r#"{"session\u0054oken":"s3cret"}"#,
+            r#"{"sessionToken":{"x":"s3cret"}}"#,
+            r#"{"secretAccessKey":"s3cret","y":1}"#,
+            r#""{\"sessionToken\":\"s3cret\"}""#,
+            r#"{"a":"\u00e9","sessionToken":"s3,cret"#,
+        ] {
+            let kept = String::from_utf8(redact_bytes(secret.as_bytes())).unwrap();
+            assert!(!kept.contains("cret\"") && !kept.contains("s3"), "{secret} kept as {kept}");
+        }
         assert_eq!(redact_bytes(b"nothing here"), b"nothing here");
     }
 }

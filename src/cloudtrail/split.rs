@@ -4,9 +4,8 @@
 //! window of bytes ──► Splitter::next ──► Record | Damaged | More | End
 //! ```
 //!
-//! The scan walks from quote to quote with `memchr`, so it never mistakes a brace inside a string for structure, and it
-//! looks only at the few bytes between strings. On the way it notes the record's own `eventSource` and `eventName`,
-//! which is all that deciding "not ours" needs: nine records in ten are never parsed.
+//! A record ends where [`scan_object`](super::scan) says. On the way the scan notes the record's own `eventSource` and
+//! `eventName`, which is all that deciding "not ours" needs: most records are never parsed.
 //!
 //! Three forms are read: `{"Records":[…]}` with any other members in any order, a bare array, and values one after the
 //! other (one record per line). What is not well-formed becomes a [`Step::Damaged`] stretch, and the scan goes on at the
@@ -15,6 +14,8 @@
 //! This file does no I/O, keeps no bytes, and does not check that a record is valid JSON: the decoder does.
 
 use memchr::memchr_iter;
+
+use super::scan::{Scan, array_after_colon, is_escaped, scan_object};
 
 /// The longest record that is read: CloudTrail caps an event at 256 KB (facts §1.1).
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
@@ -103,13 +104,6 @@ impl Default for Splitter {
     fn default() -> Self {
         Self { place: Place::Top, resync: false, started: false }
     }
-}
-
-enum Scan<'b> {
-    Closed { len: usize, source: Member<'b>, name: Member<'b> },
-    Records { after: usize },
-    More,
-    Damaged { at: usize, why: Damage },
 }
 
 impl Splitter {
@@ -256,7 +250,8 @@ impl Splitter {
     fn find_record<'b>(&mut self, window: &'b [u8], last: bool) -> (usize, Option<Step<'b>>) {
         for at in memchr_iter(b'{', window) {
             match scan_object(&window[at..], last, false) {
-                Scan::Closed { len, source, name } if source != Member::Absent && name != Member::Absent => {
+                // Any nested object closes; only a record has both members of its own.
+                Scan::Closed { len, source: source @ Member::Plain(_), name } if name != Member::Absent => {
                     self.resync = false;
                     let bytes = &window[at..at + len];
                     return (at + len, Some(Step::Record(RecordSlice { bytes, source, name })));
@@ -272,207 +267,6 @@ impl Splitter {
 /// End of the string whose first byte after the quote is `window[start]`: the index behind its closing quote.
 fn string_end(window: &[u8], start: usize) -> Option<usize> {
     memchr_iter(b'"', &window[start..]).map(|at| start + at).find(|&at| !is_escaped(window, start, at)).map(|at| at + 1)
-}
-
-/// Whether the quote at `at` follows an odd run of backslashes that begins at or after `start`.
-fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
-    if at == start || text[at - 1] != b'\\' {
-        return false;
-    }
-    text[start..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
-}
-
-/// For the text behind a key: `Some(Some(n))` when `: [` follows and `n` bytes lead behind the bracket, `Some(None)`
-/// when something else follows, `None` when the text ends too early to tell.
-fn array_after_colon(text: &[u8]) -> Option<Option<usize>> {
-    let mut wanted = b':';
-    for (at, &byte) in text.iter().enumerate() {
-        if byte.is_ascii_whitespace() {
-            continue;
-        }
-        if byte != wanted {
-            return Some(None);
-        }
-        if wanted == b'[' {
-            return Some(Some(at + 1));
-        }
-        wanted = b'[';
-    }
-    None
-}
-
-/// What a byte between strings means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Bad,
-    Pass,
-    Colon,
-    Comma,
-    Open,
-    Close,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Bad; 256];
-    let pass = b" \t\r\n0123456789+-.eEtrufalsn";
-    let mut at = 0;
-    while at < pass.len() {
-        classes[pass[at] as usize] = Class::Pass;
-        at += 1;
-    }
-    classes[b':' as usize] = Class::Colon;
-    classes[b',' as usize] = Class::Comma;
-    classes[b'{' as usize] = Class::Open;
-    classes[b'[' as usize] = Class::Open;
-    classes[b'}' as usize] = Class::Close;
-    classes[b']' as usize] = Class::Close;
-    classes
-};
-
-/// Which member of the record the scan is in, when it stands on the record's own level.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Awaited {
-    Nothing,
-    Source,
-    Name,
-}
-
-/// Progress through one object.
-struct ObjectScan<'b> {
-    text: &'b [u8],
-    depth: usize,
-    /// One bit per level: set for an object, clear for an array.
-    objects: u128,
-    /// The next string is a value, because a colon came after the last one.
-    value: bool,
-    awaited: Awaited,
-    source: Member<'b>,
-    name: Member<'b>,
-}
-
-/// Scans the object that begins at `text[0]`, a brace.
-fn scan_object(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
-    let bounded = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
-    let mut scan = ObjectScan {
-        text: bounded,
-        depth: 0,
-        objects: 0,
-        value: false,
-        awaited: Awaited::Nothing,
-        source: Member::Absent,
-        name: Member::Absent,
-    };
-    let mut quotes = memchr_iter(b'"', bounded);
-    let mut at = 0;
-    loop {
-        let open = quotes.next();
-        match scan.gap(at, open.unwrap_or(bounded.len())) {
-            Ok(Some(len)) if len > RECORD_BYTES_MAX => return Scan::Damaged { at: len, why: Damage::TooLong },
-            Ok(Some(len)) => return Scan::Closed { len, source: scan.source, name: scan.name },
-            Ok(None) => {}
-            Err((at, why)) => return Scan::Damaged { at, why },
-        }
-        let Some(open) = open else { break };
-        let Some(close) = quotes.find(|&close| !is_escaped(bounded, open + 1, close)) else { break };
-        if scan.depth == 1 {
-            let records = scan.member(open + 1, close);
-            if records && find_records {
-                match array_after_colon(&bounded[close + 1..]) {
-                    Some(Some(after)) => return Scan::Records { after: close + 1 + after },
-                    Some(None) => {}
-                    None => break,
-                }
-            }
-        }
-        at = close + 1;
-    }
-    if bounded.len() > RECORD_BYTES_MAX {
-        Scan::Damaged { at: bounded.len(), why: Damage::TooLong }
-    } else if last {
-        Scan::Damaged { at: bounded.len(), why: Damage::Truncated }
-    } else {
-        Scan::More
-    }
-}
-
-impl<'b> ObjectScan<'b> {
-    /// Walks the bytes between two strings; `Some(len)` when the object closes there.
-    fn gap(&mut self, from: usize, to: usize) -> Result<Option<usize>, (usize, Damage)> {
-        for at in from..to {
-            let byte = self.text[at];
-            match CLASSES[byte as usize] {
-                Class::Pass => {}
-                Class::Colon => self.value = true,
-                Class::Comma => {
-                    self.value = false;
-                    if self.depth == 1 {
-                        self.leave_member();
-                    }
-                }
-                Class::Open => {
-                    if self.depth == DEPTH_MAX {
-                        return Err((at, Damage::TooDeep));
-                    }
-                    self.objects = self.objects << 1 | u128::from(byte == b'{');
-                    self.depth += 1;
-                    self.value = false;
-                }
-                Class::Close => {
-                    if self.objects & 1 != u128::from(byte == b'}') {
-                        return Err((at, Damage::Broken));
-                    }
-                    self.objects >>= 1;
-                    self.depth -= 1;
-                    self.value = false;
-                    if self.depth == 0 {
-                        self.leave_member();
-                        return Ok(Some(at + 1));
-                    }
-                }
-                Class::Bad => return Err((at, Damage::Broken)),
-            }
-        }
-        Ok(None)
-    }
-
-    /// A member ended without the string that was awaited: its value is something else.
-    fn leave_member(&mut self) {
-        self.set(Member::Unclear);
-    }
-
-    fn set(&mut self, value: Member<'b>) {
-        let member = match self.awaited {
-            Awaited::Nothing => return,
-            Awaited::Source => &mut self.source,
-            Awaited::Name => &mut self.name,
-        };
-        // A repeated member is left to the parser, which takes the last one.
-        *member = if *member == Member::Absent { value } else { Member::Unclear };
-        self.awaited = Awaited::Nothing;
-    }
-
-    /// A string on the record's own level, from `from` up to its closing quote; whether it is the key `Records`.
-    fn member(&mut self, from: usize, to: usize) -> bool {
-        let text = &self.text[from..to];
-        if self.value {
-            if self.awaited != Awaited::Nothing {
-                self.set(if text.contains(&b'\\') { Member::Unclear } else { Member::Plain(text) });
-            }
-            return false;
-        }
-        match text {
-            b"eventSource" => self.awaited = Awaited::Source,
-            b"eventName" => self.awaited = Awaited::Name,
-            b"Records" => return true,
-            // An escaped key could spell either name.
-            _ if text.contains(&b'\\') => {
-                self.source = Member::Unclear;
-                self.name = Member::Unclear;
-            }
-            _ => {}
-        }
-        false
-    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ macro_rules! other_types_are_absent {
     };
 }
 
-/// A scalar as text: a string is itself, numbers and booleans are their JSON text, anything else is absent.
+/// A scalar as text: a string is itself, numbers and booleans are their value's JSON text, anything else is absent.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Text<'a>(Option<Cow<'a, str>>);
 
@@ -244,6 +244,7 @@ wire! {
         "requestID" => request_id: Text<'a>,
         "eventID" => event_id: Text<'a>,
         "eventType" => event_type: Text<'a>,
+        "eventCategory" => event_category: Text<'a>,
         "readOnly" => read_only: Flag,
         "resources" => resources: Resources<'a>,
         "recipientAccountId" => recipient_account_id: Text<'a>,

@@ -1,0 +1,300 @@
+//! Where an object ends, and what its `eventSource` and `eventName` are: the exact scan, byte by byte between strings.
+//!
+//! The scan walks from quote to quote with `memchr`, so it never mistakes a brace inside a string for structure, and it
+//! looks only at the few bytes between strings. It is the one that tells what is wrong with a record. Records of the
+//! usual form are handled by [`blocks`](super::blocks), which says nothing unless it is sure.
+
+use memchr::memchr_iter;
+
+use super::blocks;
+use super::split::{DEPTH_MAX, Damage, Member, RECORD_BYTES_MAX};
+
+/// What scanning an object came to.
+#[derive(Debug)]
+pub(super) enum Scan<'b> {
+    /// It ends after `len` bytes.
+    Closed {
+        /// Bytes, braces included.
+        len: usize,
+        /// `eventSource`.
+        source: Member<'b>,
+        /// `eventName`.
+        name: Member<'b>,
+    },
+    /// It is no record but the wrapper of some: its `Records` array begins after so many bytes.
+    Records {
+        /// Bytes up to and including the bracket.
+        after: usize,
+    },
+    /// The text ends too early to tell.
+    More,
+    /// It is broken, `at` bytes from its start.
+    Damaged {
+        /// Bytes up to what is wrong.
+        at: usize,
+        /// What is wrong.
+        why: Damage,
+    },
+}
+
+/// Whether the quote at `at` follows an odd run of backslashes that begins at or after `start`.
+pub(super) fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
+    if at == start || text[at - 1] != b'\\' {
+        return false;
+    }
+    text[start..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// For the text behind a key: `Some(Some(n))` when `: [` follows and `n` bytes lead behind the bracket, `Some(None)`
+/// when something else follows, `None` when the text ends too early to tell.
+pub(super) fn array_after_colon(text: &[u8]) -> Option<Option<usize>> {
+    let mut wanted = b':';
+    for (at, &byte) in text.iter().enumerate() {
+        if byte.is_ascii_whitespace() {
+            continue;
+        }
+        if byte != wanted {
+            return Some(None);
+        }
+        if wanted == b'[' {
+            return Some(Some(at + 1));
+        }
+        wanted = b'[';
+    }
+    None
+}
+
+/// What a byte between strings means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Bad,
+    Pass,
+    Colon,
+    Comma,
+    Open,
+    Close,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Bad; 256];
+    let pass = b" \t\r\n0123456789+-.eEtrufalsn";
+    let mut at = 0;
+    while at < pass.len() {
+        classes[pass[at] as usize] = Class::Pass;
+        at += 1;
+    }
+    classes[b':' as usize] = Class::Colon;
+    classes[b',' as usize] = Class::Comma;
+    classes[b'{' as usize] = Class::Open;
+    classes[b'[' as usize] = Class::Open;
+    classes[b'}' as usize] = Class::Close;
+    classes[b']' as usize] = Class::Close;
+    classes
+};
+
+/// Whether a byte may stand between strings.
+pub(super) fn is_json_between_strings(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] != Class::Bad
+}
+
+/// Which member of the record the scan is in, when it stands on the record's own level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    Nothing,
+    Source,
+    Name,
+}
+
+/// Progress through one object.
+struct ObjectScan<'b> {
+    text: &'b [u8],
+    depth: usize,
+    /// One bit per level: set for an object, clear for an array.
+    objects: u128,
+    /// The next string is a value, because a colon came after the last one.
+    value: bool,
+    awaited: Awaited,
+    source: Member<'b>,
+    name: Member<'b>,
+}
+
+/// Scans the object that begins at `text[0]`, a brace. `last` says that nothing follows the text; `find_records` that the
+/// object may be a wrapper.
+pub(super) fn scan_object(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
+    // A wrapper closes like a record; only the exact scan stops at its `Records`.
+    if !find_records {
+        if let Some(closed) = blocks::scan(text) {
+            return closed;
+        }
+    }
+    exactly(text, last, find_records)
+}
+
+/// The scan itself.
+fn exactly(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
+    let bounded = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
+    let mut scan = ObjectScan {
+        text: bounded,
+        depth: 0,
+        objects: 0,
+        value: false,
+        awaited: Awaited::Nothing,
+        source: Member::Absent,
+        name: Member::Absent,
+    };
+    let mut quotes = memchr_iter(b'"', bounded);
+    let mut at = 0;
+    loop {
+        let open = quotes.next();
+        match scan.gap(at, open.unwrap_or(bounded.len())) {
+            Ok(Some(len)) if len > RECORD_BYTES_MAX => return Scan::Damaged { at: len, why: Damage::TooLong },
+            Ok(Some(len)) => return Scan::Closed { len, source: scan.source, name: scan.name },
+            Ok(None) => {}
+            Err((at, why)) => return Scan::Damaged { at, why },
+        }
+        let Some(open) = open else { break };
+        let Some(close) = quotes.find(|&close| !is_escaped(bounded, open + 1, close)) else { break };
+        if scan.depth == 1 {
+            let records = scan.member(open + 1, close);
+            if records && find_records {
+                match array_after_colon(&bounded[close + 1..]) {
+                    Some(Some(after)) => return Scan::Records { after: close + 1 + after },
+                    Some(None) => {}
+                    None => break,
+                }
+            }
+        }
+        at = close + 1;
+    }
+    if bounded.len() > RECORD_BYTES_MAX {
+        Scan::Damaged { at: bounded.len(), why: Damage::TooLong }
+    } else if last {
+        Scan::Damaged { at: bounded.len(), why: Damage::Truncated }
+    } else {
+        Scan::More
+    }
+}
+
+impl<'b> ObjectScan<'b> {
+    /// Walks the bytes between two strings; `Some(len)` when the object closes there.
+    fn gap(&mut self, from: usize, to: usize) -> Result<Option<usize>, (usize, Damage)> {
+        for at in from..to {
+            let byte = self.text[at];
+            match CLASSES[byte as usize] {
+                Class::Pass => {}
+                Class::Colon => self.value = true,
+                Class::Comma => {
+                    self.value = false;
+                    if self.depth == 1 {
+                        self.leave_member();
+                    }
+                }
+                Class::Open => {
+                    if self.depth == DEPTH_MAX {
+                        return Err((at, Damage::TooDeep));
+                    }
+                    self.objects = self.objects << 1 | u128::from(byte == b'{');
+                    self.depth += 1;
+                    self.value = false;
+                }
+                Class::Close => {
+                    if self.objects & 1 != u128::from(byte == b'}') {
+                        return Err((at, Damage::Broken));
+                    }
+                    self.objects >>= 1;
+                    self.depth -= 1;
+                    self.value = false;
+                    if self.depth == 0 {
+                        self.leave_member();
+                        return Ok(Some(at + 1));
+                    }
+                }
+                Class::Bad => return Err((at, Damage::Broken)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A member ended without the string that was awaited: its value is something else.
+    fn leave_member(&mut self) {
+        self.set(Member::Unclear);
+    }
+
+    fn set(&mut self, value: Member<'b>) {
+        let member = match self.awaited {
+            Awaited::Nothing => return,
+            Awaited::Source => &mut self.source,
+            Awaited::Name => &mut self.name,
+        };
+        // A repeated member is left to the parser, which takes the last one.
+        *member = if *member == Member::Absent { value } else { Member::Unclear };
+        self.awaited = Awaited::Nothing;
+    }
+
+    /// A string on the record's own level, from `from` up to its closing quote; whether it is the key `Records`.
+    fn member(&mut self, from: usize, to: usize) -> bool {
+        let text = &self.text[from..to];
+        if self.value {
+            if self.awaited != Awaited::Nothing {
+                self.set(if text.contains(&b'\\') { Member::Unclear } else { Member::Plain(text) });
+            }
+            return false;
+        }
+        match text {
+            b"eventSource" => self.awaited = Awaited::Source,
+            b"eventName" => self.awaited = Awaited::Name,
+            b"Records" => return true,
+            // A key with such escapes could spell either name.
+            _ if memchr::memmem::find(text, b"\\u").is_some() => {
+                self.source = Member::Unclear;
+                self.name = Member::Unclear;
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"Root","arn":"a"},"eventTime":"2023-07-10T12:07:55Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","x":[1,{"y":"}\"]"},-1.5E3,true,null],"z":"\\"}"#;
+
+    fn closed(scan: Scan<'_>) -> Option<(usize, Member<'_>, Member<'_>)> {
+        match scan {
+            Scan::Closed { len, source, name } => Some((len, source, name)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_block_scan_reads_the_usual_form() {
+        let fast = blocks::scan(RECORD.as_bytes()).and_then(closed).unwrap();
+        assert_eq!(fast, closed(exactly(RECORD.as_bytes(), true, false)).unwrap());
+        assert_eq!(fast.2, Member::Plain(b"RunInstances"));
+    }
+
+    /// Every way of changing one byte, at every place in a block: the block scan may say less, and nothing else.
+    #[test]
+    fn the_block_scan_says_nothing_that_the_exact_scan_does_not() {
+        for pad in (0..64).step_by(7) {
+            let record = RECORD.replacen("Root", &"R".repeat(pad), 1);
+            for at in 1..record.len() {
+                for byte in [b'"', b'\\', b'{', b'}', b'[', b']', b'Q', b'u'] {
+                    let mut text = record.clone().into_bytes();
+                    text[at] = byte;
+                    let Some((len, source, name)) = blocks::scan(&text).and_then(closed) else { continue };
+                    let exact = closed(exactly(&text, true, false)).unwrap_or_else(|| panic!("{text:?}"));
+                    let shown = String::from_utf8_lossy(&text);
+                    assert_eq!(len, exact.0, "{shown}");
+                    // What closes and is no JSON is found out by parsing, whatever its members seem to be.
+                    if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok() {
+                        assert_eq!(source, exact.1, "{shown}");
+                        assert!(name == Member::Unclear || name == exact.2, "{shown}");
+                    }
+                }
+            }
+        }
+    }
+}
