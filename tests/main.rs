@@ -9,6 +9,7 @@
 //! Whatever decodes records for a living is compared with [`reference::decode`], over both kinds of records.
 
 mod agreement;
+mod exactly_once;
 mod golden;
 mod reference;
 mod strategies;
