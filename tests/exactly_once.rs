@@ -24,7 +24,7 @@ struct Logs {
 
 static LOGS: LazyLock<Logs> = LazyLock::new(|| {
     let folder = TempDir::with_prefix("keytrail-logs-").unwrap();
-    let plan = Plan { events: 2_500, kms_share: 0.6, duplicate_share: 0.05, seed: 3, ..Plan::default() };
+    let plan = Plan { events: 3_000, kms_share: 0.7, duplicate_share: 0.05, seed: 8, ..Plan::default() };
     let truth = write_folder(&plan, folder.path(), &mut |_| ()).unwrap();
     let dir = Dir::new();
     let account = dir.ingest(folder.path());
