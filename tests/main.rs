@@ -8,9 +8,13 @@
 //!
 //! Whatever decodes records for a living is compared with [`reference::decode`], over both kinds of records.
 
+mod agreement;
+mod exactly_once;
 mod golden;
+mod interrupted;
 mod reference;
 mod strategies;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +26,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use reference::Verdict;
 use serde_json::{Map, Value};
-
-/// The columns that say where a record was read, which is not for a decoder of records to know.
-const PLACE: [&str; 2] = ["source_object", "record_index"];
+use support::rows::PLACE;
 
 fn shown(row: &Map<String, Value>, index: usize, expected: &Expected) {
     let text = |column: &str| row[column].as_str();

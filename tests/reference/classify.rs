@@ -61,6 +61,11 @@ const CONTEXT: &[(&str, &[&str])] = &[
     ("secretsmanager.amazonaws.com", &["CreateSecret", "UpdateSecret"]),
 ];
 
+/// Whether any event of a source is kept.
+pub fn may_be_kept(source: &str) -> bool {
+    source == KMS || CONTEXT.iter().any(|(host, _)| *host == source)
+}
+
 /// The usage class of a kept event; nothing for an event that is not kept.
 pub fn class(source: &str, name: &str) -> Option<&'static str> {
     if source == KMS {
@@ -105,12 +110,12 @@ fn kms_class(name: &str) -> &'static str {
 
 /// How the call ended.
 pub fn outcome(record: &Record) -> &'static str {
-    let message = record.filled("errorMessage");
-    let Some(code) = record.filled("errorCode") else {
-        return if message.is_some() { "error" } else { "ok" };
-    };
+    let (code, message) = (record.filled("errorCode"), record.filled("errorMessage"));
+    if code.is_none() && message.is_none() {
+        return "ok";
+    }
     let message = message.unwrap_or_default().to_ascii_lowercase();
-    match code.as_str() {
+    match code.unwrap_or_default().as_str() {
         "DryRunOperationException" => "dry_run",
         "AccessDenied"
         | "AccessDeniedException"

@@ -61,15 +61,14 @@ const RULES: &[(&str, &str, &str)] = &[
     ("aws:s3:arn", "s3-bucket", "s3"),
 ];
 
-/// The encryption context of an event; empty where it has none.
+/// The encryption context of an event; empty where it has none. Only `ReEncrypt` has a source's and a destination's
+/// (facts §3.2.3), but nothing of a context may be lost, so they are read wherever they stand.
 pub fn encryption_context(record: &Record) -> Context {
     if !record.is_kms() {
         return Context::new();
     }
-    if !record.is_re_encrypt() {
-        return pairs(record.at("requestParameters.encryptionContext"));
-    }
     let source = pairs(record.at("requestParameters.sourceEncryptionContext"));
+    let source = if source.is_empty() { pairs(record.at("requestParameters.encryptionContext")) } else { source };
     let mut context = source.clone();
     for (key, value) in pairs(record.at("requestParameters.destinationEncryptionContext")) {
         if source.get(&key) != Some(&value) {
@@ -111,7 +110,7 @@ fn named<'a>(context: &Context, key: &str, kind: &'a str) -> (String, &'a str) {
         "aws:dynamodb:tableName" => (join(&["aws:dynamodb:subscriberId", key]), kind),
         "aws:cassandra:tableName" => (join(&["aws:cassandra:subscriberId", "aws:cassandra:keyspaceName", key]), kind),
         "aws:ebs:id" if value.starts_with("snap-") => (value, "ebs-snapshot"),
-        "aws:s3:arn" if value.split_once(":::").is_some_and(|(_, path)| path.contains('/')) => (value, "s3-object"),
+        "aws:s3:arn" if value.split_once(":::").map_or(&*value, |(_, path)| path).contains('/') => (value, "s3-object"),
         _ => (value, kind),
     }
 }

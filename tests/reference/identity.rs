@@ -43,12 +43,12 @@ impl Identity {
 }
 
 fn arn(record: &Record) -> Option<String> {
-    record.text("userIdentity.arn")
+    record.filled("userIdentity.arn")
 }
 
 fn kind(record: &Record) -> String {
     let by_arn = arn(record).and_then(|arn| kind_of_arn(&arn));
-    let by_type = record.text("userIdentity.type");
+    let by_type = record.filled("userIdentity.type");
     let by_absence = if record.invoked_by().is_some() { "AWSService" } else { "Unknown" };
     by_arn.map(str::to_owned).or(by_type).unwrap_or_else(|| by_absence.to_owned())
 }
@@ -71,40 +71,43 @@ fn kind_of_arn(arn: &str) -> Option<&'static str> {
 
 /// The principal, and whether it was inferred.
 fn principal(record: &Record, kind: &str) -> (Option<String>, bool) {
-    let text = |name: &str| record.text(&format!("userIdentity.{name}"));
+    let text = |name: &str| record.filled(&format!("userIdentity.{name}"));
+    let raw = || text("principalId").or(text("userName"));
     let invoked_by = record.invoked_by();
     let principal = match kind {
         "AssumedRole" => return assumed_role(record),
-        "IAMUser" | "Role" => arn(record),
         "Root" => arn(record).or_else(|| Some(format!("arn:aws:iam::{}:root", text("accountId")?))),
         "FederatedUser" => arn(record).map(|arn| match text("sessionContext.sessionIssuer.arn") {
             Some(issuer) => format!("{arn}|{issuer}"),
             None => arn,
         }),
-        "AWSAccount" => both(text("accountId"), text("principalId").map(|id| before_colon(&id)), "acct"),
+        "AWSAccount" => text("accountId").map(|account| {
+            // Nobody in particular has no id: `acct:ANONYMOUS_PRINCIPAL/`.
+            format!("acct:{account}/{}", before_colon(&text("principalId").unwrap_or_default()))
+        }),
         "AWSService" if invoked_by.as_deref() == Some("AWS Internal") && text("type").is_none() => {
             Some("service:kms-internal".to_owned())
         }
         "AWSService" => invoked_by.map(|host| format!("service:{host}")),
-        "IdentityCenterUser" => both(text("onBehalfOf.identityStoreArn"), text("onBehalfOf.userId"), "idc"),
-        "SAMLUser" => text("principalId").or(text("userName")).map(|id| format!("saml:{id}")),
-        "WebIdentityUser" => text("principalId").or(text("userName")).map(|id| format!("web:{id}")),
-        _ => arn(record).or(text("principalId")).or(text("userName")),
+        "IdentityCenterUser" => identity_center(record).or(arn(record)),
+        "SAMLUser" => raw().map(|id| format!("saml:{id}")).or(arn(record)),
+        "WebIdentityUser" => raw().map(|id| format!("web:{id}")).or(arn(record)),
+        _ => arn(record).or_else(raw),
     };
     (principal, false)
 }
 
-/// `<scheme>:<first>/<second>`; nothing when either is absent.
-fn both(first: Option<String>, second: Option<String>, scheme: &str) -> Option<String> {
-    Some(format!("{scheme}:{}/{}", first?, second?))
+fn identity_center(record: &Record) -> Option<String> {
+    let store = record.filled("userIdentity.onBehalfOf.identityStoreArn")?;
+    Some(format!("idc:{store}/{}", record.filled("userIdentity.onBehalfOf.userId")?))
 }
 
 fn assumed_role(record: &Record) -> (Option<String>, bool) {
-    let session = arn(record);
+    let session = arn(record).filter(|arn| arn.starts_with("arn:"));
     if session.as_deref().is_some_and(|arn| arn.contains(":assumed-role/aws:ec2-infrastructure/")) {
         return (Some(EC2_INFRASTRUCTURE.to_owned()), false);
     }
-    if let Some(issuer) = record.text("userIdentity.sessionContext.sessionIssuer.arn") {
+    if let Some(issuer) = record.filled("userIdentity.sessionContext.sessionIssuer.arn") {
         return (Some(issuer), false);
     }
     let rebuilt = session.and_then(|arn| {
@@ -126,7 +129,7 @@ fn role_and_session(arn: &str) -> Option<(&str, Option<&str>)> {
 }
 
 fn session_name(record: &Record, kind: &str) -> Option<String> {
-    let principal_id = record.text("userIdentity.principalId");
+    let principal_id = record.filled("userIdentity.principalId");
     let after_colon = || principal_id?.split_once(':').map(|(_, session)| session.to_owned());
     match (kind, arn(record)) {
         ("AssumedRole", Some(arn)) => role_and_session(&arn)?.1.map(str::to_owned),
@@ -136,7 +139,7 @@ fn session_name(record: &Record, kind: &str) -> Option<String> {
 }
 
 fn principal_id(record: &Record, kind: &str, session_name: Option<&str>) -> Option<String> {
-    let id = record.text("userIdentity.principalId")?;
+    let id = record.filled("userIdentity.principalId")?;
     if !matches!(kind, "AssumedRole" | "AWSAccount") {
         return Some(id);
     }
@@ -151,5 +154,5 @@ fn before_colon(text: &str) -> String {
 fn account(record: &Record) -> Option<String> {
     let stated = record.text("userIdentity.accountId");
     let twelve_digits = |id: &String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-    stated.filter(twelve_digits).or_else(|| arn_field(&arn(record)?, 4))
+    stated.filter(twelve_digits).or_else(|| arn_field(&arn(record).filter(|arn| arn.starts_with("arn:"))?, 4))
 }

@@ -18,28 +18,32 @@ pub fn keys(record: &Record) -> Keys {
     if !record.is_kms() {
         return Keys::default();
     }
-    let resources: Vec<String> = record.resource_arns().into_iter().filter(|arn| arn.contains(":key/")).collect();
+    let resources: Vec<String> = record.resource_arns().into_iter().filter(|arn| is_key_arn(arn)).collect();
     if record.is_re_encrypt() {
-        match resources.as_slice() {
-            [] => {}
-            [only] => return one_key_of_re_encrypt(record, only),
-            [source, destination, ..] => {
-                return Keys { source: Some(source.clone()), destination: Some(destination.clone()) };
-            }
-        }
+        return match resources.as_slice() {
+            [] => Keys { source: source_key(record).or_else(|| in_message(record)), destination: None },
+            [only] => one_key_of_re_encrypt(record, only),
+            [source, destination, ..] => Keys { source: Some(source.clone()), destination: Some(destination.clone()) },
+        };
     }
     let source = (resources.into_iter().next())
-        .or_else(|| key_arn_at(record, "responseElements.keyId"))
-        .or_else(|| key_arn_at(record, "responseElements.keyMetadata.arn"))
-        .or_else(|| key_arn_at(record, requested_key(record)))
-        .or_else(|| bare_id(record, "requestParameters.keyId"))
-        .or_else(|| bare_id(record, "requestParameters.targetKeyId"))
-        .or_else(|| key_arn_at(record, "serviceEventDetails.keyId"))
-        .or_else(|| bare_id(record, "serviceEventDetails.keyId"))
-        .or_else(|| in_message(&record.filled("errorMessage")?))
-        .or_else(|| record.is_re_encrypt().then(|| key_arn_at(record, "requestParameters.sourceKeyId"))?);
+        .or_else(|| ARNS.into_iter().find_map(|path| key_arn_at(record, path)))
+        .or_else(|| IDS.into_iter().find_map(|path| bare_id(record, path)).and_then(|id| completed(record, &id)))
+        .or_else(|| in_message(record));
     Keys { source, destination: None }
 }
+
+/// Where a key's ARN may stand: what is certain comes before what must be completed.
+const ARNS: [&str; 5] = [
+    "responseElements.keyId",
+    "responseElements.keyMetadata.arn",
+    "requestParameters.keyId",
+    "requestParameters.targetKeyId",
+    "serviceEventDetails.keyId",
+];
+
+/// Where a key's id may stand.
+const IDS: [&str; 3] = ["requestParameters.keyId", "requestParameters.targetKeyId", "serviceEventDetails.keyId"];
 
 /// `ReEncrypt` with a single key resource: it may be either of the two.
 fn one_key_of_re_encrypt(record: &Record, only: &str) -> Keys {
@@ -48,8 +52,7 @@ fn one_key_of_re_encrypt(record: &Record, only: &str) -> Keys {
         name.is_some() && (name.as_deref() == Some(only) || name == key_id(only))
     };
     if names_it("requestParameters.destinationKeyId") && !names_it("requestParameters.sourceKeyId") {
-        let source = key_arn_at(record, "requestParameters.sourceKeyId");
-        Keys { source, destination: Some(only.to_owned()) }
+        Keys { source: source_key(record), destination: Some(only.to_owned()) }
     } else {
         Keys { source: Some(only.to_owned()), destination: None }
     }
@@ -63,16 +66,17 @@ fn key_arn_at(record: &Record, path: &str) -> Option<String> {
     record.text(path).filter(|text| is_key_arn(text))
 }
 
-fn requested_key(record: &Record) -> &'static str {
-    match record.name.as_str() {
-        "CreateAlias" | "UpdateAlias" => "requestParameters.targetKeyId",
-        _ => "requestParameters.keyId",
-    }
+fn source_key(record: &Record) -> Option<String> {
+    key_arn_at(record, "requestParameters.sourceKeyId")
+}
+
+/// A bare key id: letters, digits and `-`.
+fn bare_id(record: &Record, path: &str) -> Option<String> {
+    record.filled(path).filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
 }
 
 /// A bare key id, made an ARN of the log's own region and account.
-fn bare_id(record: &Record, path: &str) -> Option<String> {
-    let id = record.text(path).filter(|id| !id.starts_with("alias/") && !id.starts_with("arn:"))?;
+fn completed(record: &Record, id: &str) -> Option<String> {
     let (region, account) = (record.filled("awsRegion")?, log_account(record)?);
     let partition = match region.as_str() {
         _ if region.starts_with("cn-") => "aws-cn",
@@ -82,8 +86,12 @@ fn bare_id(record: &Record, path: &str) -> Option<String> {
     Some(format!("arn:{partition}:kms:{region}:{account}:key/{id}"))
 }
 
-/// The first key ARN inside a message.
-fn in_message(message: &str) -> Option<String> {
+/// The first key ARN inside the error message.
+fn in_message(record: &Record) -> Option<String> {
+    arn_inside(&record.filled("errorMessage")?)
+}
+
+fn arn_inside(message: &str) -> Option<String> {
     let ends = |c: char| !(c.is_ascii_alphanumeric() || ":/_-".contains(c));
     let arns = message.match_indices("arn:").map(|(start, _)| {
         let rest = &message[start..];
@@ -94,7 +102,7 @@ fn in_message(message: &str) -> Option<String> {
 
 /// The account whose log this is, as far as the record says so itself.
 pub fn log_account(record: &Record) -> Option<String> {
-    record.filled("recipientAccountId").or_else(|| record.text("userIdentity.accountId"))
+    record.filled("recipientAccountId").or_else(|| record.filled("userIdentity.accountId"))
 }
 
 /// What follows `:key/`.
@@ -107,27 +115,26 @@ pub fn arn_field(arn: &str, index: usize) -> Option<String> {
     arn.split(':').nth(index).filter(|field| !field.is_empty()).map(str::to_owned)
 }
 
-/// The alias that an event names.
+/// The alias that an event names: a text that begins with `alias/`, or that part of an alias's ARN.
 pub fn alias(record: &Record) -> Option<String> {
     if !record.is_kms() {
         return None;
     }
-    let in_arn = |text: &str| text.find(":alias/").map(|colon| text[colon + 1..].to_owned());
-    let key_id = record.text("requestParameters.keyId");
-    let asked_for = key_id.and_then(|id| match id.as_str() {
-        _ if id.starts_with("alias/") => Some(id),
-        _ if id.starts_with("arn:") => in_arn(&id),
+    let is_alias = |text: String| match text.as_str() {
+        _ if text.starts_with("alias/") => Some(text),
+        _ if text.starts_with("arn:") => text.find(":alias/").map(|colon| text[colon + 1..].to_owned()),
         _ => None,
-    });
-    (record.text("requestParameters.aliasName"))
-        .or(asked_for)
-        .or_else(|| record.resource_arns().iter().find_map(|arn| in_arn(arn)))
+    };
+    let asked_for = |name: &str| record.text(&format!("requestParameters.{name}")).and_then(is_alias);
+    asked_for("aliasName").or_else(|| asked_for("keyId")).or_else(|| {
+        record.resource_arns().into_iter().filter(|arn| arn.starts_with("arn:") && !is_key_arn(arn)).find_map(is_alias)
+    })
 }
 
 #[test]
 fn a_key_is_found_in_a_message_and_not_a_role() {
     let message = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: kms:Decrypt on resource: \
                    arn:aws:kms:eu-west-1:1:key/mrk-12_ab. Sorry";
-    assert_eq!(in_message(message).as_deref(), Some("arn:aws:kms:eu-west-1:1:key/mrk-12_ab"));
-    assert_eq!(in_message("arn:aws:kms:eu-west-1:1:alias/a"), None);
+    assert_eq!(arn_inside(message).as_deref(), Some("arn:aws:kms:eu-west-1:1:key/mrk-12_ab"));
+    assert_eq!(arn_inside("arn:aws:kms:eu-west-1:1:alias/a"), None);
 }

@@ -81,6 +81,16 @@ impl Record {
     }
 }
 
+/// How deep the brackets of a JSON text are nested.
+pub fn depth_of(text: &str) -> usize {
+    json::depth(text)
+}
+
+/// A record as plain JSON, if it is JSON.
+pub fn value_of(record: &str) -> Option<Value> {
+    Json::read(record).map(|json| json.to_value())
+}
+
 /// Decodes one record.
 pub fn decode(record: &str) -> Verdict {
     let record = record.trim_matches([' ', '\t', '\n', '\r']);
@@ -88,13 +98,20 @@ pub fn decode(record: &str) -> Verdict {
         return Verdict::Rejected;
     }
     let Some(json) = Json::read(record) else { return Verdict::Rejected };
-    let time = json.at("eventTime").text().and_then(|text| instant::rfc3339(&text));
-    let (source, name) = (json.at("eventSource").text(), json.at("eventName").text());
-    let (Some(time), Some(source), Some(name)) = (time, source, name) else { return Verdict::Rejected };
-    match classify::class(&source, &name) {
-        Some(class) => Verdict::Kept(row(&Record { json, time, source, name, class })),
-        None => Verdict::Other,
+    let Some(source) = json.at("eventSource").filled_text() else { return Verdict::Rejected };
+    if !classify::may_be_kept(&source) {
+        return Verdict::Other;
     }
+    let Some(name) = json.at("eventName").filled_text() else { return Verdict::Rejected };
+    let Some(class) = classify::class(&source, &name) else { return Verdict::Other };
+    if matches!(json.at("eventCategory").text().as_deref(), Some("NetworkActivity" | "Insight")) {
+        return Verdict::Other;
+    }
+    // What is of no interest needs no time; only what would be kept is rejected for the lack of one.
+    let Some(time) = json.at("eventTime").text().and_then(|text| instant::rfc3339(&text)) else {
+        return Verdict::Rejected;
+    };
+    Verdict::Kept(row(&Record { json, time, source, name, class }))
 }
 
 fn row(record: &Record) -> Map<String, Value> {
@@ -128,7 +145,7 @@ fn row(record: &Record) -> Map<String, Value> {
 /// What happened, when and where.
 fn event(record: &Record, row: &mut Map<String, Value>) {
     let patched = record.text("addendum.reason").as_deref() == Some("UPDATED_DATA");
-    let original = record.text("addendum.originalEventID").filter(|_| patched);
+    let original = record.filled("addendum.originalEventID").filter(|_| patched);
     let columns: [(&str, Value); 18] = [
         ("event_id", record.filled("eventID").unwrap_or_else(|| fingerprint(record)).into()),
         ("shared_event_id", record.filled("sharedEventID").into()),

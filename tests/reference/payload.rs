@@ -10,7 +10,7 @@ const KEPT: [&str; 7] = ["lifecycle", "rotation", "access", "keystore", "interna
 
 /// Fills the columns that come from payloads.
 pub fn columns(record: &Record, row: &mut Map<String, Value>) {
-    let first = |paths: [&str; 3]| paths.into_iter().find_map(|path| record.text(path));
+    let first = |paths: [&str; 3]| paths.into_iter().find_map(|path| record.text(path)).filter(|_| record.is_kms());
     let key_material_id = first([
         "additionalEventData.keyMaterialId",
         "responseElements.keyMaterialId",
@@ -38,13 +38,13 @@ fn additional_event_data(record: &Record) -> Value {
     }
 }
 
-/// The same value without a session token in it.
+/// The same value without a secret in it.
 fn redacted(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(redacted).collect()),
         Value::Object(members) => {
             let members = members.into_iter().map(|(key, value)| {
-                let secret = key.eq_ignore_ascii_case("sessionToken");
+                let secret = ["sessionToken", "secretAccessKey"].iter().any(|name| key.eq_ignore_ascii_case(name));
                 (key, if secret { "REDACTED".into() } else { redacted(value) })
             });
             Value::Object(members.collect())

@@ -4,8 +4,7 @@
 //! something else, and the same record may be spelled in many ways. Most are events that are kept, for those have the
 //! most to get wrong.
 //!
-//! Not made here, for what they mean is not settled: lone surrogates, numbers beyond a double's range, a leap second,
-//! records over 256 KiB.
+//! Not made here, for what they mean is not settled: numbers beyond a double's range, a leap second, records over 256 KiB.
 
 mod identity;
 mod payload;
@@ -18,8 +17,8 @@ use proptest::sample::select;
 
 use spelling::Node;
 use values::{
-    ACCOUNTS, KEY_IDS, Members, Nodes, REGIONS, anything, extras, instant, member, object, odd_text, one_of, rare,
-    text, vital,
+    ACCOUNTS, KEY_IDS, Members, Nodes, REGIONS, anything, extras, half_a_character, instant, member, object, odd_text,
+    one_of, rare, text, vital,
 };
 
 const KMS: &str = "kms.amazonaws.com";
@@ -57,6 +56,8 @@ const KMS_EVENTS: &[&str] = &[
     "SomethingNew",
     "decrypt",
 ];
+/// Categories of records that only look like calls.
+const CATEGORIES: &[&str] = &["NetworkActivity", "Insight"];
 const OTHER_EVENTS: &[(&str, &str)] = &[
     ("sts.amazonaws.com", "AssumeRole"),
     ("sts.amazonaws.com", "GetSessionToken"),
@@ -172,12 +173,18 @@ fn plain_members() -> Vec<Members> {
         rare("errorMessage", payload::error_message()),
         member("requestID", text(one_of(&["create-111122223333-1", "r", ""]))),
         member("sourceIPAddress", text(prop_oneof![3 => one_of(&["192.0.2.0", "AWS Internal"]), 1 => odd_text()])),
-        member("userAgent", text(prop_oneof![3 => one_of(&["aws-cli/1.18.89", "&AWS; Internal"]), 1 => odd_text()])),
+        member("userAgent", user_agent()),
+        rare("eventCategory", text(prop_oneof![30 => one_of(&["Management", "Data", ""]), 1 => one_of(CATEGORIES)])),
         rare("vpcEndpointId", text(one_of(&["vpce-1234abcdf5678c90a", "AWS Internal", ""]))),
         rare("tlsDetails", tls),
         rare("keyId", text(one_of(KEY_IDS))),
         extras(),
     ]
+}
+
+fn user_agent() -> Nodes {
+    let agent = prop_oneof![3 => one_of(&["aws-cli/1.18.89", "&AWS; Internal"]), 1 => odd_text()];
+    prop_oneof![9 => text(agent), 1 => half_a_character()].boxed()
 }
 
 fn addendum() -> Nodes {

@@ -86,6 +86,13 @@ pub fn odd_text() -> BoxedStrategy<String> {
     prop_oneof![3 => one_of(ODD), 2 => any].boxed()
 }
 
+/// A text with the escape of half a character in it, which is valid JSON and no text: AWS cuts user agents anywhere.
+pub fn half_a_character() -> Nodes {
+    let texts =
+        &["\"a\\ud83d\"", "\"\\uDE00 b\"", "\"\\ud83d\\ud83d\\ude00\"", "\"\\\\\\ud83d\\n\"", "\"\\ud83d\\u0041\""];
+    select(texts).prop_map(Node::spelled).boxed()
+}
+
 /// A number, `true`, `false` or `null`.
 pub fn plain_scalar() -> Nodes {
     prop_oneof![3 => select(NUMBERS), 1 => select(&["true", "false", "null"])].prop_map(Node::spelled).boxed()
@@ -93,7 +100,7 @@ pub fn plain_scalar() -> Nodes {
 
 /// Any value at all.
 pub fn anything() -> Nodes {
-    let leaf = prop_oneof![2 => text(odd_text()), 2 => plain_scalar()];
+    let leaf = prop_oneof![20 => text(odd_text()), 20 => plain_scalar(), 1 => half_a_character()];
     let name = || prop_oneof![5 => one_of(NAMES), 1 => odd_text()];
     leaf.prop_recursive(3, 12, 4, move |inner| {
         let list = vec(inner.clone(), 0..4).prop_map(Node::List);

@@ -1,0 +1,212 @@
+//! One event counts once, however many objects, runs and processes delivered it.
+//!
+//! The same generated logs come to a lake in every way that logs come: again, in halves, backwards, as copies, through
+//! two processes at once. The rows are the same each time, and they are what the generator says that it planted.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use keytrail::synthetic::{Call, Plan, Truth, write_folder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Dir, Ran, rows};
+
+/// Logs that several tests read: a few thousand records of every kind, duplicates and odd shapes among them.
+struct Logs {
+    folder: TempDir,
+    truth: Truth,
+    /// What a lake of them holds after one plain run.
+    rows: Vec<String>,
+}
+
+static LOGS: LazyLock<Logs> = LazyLock::new(|| {
+    let folder = TempDir::with_prefix("keytrail-logs-").unwrap();
+    let plan = Plan { events: 3_000, kms_share: 0.7, duplicate_share: 0.05, seed: 8, ..Plan::default() };
+    let truth = write_folder(&plan, folder.path(), &mut |_| ()).unwrap();
+    let dir = Dir::new();
+    let account = dir.ingest(folder.path());
+    assert_eq!(account["records"]["duplicate"], truth.duplicates);
+    Logs { folder, truth, rows: rows::of_lake(&dir) }
+});
+
+impl Logs {
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Every log object, by name.
+    fn objects(&self) -> Vec<PathBuf> {
+        crate::golden::corpus::objects(self.path())
+    }
+
+    /// Copies the objects that `keep` wants to a folder, under the names that it gives them.
+    fn copy(&self, to: &Path, keep: impl Fn(usize) -> Option<String>) {
+        for (index, object) in self.objects().iter().enumerate() {
+            let Some(name) = keep(index) else { continue };
+            let path = to.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::copy(object, path).unwrap();
+        }
+    }
+}
+
+/// The sum of one count over several accounts.
+fn sum(accounts: &[&Value], count: &str) -> u64 {
+    accounts.iter().map(|account| account["records"][count].as_u64().unwrap()).sum()
+}
+
+fn assert_lawful(account: &Value) {
+    let one = |count| sum(&[account], count);
+    assert_eq!(one("read"), one("kept") + one("other") + one("duplicate") + one("rejected"), "{account}");
+}
+
+/// Several runs, one after the other or at once, that together must be one run.
+fn assert_same_as_once(dir: &Dir, accounts: &[&Value]) {
+    accounts.iter().for_each(|account| assert_lawful(account));
+    assert_eq!((sum(accounts, "kept"), sum(accounts, "rejected")), (LOGS.truth.kept, 0));
+    assert!(rows::of_lake(dir) == LOGS.rows, "other rows than after one plain run");
+}
+
+#[test]
+fn a_lake_holds_what_the_generator_planted() {
+    let truth = &LOGS.truth;
+    let dir = Dir::new();
+    let account = dir.ingest(LOGS.path());
+    let expected = json!({
+        "read": truth.records, "kept": truth.kept, "other": truth.other, "duplicate": truth.duplicates, "rejected": 0,
+    });
+    assert_eq!(account["records"], expected);
+    assert_eq!(account["objects"]["ingested"], truth.objects);
+    assert!(truth.duplicates > 50 && truth.calls.iter().any(|call| call.operation == "ReEncrypt"));
+    let counted = dir.sql(
+        "SELECT sum(records_read) AS read, sum(records_kept) AS kept, sum(records_other) AS other,
+                sum(records_duplicate) AS duplicate, sum(records_rejected) AS rejected FROM objects",
+    );
+    assert_eq!(counted, [expected], "the ledger tells the same");
+    assert_eq!(LOGS.rows.len() as u64, truth.kept);
+}
+
+/// The tally of a statement's rows that have a call's columns and `count`.
+fn tally(dir: &Dir, from_where: &str) -> BTreeMap<Call, u64> {
+    let rows = dir.sql(&format!(
+        "SELECT key_arn, principal, event_name, outcome, via, count(*) AS count FROM {from_where}
+         GROUP BY key_arn, principal, event_name, outcome, via"
+    ));
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let call = |row: &Value| Call {
+        key_arn: text(&row["key_arn"]),
+        principal: text(&row["principal"]).unwrap_or_default(),
+        operation: text(&row["event_name"]).unwrap(),
+        outcome: text(&row["outcome"]).unwrap(),
+        via: text(&row["via"]),
+        count: 0,
+    };
+    rows.iter().map(|row| (call(row), row["count"].as_u64().unwrap())).collect()
+}
+
+/// The truth counts a `ReEncrypt` under its source key, and tells of dry runs, which are no use.
+#[test]
+fn usage_counts_each_call_that_the_generator_planted() {
+    let dir = Dir::new();
+    dir.ingest(LOGS.path());
+    let (dry, used): (Vec<Call>, Vec<Call>) =
+        LOGS.truth.calls.iter().cloned().partition(|call| call.outcome == "dry_run");
+    let planted = |calls: Vec<Call>| -> BTreeMap<Call, u64> {
+        calls.into_iter().map(|call| (Call { count: 0, ..call.clone() }, call.count)).collect()
+    };
+    assert!(!dry.is_empty() && used.len() > 100);
+    same(&tally(&dir, "usage WHERE key_role IS DISTINCT FROM 'destination'"), &planted(used));
+    let classes = "usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac')";
+    same(&tally(&dir, &format!("calls WHERE outcome = 'dry_run' AND {classes}")), &planted(dry));
+    let destinations = dir.sql("SELECT count(*) AS rows FROM usage WHERE key_role = 'destination'");
+    let re_encrypted = dir.sql(
+        "SELECT count(*) AS rows FROM calls
+         WHERE dest_key_arn IS NOT NULL AND outcome <> 'dry_run' AND (dest_key_arn IS DISTINCT FROM key_arn)",
+    );
+    assert_eq!(destinations, re_encrypted);
+    assert!(destinations[0]["rows"].as_u64().unwrap() > 0);
+}
+
+fn same(is: &BTreeMap<Call, u64>, should_be: &BTreeMap<Call, u64>) {
+    for (call, count) in should_be {
+        assert_eq!(is.get(call), Some(count), "{call:?}");
+    }
+    for call in is.keys() {
+        assert!(should_be.contains_key(call), "never planted: {call:?}");
+    }
+}
+
+#[test]
+fn a_second_run_reads_nothing_and_adds_nothing() {
+    let dir = Dir::new();
+    let first = dir.ingest(LOGS.path());
+    let second = dir.ingest(LOGS.path());
+    assert_same_as_once(&dir, &[&first, &second]);
+    assert_eq!(second["objects"]["unchanged"], LOGS.truth.objects);
+    assert_eq!((&second["objects"]["ingested"], sum(&[&second], "read")), (&json!(0), 0));
+    assert_eq!(second["lake_version"], first["lake_version"]);
+    assert_eq!(dir.sql("SELECT count(*) AS rows FROM objects"), [json!({"rows": LOGS.truth.objects})]);
+}
+
+#[test]
+fn two_halves_are_one_whole() {
+    let dir = Dir::new();
+    LOGS.copy(&dir.join("one"), |index| (index % 2 == 0).then(|| format!("{index}.json.gz")));
+    LOGS.copy(&dir.join("two"), |index| (index % 2 == 1).then(|| format!("{index}.json.gz")));
+    let (one, two) = (dir.ingest("one"), dir.ingest("two"));
+    assert_same_as_once(&dir, &[&one, &two]);
+}
+
+#[test]
+fn the_order_of_objects_does_not_matter() {
+    let dir = Dir::new();
+    let last = LOGS.objects().len();
+    LOGS.copy(&dir.join("backwards"), |index| Some(format!("{:04}.json.gz", last - index)));
+    let account = dir.keytrail(["ingest", "backwards", "--jobs", "1"]).format("json").ok().json();
+    assert_same_as_once(&dir, &[&account]);
+    assert_eq!(account["records"]["duplicate"], LOGS.truth.duplicates);
+}
+
+#[test]
+fn a_copy_of_every_object_is_a_duplicate_of_every_event() {
+    let dir = Dir::new();
+    LOGS.copy(&dir.join("logs/trail"), |index| Some(format!("{index}.json.gz")));
+    LOGS.copy(&dir.join("logs/organization"), |index| Some(format!("{index}.json.gz")));
+    let account = dir.ingest("logs");
+    assert_same_as_once(&dir, &[&account]);
+    assert_eq!(sum(&[&account], "duplicate"), LOGS.truth.kept + 2 * LOGS.truth.duplicates);
+    assert_eq!(sum(&[&account], "other"), 2 * LOGS.truth.other);
+}
+
+/// Two processes that start on an empty lake at once; neither may fail for the other.
+fn at_once(dir: &Dir, sources: [&Path; 2]) -> [Value; 2] {
+    let start = |source: &Path| dir.keytrail(["ingest".as_ref(), source.as_os_str()]).format("json").start();
+    sources.map(start).map(|child| {
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
+        ran.json()
+    })
+}
+
+#[test]
+fn two_processes_on_one_folder_write_each_event_once() {
+    let dir = Dir::new();
+    let [one, two] = at_once(&dir, [LOGS.path(), LOGS.path()]);
+    assert_same_as_once(&dir, &[&one, &two]);
+    let third = dir.ingest(LOGS.path());
+    assert_eq!(third["objects"]["unchanged"], LOGS.truth.objects);
+}
+
+#[test]
+fn two_processes_on_copies_of_their_own_write_each_event_once() {
+    let dir = Dir::new();
+    let (a, b) = (dir.join("a"), dir.join("b"));
+    LOGS.copy(&a, |index| Some(format!("{index}.json.gz")));
+    LOGS.copy(&b, |index| Some(format!("{index}.json.gz")));
+    let [one, two] = at_once(&dir, [&a, &b]);
+    assert_same_as_once(&dir, &[&one, &two]);
+    assert_eq!(sum(&[&one, &two], "duplicate"), LOGS.truth.kept + 2 * LOGS.truth.duplicates);
+}
