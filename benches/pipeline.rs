@@ -131,7 +131,9 @@ fn records(text: &[u8], kms: &mut dyn FnMut(&[u8])) -> u64 {
         let (used, step) = splitter.next(&text[at..], true);
         at += used;
         match step {
-            Step::Record(record) if record.source == keytrail::cloudtrail::split::Member::Plain(b"kms.amazonaws.com") => {
+            Step::Record(record)
+                if record.source == keytrail::cloudtrail::split::Member::Plain(b"kms.amazonaws.com") =>
+            {
                 count += 1;
                 kms(record.bytes);
             }

@@ -51,6 +51,7 @@ fn keytrail(lake: &Path) -> Command {
 fn busiest_key(lake: &Path) -> String {
     let out = keytrail(lake).args(["query", "keys", "--format", "ndjson"]).output().expect("the keys can be listed");
     let text = String::from_utf8(out.stdout).expect("JSON is UTF-8");
-    let first: serde_json::Value = serde_json::from_str(text.lines().next().expect("there is a key")).expect("a JSON row");
+    let first: serde_json::Value =
+        serde_json::from_str(text.lines().next().expect("there is a key")).expect("a JSON row");
     first["key_arn"].as_str().expect("a key has an ARN").to_owned()
 }

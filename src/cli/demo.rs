@@ -58,7 +58,9 @@ fn logs_and_truth(context: &Context, arguments: &Demo, logs: &Path) -> Result<Tr
     }
     if fs::read_dir(logs).is_ok_and(|mut entries| entries.next().is_some()) {
         let message = format!("{} holds files that are not a demo's", logs.display());
-        return Err(Hinted::new(message, "delete it if an earlier demo was interrupted, or choose another --folder").into());
+        return Err(
+            Hinted::new(message, "delete it if an earlier demo was interrupted, or choose another --folder").into()
+        );
     }
     let plan = Plan { events: arguments.events, ..Plan::default() };
     let bar = context.printer.bar("{bar:24} {percent:>3}%  making logs");

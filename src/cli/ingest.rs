@@ -77,7 +77,9 @@ async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {
             load(&progress.objects_finished),
             load(&progress.objects_listed),
             approximate(bytes) / 1e6 / seconds,
-            thousands(load(&progress.records_read) * 1000 / u64::try_from(started.elapsed().as_millis().max(1)).unwrap_or(1)),
+            thousands(
+                load(&progress.records_read) * 1000 / u64::try_from(started.elapsed().as_millis().max(1)).unwrap_or(1)
+            ),
         ));
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
@@ -117,7 +119,9 @@ pub(super) fn tell_rejects(context: &Context, report: &Report) {
     }
     if report.rejects.len() > NAMED_MAX {
         let more = report.rejects.len() - NAMED_MAX;
-        context.printer.warn(&format!("and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\""));
+        context.printer.warn(&format!(
+            "and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\""
+        ));
     }
 }
 

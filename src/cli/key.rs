@@ -51,7 +51,9 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
         0 => Err(unknown(context, engine, name)?.into()),
         1 => Ok(arns),
         more => {
-            context.printer.note(&format!("note: {alias} named {more} keys in these logs; the answer is about all of them"));
+            context
+                .printer
+                .note(&format!("note: {alias} named {more} keys in these logs; the answer is about all of them"));
             Ok(arns)
         }
     }

@@ -71,8 +71,7 @@ const fn plain(key: &'static str, service: &'static str, kind: &'static str) -> 
     Rule { key, service, shape: Shape::Plain(kind) }
 }
 
-const KEYSPACES: &[&str] =
-    &["aws:cassandra:subscriberId", "aws:cassandra:keyspaceName", "aws:cassandra:tableName"];
+const KEYSPACES: &[&str] = &["aws:cassandra:subscriberId", "aws:cassandra:keyspaceName", "aws:cassandra:tableName"];
 
 /// The asset table (facts §4.1), highest priority first.
 const RULES: &[Rule] = &[
@@ -93,11 +92,7 @@ const RULES: &[Rule] = &[
     plain("aws:ecr:arn", "ecr", "ecr-repository"),
     plain("aws:elasticfilesystem:filesystem:id", "elasticfilesystem", "efs-filesystem"),
     plain("aws:redshift:arn", "redshift", "redshift-cluster"),
-    Rule {
-        key: "aws:cassandra:tableName",
-        service: "cassandra",
-        shape: Shape::Joined("keyspaces-table", KEYSPACES),
-    },
+    Rule { key: "aws:cassandra:tableName", service: "cassandra", shape: Shape::Joined("keyspaces-table", KEYSPACES) },
     plain("aws:states:stateMachineArn", "states", "state-machine"),
     plain("aws:states:activityArn", "states", "states-activity"),
     plain("aws:events:event-bus:arn", "events", "event-bus"),
@@ -185,10 +180,7 @@ mod tests {
             (&[("aws:ebs:id", "vol-1"), ("aws:rds:db-id", "db-1")], ("rds-instance", "db-1")),
             (&[("aws:ebs:id", "snap-1")], ("ebs-snapshot", "snap-1")),
             (&[("aws:ecr:arn", "arn:e"), ("aws:s3:arn", "arn:aws:s3:::b/k")], ("ecr-repository", "arn:e")),
-            (
-                &[("aws:dynamodb:subscriberId", "1"), ("aws:dynamodb:tableName", "t")],
-                ("dynamodb-table", "1/t"),
-            ),
+            (&[("aws:dynamodb:subscriberId", "1"), ("aws:dynamodb:tableName", "t")], ("dynamodb-table", "1/t")),
             (
                 &[("SecretARN", "arn:s"), ("SecretVersionId", "RequestToValidateKeyAccess")],
                 ("secret-key-check", "arn:s"),

@@ -4,7 +4,8 @@
 //! punctuation), as simdjson does it. A prefix sum of the unescaped quotes is the mask of "inside a
 //! string"; what remains are the brackets that matter, some twenty per kilobyte.
 //!
-//! This scan answers only when it is sure. Whatever is unusual (unbalanced, deep, long, an escape that could spell a
+//! This scan answers only when it is sure of where the record ends. The source and name it gives are the first that the
+//! record says; that it says them once is for whoever drops a record by them to check. Whatever is unusual (unbalanced, deep, long, an escape that could spell a
 //! member's name, members in another order) is `None`, and [`scan`](super::scan) looks at the record byte by byte.
 //! `scan`'s tests hold the two against each other.
 
@@ -22,8 +23,6 @@ const BLOCK: usize = 64;
 const STRETCHES_MAX: usize = 24;
 
 static SOURCE_MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\":\""));
-static SOURCE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\""));
-static NAME_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventName\""));
 
 /// One bit per byte of a block.
 struct Masks {
@@ -173,19 +172,7 @@ fn closed<'b>(text: &'b [u8], len: usize, stretches: &Stretches, backslashes: bo
     }
     let source = plain(&record[from..])?;
     let rest = &record[from + source.len() + 1..];
-    let (name, rest) = match rest.strip_prefix(b",\"eventName\":\"") {
-        Some(value) => {
-            let name = plain(value)?;
-            (Member::Plain(name), &value[name.len()..])
-        }
-        None => (Member::Unclear, rest),
-    };
-    // Said twice, or said before: only parsing tells which one counts.
-    let before = &record[..at];
-    let again = |key: &Finder<'_>| key.find(rest).is_some() || key.find(before).is_some();
-    if again(&SOURCE_KEY) || name != Member::Unclear && again(&NAME_KEY) {
-        return None;
-    }
+    let name = rest.strip_prefix(b",\"eventName\":\"").and_then(plain).map_or(Member::Unclear, Member::Plain);
     Some(Scan::Closed { len, source: Member::Plain(source), name })
 }
 

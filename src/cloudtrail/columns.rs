@@ -100,21 +100,39 @@ macro_rules! builder_type {
 }
 
 macro_rules! new_builder {
-    (Instant) => { TimestampMicrosecondBuilder::new().with_timezone("UTC") };
-    (Pairs) => { pairs_builder() };
-    ($kind:ident) => { <builder_type!($kind)>::new() };
+    (Instant) => {
+        TimestampMicrosecondBuilder::new().with_timezone("UTC")
+    };
+    (Pairs) => {
+        pairs_builder()
+    };
+    ($kind:ident) => {
+        <builder_type!($kind)>::new()
+    };
 }
 
 macro_rules! append {
-    (Text, $builder:expr, $value:expr) => { $builder.append_option($value.as_deref()) };
-    (Symbol, $builder:expr, $value:expr) => { $builder.append_option($value.as_deref()) };
-    (Pairs, $builder:expr, $value:expr) => { append_pairs(&mut $builder, &$value)? };
-    ($kind:ident, $builder:expr, $value:expr) => { $builder.append_option($value) };
+    (Text, $builder:expr, $value:expr) => {
+        $builder.append_option($value.as_deref())
+    };
+    (Symbol, $builder:expr, $value:expr) => {
+        $builder.append_option($value.as_deref())
+    };
+    (Pairs, $builder:expr, $value:expr) => {
+        append_pairs(&mut $builder, &$value)?
+    };
+    ($kind:ident, $builder:expr, $value:expr) => {
+        $builder.append_option($value)
+    };
 }
 
 macro_rules! finish {
-    (Symbol, $builder:expr) => { Arc::new($builder.finish()?) };
-    ($kind:ident, $builder:expr) => { Arc::new($builder.finish()) };
+    (Symbol, $builder:expr) => {
+        Arc::new($builder.finish()?)
+    };
+    ($kind:ident, $builder:expr) => {
+        Arc::new($builder.finish())
+    };
 }
 
 fn pairs_builder() -> MapBuilder<StringBuilder, StringBuilder> {

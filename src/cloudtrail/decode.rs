@@ -100,10 +100,8 @@ fn call<'a>(event: &mut Event<'a>, record: &mut Record<'a>, class: UsageClass) {
     event.vpc_endpoint_id = record.vpc_endpoint_id.take();
     event.tls_version = record.tls_details.tls_version.take();
     event.request_id = record.request_id.take();
-    event.account_id = record
-        .recipient_account_id
-        .take_filled()
-        .or_else(|| record.user_identity.account_id.clone().take_filled());
+    event.account_id =
+        record.recipient_account_id.take_filled().or_else(|| record.user_identity.account_id.clone().take_filled());
 }
 
 fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
@@ -296,10 +294,7 @@ mod tests {
         let json = r#"{"eventTime":"2023-07-10T12:07:55Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRole",
             "responseElements":{"credentials":{"sessionToken":"s3cret"}}}"#;
         let Decoded::Kept(event) = decode(json).unwrap() else { panic!("not kept") };
-        assert_eq!(
-            event.response_elements.as_deref(),
-            Some(r#"{"credentials":{"sessionToken":"REDACTED"}}"#)
-        );
+        assert_eq!(event.response_elements.as_deref(), Some(r#"{"credentials":{"sessionToken":"REDACTED"}}"#));
         assert!(!format!("{event:?}").contains("s3cret"));
     }
 }

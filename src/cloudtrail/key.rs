@@ -22,6 +22,9 @@ pub fn is_key_arn(text: &str) -> bool {
     text.starts_with("arn:") && memchr::memchr_iter(b'/', text.as_bytes()).any(is_key)
 }
 
+/// Number of an ARN's last field, the resource, which may hold colons itself.
+const LAST_FIELD: usize = 5;
+
 /// The fields of an ARN that keytrail asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arn<'a>(&'a str);
@@ -36,7 +39,13 @@ impl<'a> Arn<'a> {
     /// One of the colon-separated fields: 1 partition, 2 service, 3 Region, 4 account, 5 the rest; null when empty.
     #[must_use]
     pub fn field(self, index: usize) -> Option<&'a str> {
-        self.0.splitn(6, ':').nth(index).filter(|field| !field.is_empty())
+        let mut from = 0;
+        let mut colons = memchr::memchr_iter(b':', self.0.as_bytes());
+        for _ in 0..index {
+            from = colons.next()? + 1;
+        }
+        let to = if index == LAST_FIELD { None } else { colons.next() };
+        Some(&self.0[from..to.unwrap_or(self.0.len())]).filter(|field| !field.is_empty())
     }
 
     /// The partition, such as `aws`.
@@ -60,7 +69,7 @@ impl<'a> Arn<'a> {
     /// What stands behind the account: the resource, colons and slashes included.
     #[must_use]
     pub fn resource(self) -> Option<&'a str> {
-        self.field(5)
+        self.field(LAST_FIELD)
     }
 
     /// The account.
@@ -109,12 +118,7 @@ impl<'a> Keys<'a> {
         Self { key, destination: None }
     }
 
-    fn elsewhere(
-        record: &Record<'a>,
-        named: &mut Named<'a>,
-        account: Option<&str>,
-        region: Option<&str>,
-    ) -> Text<'a> {
+    fn elsewhere(record: &Record<'a>, named: &mut Named<'a>, account: Option<&str>, region: Option<&str>) -> Text<'a> {
         let Named { request, response, service } = named;
         let full = [
             &mut response.key_id,
@@ -231,7 +235,9 @@ mod tests {
         let key = (Some(KEY.to_owned()), None);
         for json in [
             format!(r#"{{"resources":[{{"ARN":"arn:aws:kms:us-west-2:111122223333:alias/a"}},{{"ARN":"{KEY}"}}]}}"#),
-            format!(r#"{{"responseElements":{{"keyMetadata":{{"arn":"{KEY}"}}}},"requestParameters":{{"keyId":"x"}}}}"#),
+            format!(
+                r#"{{"responseElements":{{"keyMetadata":{{"arn":"{KEY}"}}}},"requestParameters":{{"keyId":"x"}}}}"#
+            ),
             format!(r#"{{"requestParameters":{{"keyId":"{id}"}}}}"#),
             format!(r#"{{"serviceEventDetails":{{"keyId":"{id}"}}}}"#),
             format!(r#"{{"requestParameters":{{"keyId":"alias/a"}},"errorMessage":"no access to {KEY}."}}"#),

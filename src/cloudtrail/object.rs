@@ -11,9 +11,11 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, ErrorKind, Read};
+use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use memchr::memmem::Finder;
 
 use super::columns::EventBuilder;
 use super::decode::{Decoded, Unusable, decode};
@@ -259,7 +261,12 @@ impl ObjectDecoder {
         }
     }
 
-    fn record(&mut self, record: &RecordSlice<'_>, source_object: &str, account: &mut Account) -> Result<(), ArrowError> {
+    fn record(
+        &mut self,
+        record: &RecordSlice<'_>,
+        source_object: &str,
+        account: &mut Account,
+    ) -> Result<(), ArrowError> {
         let index = account.read;
         account.read += 1;
         if is_surely_other(record) {
@@ -304,15 +311,23 @@ impl ObjectDecoder {
     }
 }
 
-/// Whether source and name alone show that a record is of no interest, so that it need not be parsed.
+static SOURCE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\""));
+static NAME_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventName\""));
+
+/// Whether source and name alone show that a record is of no interest, so that it need not be parsed. A record that says
+/// either of them twice is parsed, because the last one counts; an empty source is as good as none, which is worth a
+/// reject.
 fn is_surely_other(record: &RecordSlice<'_>) -> bool {
+    let once = |key: &Finder<'_>| key.find_iter(record.bytes).nth(1).is_none();
     let Member::Plain(source) = record.source else { return false };
     if !operation::is_wanted_source(source) {
-        // An empty source is as good as none, which is worth a reject.
-        return !source.is_empty();
+        return !source.is_empty() && once(&SOURCE_KEY);
     }
     let (Member::Plain(name), Ok(source)) = (record.name, std::str::from_utf8(source)) else { return false };
-    std::str::from_utf8(name).is_ok_and(|name| !operation::is_kept(source, name))
+    source != operation::KMS
+        && std::str::from_utf8(name).is_ok_and(|name| !operation::is_kept(source, name))
+        && once(&SOURCE_KEY)
+        && once(&NAME_KEY)
 }
 
 /// Whether the text does not even begin like JSON that could hold records.

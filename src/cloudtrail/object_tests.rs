@@ -52,7 +52,8 @@ const MAX: u64 = 1 << 30;
 
 #[test]
 fn every_record_is_kept_other_or_rejected() {
-    let text = format!(r#"{{"Records":[{},{},{{"eventSource":"kms.amazonaws.com"}},{}]}}"#, record(1), other(), record(2));
+    let text =
+        format!(r#"{{"Records":[{},{},{{"eventSource":"kms.amazonaws.com"}},{}]}}"#, record(1), other(), record(2));
     for object in [text.clone().into_bytes(), gzip(text.as_bytes())] {
         let account = account(&object, MAX);
         assert_eq!((account.read, account.kept, account.other, account.rejected), (4, 2, 1, 1));

@@ -127,13 +127,25 @@ impl UsageClass {
             "GenerateRandom" | "Encapsulate" => Self::Generate,
             "Sign" | "Verify" => Self::Sign,
             "GenerateMac" | "VerifyMac" => Self::Mac,
-            "CreateKey" | "EnableKey" | "DisableKey" | "ScheduleKeyDeletion" | "CancelKeyDeletion" | "ReplicateKey"
-            | "UpdatePrimaryRegion" | "UpdateKeyDescription" => Self::Lifecycle,
-            "EnableKeyRotation" | "DisableKeyRotation" | "RotateKeyOnDemand" | "ImportKeyMaterial"
+            "CreateKey"
+            | "EnableKey"
+            | "DisableKey"
+            | "ScheduleKeyDeletion"
+            | "CancelKeyDeletion"
+            | "ReplicateKey"
+            | "UpdatePrimaryRegion"
+            | "UpdateKeyDescription" => Self::Lifecycle,
+            "EnableKeyRotation"
+            | "DisableKeyRotation"
+            | "RotateKeyOnDemand"
+            | "ImportKeyMaterial"
             | "DeleteImportedKeyMaterial" => Self::Rotation,
             "PutKeyPolicy" | "CreateGrant" | "RetireGrant" | "RevokeGrant" | "TagResource" | "UntagResource"
             | "CreateAlias" | "UpdateAlias" | "DeleteAlias" => Self::Access,
-            "CreateCustomKeyStore" | "UpdateCustomKeyStore" | "DeleteCustomKeyStore" | "ConnectCustomKeyStore"
+            "CreateCustomKeyStore"
+            | "UpdateCustomKeyStore"
+            | "DeleteCustomKeyStore"
+            | "ConnectCustomKeyStore"
             | "DisconnectCustomKeyStore" => Self::Keystore,
             "DeleteKey" | "RotateKey" | "DeleteExpiredKeyMaterial" | "SynchronizeMultiRegionKey" => Self::Internal,
             _ if name.starts_with("GenerateDataKey") => Self::Generate,

@@ -92,15 +92,16 @@ impl<'a> Caller<'a> {
             None => identity.principal_id.get().and_then(|id| id.split_once(':')).map(|(_, name)| owned(name)),
         };
         self.id = identity.principal_id.take_filled().map(|id| without_session(id, self.session_name.as_deref()));
-        self.principal = if arn.as_deref().and_then(role_and_session).is_some_and(|(role, _)| role == EC2_INFRASTRUCTURE) {
-            Some(Cow::Borrowed(EC2_INFRASTRUCTURE_PRINCIPAL))
-        } else if let Some(role) = identity.session_context.session_issuer.arn.take_filled() {
-            Some(role)
-        } else {
-            let rebuilt = arn.as_deref().and_then(role_of_session);
-            self.inferred = rebuilt.is_some().then_some(true);
-            rebuilt.map(Cow::Owned)
-        };
+        self.principal =
+            if arn.as_deref().and_then(role_and_session).is_some_and(|(role, _)| role == EC2_INFRASTRUCTURE) {
+                Some(Cow::Borrowed(EC2_INFRASTRUCTURE_PRINCIPAL))
+            } else if let Some(role) = identity.session_context.session_issuer.arn.take_filled() {
+                Some(role)
+            } else {
+                let rebuilt = arn.as_deref().and_then(role_of_session);
+                self.inferred = rebuilt.is_some().then_some(true);
+                rebuilt.map(Cow::Owned)
+            };
         self.session_arn = arn;
     }
 

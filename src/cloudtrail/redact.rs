@@ -159,7 +159,8 @@ pub fn redact_bytes(bytes: &[u8]) -> Vec<u8> {
     }
     let mut kept = Vec::with_capacity(bytes.len());
     let mut at = 0;
-    while let Some(after) = SECRETS.iter().filter_map(|name| Some(memmem::find(&lower[at..], name)? + name.len())).min() {
+    while let Some(after) = SECRETS.iter().filter_map(|name| Some(memmem::find(&lower[at..], name)? + name.len())).min()
+    {
         let Some(colon) = memchr::memchr(b':', &bytes[at + after..]) else { break };
         let value = at + after + colon + 1;
         kept.extend_from_slice(&bytes[at..value]);

@@ -290,7 +290,7 @@ mod tests {
                     assert_eq!(len, exact.0, "{shown}");
                     // What closes and is no JSON is found out by parsing, whatever its members seem to be.
                     if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok() {
-                        assert_eq!(source, exact.1, "{shown}");
+                        assert!(source == exact.1 || exact.1 == Member::Unclear, "{shown}");
                         assert!(name == Member::Unclear || name == exact.2, "{shown}");
                     }
                 }

@@ -67,7 +67,8 @@ fn braces_quotes_and_backslashes_in_strings_are_text() {
 
 #[test]
 fn source_and_name_are_the_records_own() {
-    let text = br#"{"requestParameters":{"eventSource":"ec2.amazonaws.com"},"eventName":7,"eventSource":"kms.amazonaws.com"}"#;
+    let text =
+        br#"{"requestParameters":{"eventSource":"ec2.amazonaws.com"},"eventName":7,"eventSource":"kms.amazonaws.com"}"#;
     let (_, step) = Splitter::default().next(text, true);
     let Step::Record(record) = step else { panic!("{step:?}") };
     assert_eq!((record.source, record.name), (Member::Plain(b"kms.amazonaws.com"), Member::Unclear));

@@ -127,6 +127,8 @@ mod tests {
         values.iter().for_each(|value| builder.append_option(Some(value)));
         let array = builder.finish().unwrap();
         assert_eq!(array.values().len(), 1000);
-        assert!(array.downcast_dict::<StringArray>().unwrap().into_iter().flatten().eq(values.iter().map(String::as_str)));
+        assert!(
+            array.downcast_dict::<StringArray>().unwrap().into_iter().flatten().eq(values.iter().map(String::as_str))
+        );
     }
 }

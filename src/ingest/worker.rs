@@ -56,7 +56,8 @@ impl Finished {
             more => first.map(|first| format!("{more} records could not be used, the first: {first}")),
         });
         let uri = &object.uri;
-        let reject = |Reject { record_index, reason, raw }| RejectRow { object: uri.clone(), record_index, reason, raw };
+        let reject =
+            |Reject { record_index, reason, raw }| RejectRow { object: uri.clone(), record_index, reason, raw };
         Self {
             rejects: account.rejects.into_iter().map(reject).collect(),
             row: ObjectRow {

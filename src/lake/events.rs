@@ -165,7 +165,8 @@ pub(super) fn by_day(batch: &RecordBatch, rows: &[usize]) -> Result<Vec<(String,
     let missing = || ArrowError::SchemaError("no event_date or event_time".to_owned());
     let days = batch.column_by_name(PARTITION).and_then(|column| column.as_primitive_opt::<Date32Type>());
     let days = days.ok_or_else(missing)?;
-    let times = batch.column_by_name("event_time").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let times =
+        batch.column_by_name("event_time").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
     let times = times.ok_or_else(missing)?;
     let ranks = ranks(batch, "key_arn")?;
     let mut order: Vec<(i32, u32, i64, u32)> = rows
@@ -231,7 +232,8 @@ impl Reach {
         let text = |column: &str, (low, high): &(String, String)| {
             let smallest = file.stats.min_values.get(column).and_then(|value| value.as_str());
             let largest = file.stats.max_values.get(column).and_then(|value| value.as_str());
-            smallest.is_none_or(|smallest| smallest <= high.as_str()) && largest.is_none_or(|largest| low.as_str() <= largest)
+            smallest.is_none_or(|smallest| smallest <= high.as_str())
+                && largest.is_none_or(|largest| low.as_str() <= largest)
         };
         let micros = |values: &std::collections::HashMap<String, serde_json::Value>| {
             DateTime::parse_from_rfc3339(values.get("event_time")?.as_str()?).ok().map(|time| time.timestamp_micros())

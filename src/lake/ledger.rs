@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 use hashbrown::{HashMap, HashSet};
@@ -184,7 +182,8 @@ impl Ledger {
         for file in self.rejects.files() {
             let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
             let mut rows =
-                parquet::open(self.rejects.store(), &file, Read::Columns(&["object", "record_index", "reason"])).await?;
+                parquet::open(self.rejects.store(), &file, Read::Columns(&["object", "record_index", "reason"]))
+                    .await?;
             while let Some(batch) = rows.try_next().await.map_err(failed)? {
                 let (objects, reasons) = (Texts::of(&batch, "object")?, Texts::of(&batch, "reason")?);
                 let indices = batch["record_index"].as_primitive::<Int64Type>();
@@ -207,7 +206,8 @@ fn count(value: u64) -> i64 {
 }
 
 fn objects_batch(rows: &[ObjectRow], at: i64) -> Result<RecordBatch, LakeError> {
-    let text = |get: fn(&ObjectRow) -> Option<&str>| -> ArrayRef { Arc::new(rows.iter().map(get).collect::<StringArray>()) };
+    let text =
+        |get: fn(&ObjectRow) -> Option<&str>| -> ArrayRef { Arc::new(rows.iter().map(get).collect::<StringArray>()) };
     let number = |get: fn(&ObjectRow) -> u64| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(count(get(row)))).collect::<Int64Array>())
     };

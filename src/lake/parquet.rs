@@ -4,10 +4,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use ::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use ::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -17,8 +17,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use chrono::DateTime;
 use bytes::Bytes;
+use chrono::DateTime;
 use deltalake_core::kernel::Add;
 use futures::future::BoxFuture;
 use object_store::path::Path;
@@ -111,7 +111,10 @@ pub async fn write(
     store.put(&Path::from(path.as_str()), PutPayload::from(bytes)).await?;
     Ok(Add {
         path,
-        partition_values: partition.map(|(column, value)| (column.to_owned(), Some(value.to_owned()))).into_iter().collect(),
+        partition_values: partition
+            .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))
+            .into_iter()
+            .collect(),
         size,
         modification_time: chrono::Utc::now().timestamp_millis(),
         data_change,

@@ -14,8 +14,8 @@ use deltalake_core::{DeltaTableBuilder, DeltaTableError};
 use object_store::path::Path;
 use url::Url;
 
-use super::tables::{TableSpec, delta_columns};
 use super::LakeError;
+use super::tables::{TableSpec, delta_columns};
 
 /// A table at the version that was read last.
 #[derive(Debug, Clone)]
@@ -76,10 +76,8 @@ impl LakeTable {
             return Ok(table);
         }
         if let Ok(path) = root.to_file_path() {
-            std::fs::create_dir_all(path.join(spec.name)).map_err(|error| LakeError::Address {
-                uri: root.to_string(),
-                why: error.to_string(),
-            })?;
+            std::fs::create_dir_all(path.join(spec.name))
+                .map_err(|error| LakeError::Address { uri: root.to_string(), why: error.to_string() })?;
         }
         let log_store = log_store(root, spec)?;
         let created = CreateBuilder::new()
@@ -99,8 +97,7 @@ impl LakeTable {
     }
 
     async fn load(log_store: LogStoreRef, spec: &'static TableSpec) -> Result<Self, LakeError> {
-        let state =
-            DeltaTableState::try_new(log_store.as_ref(), None).await.map_err(|source| delta(spec, source))?;
+        let state = DeltaTableState::try_new(log_store.as_ref(), None).await.map_err(|source| delta(spec, source))?;
         Ok(Self { spec, log_store, state })
     }
 
@@ -165,7 +162,12 @@ impl LakeTable {
     ///
     /// # Errors
     /// When the log cannot be read or written.
-    pub async fn commit(&mut self, add: Vec<Add>, remove: Vec<Remove>, app_ids: &[String]) -> Result<Commit, LakeError> {
+    pub async fn commit(
+        &mut self,
+        add: Vec<Add>,
+        remove: Vec<Remove>,
+        app_ids: &[String],
+    ) -> Result<Commit, LakeError> {
         let operation = if remove.is_empty() {
             let partition_by = self.spec.partition.map(|column| vec![column.to_owned()]);
             DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None }
@@ -176,9 +178,8 @@ impl LakeTable {
         for app_id in app_ids {
             transactions.push(Transaction::new(app_id, self.transaction(app_id).await? + 1));
         }
-        let properties = CommitProperties::default()
-            .with_max_retries(COMMIT_RETRIES)
-            .with_application_transactions(transactions);
+        let properties =
+            CommitProperties::default().with_max_retries(COMMIT_RETRIES).with_application_transactions(transactions);
         let actions = remove.into_iter().map(Action::Remove).chain(add.into_iter().map(Action::Add)).collect();
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)

@@ -52,9 +52,7 @@ fn instant() -> DataType {
 }
 
 fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
-    Arc::new(Schema::new(
-        fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect::<Vec<_>>(),
-    ))
+    Arc::new(Schema::new(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect::<Vec<_>>()))
 }
 
 fn objects_schema() -> SchemaRef {
@@ -92,7 +90,11 @@ fn rejects_schema() -> SchemaRef {
 
 /// The columns of a table in Delta's words.
 pub(super) fn delta_columns(spec: &TableSpec) -> Vec<StructField> {
-    (spec.schema)().fields().iter().map(|field| StructField::nullable(field.name(), delta_type(field.data_type()))).collect()
+    (spec.schema)()
+        .fields()
+        .iter()
+        .map(|field| StructField::nullable(field.name(), delta_type(field.data_type())))
+        .collect()
 }
 
 fn delta_type(kind: &DataType) -> DeltaType {

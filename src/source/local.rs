@@ -56,7 +56,8 @@ impl LocalSource {
 }
 
 fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
-    let names = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
+    let names =
+        fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
     let mut paths = match names {
         Ok(paths) => paths,
         Err(why) => return visit(Listed::Unreadable { uri: uri(folder), why }),

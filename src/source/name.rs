@@ -111,11 +111,14 @@ mod tests {
     #[test]
     fn names_tell_kind_account_region_and_delivery() {
         let day = "AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1/2026/01/05";
-        let name = ObjectName::parse(&format!("x/{day}/111122223333_CloudTrail_eu-west-1_20260105T0010Z_abcDEF0123456789.json.gz"));
+        let name = ObjectName::parse(&format!(
+            "x/{day}/111122223333_CloudTrail_eu-west-1_20260105T0010Z_abcDEF0123456789.json.gz"
+        ));
         assert_eq!(name.kind, Kind::CloudTrail);
         assert_eq!((name.account_id.as_deref(), name.region.as_deref()), (Some("111122223333"), Some("eu-west-1")));
         assert_eq!(name.delivered_at.unwrap().to_rfc3339(), "2026-01-05T00:10:00+00:00");
-        let digest = ObjectName::parse("111122223333_CloudTrail-Digest_eu-west-1_my_trail_eu-west-1_20260105T001000Z.json.gz");
+        let digest =
+            ObjectName::parse("111122223333_CloudTrail-Digest_eu-west-1_my_trail_eu-west-1_20260105T001000Z.json.gz");
         assert_eq!((digest.kind, digest.delivered_at), (Kind::Digest, name.delivered_at));
         assert_eq!(ObjectName::parse("AWSLogs/1/CloudTrail-Insight/x.json.gz").kind, Kind::Insight);
         assert_eq!(ObjectName::parse("samples.json.gz"), ObjectName::default());
