@@ -11,6 +11,7 @@
 mod agreement;
 mod exactly_once;
 mod golden;
+mod hostile;
 mod interrupted;
 mod reference;
 mod strategies;
