@@ -98,8 +98,10 @@ fn each_object(folder: &Path, visit: &mut dyn FnMut(&[u8])) {
     let Ok(()) = walked;
 }
 
+type StepOnObject = Box<dyn FnMut(&[u8])>;
+
 /// The work of one step on one object.
-fn steps(name: &str) -> Box<dyn FnMut(&[u8])> {
+fn steps(name: &str) -> StepOnObject {
     let mut chunk = vec![0; 64 * 1024];
     let mut inflater = Inflater::default();
     let mut decoder = ObjectDecoder::default();

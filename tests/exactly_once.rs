@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use keytrail::synthetic::{Call, Plan, Truth, write_folder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Dir, Ran, rows};
+use crate::support::{Dir, Ran, Shared, rows};
 
 /// Logs that several tests read: a few thousand records of every kind, duplicates and odd shapes among them.
 struct Logs {
@@ -22,7 +21,7 @@ struct Logs {
     rows: Vec<String>,
 }
 
-static LOGS: LazyLock<Logs> = LazyLock::new(|| {
+static LOGS: Shared<Logs> = Shared::new(|| {
     let folder = TempDir::with_prefix("keytrail-logs-").unwrap();
     let plan = Plan { events: 3_000, kms_share: 0.7, duplicate_share: 0.05, seed: 8, ..Plan::default() };
     let truth = write_folder(&plan, folder.path(), &mut |_| ()).unwrap();
@@ -64,17 +63,18 @@ fn assert_lawful(account: &Value) {
 }
 
 /// Several runs, one after the other or at once, that together must be one run.
-fn assert_same_as_once(dir: &Dir, accounts: &[&Value]) {
+fn assert_same_as_once(logs: &Logs, dir: &Dir, accounts: &[&Value]) {
     accounts.iter().for_each(|account| assert_lawful(account));
-    assert_eq!((sum(accounts, "kept"), sum(accounts, "rejected")), (LOGS.truth.kept, 0));
-    assert!(rows::of_lake(dir) == LOGS.rows, "other rows than after one plain run");
+    assert_eq!((sum(accounts, "kept"), sum(accounts, "rejected")), (logs.truth.kept, 0));
+    assert!(rows::of_lake(dir) == logs.rows, "other rows than after one plain run");
 }
 
 #[test]
 fn a_lake_holds_what_the_generator_planted() {
-    let truth = &LOGS.truth;
+    let logs = LOGS.get();
+    let truth = &logs.truth;
     let dir = Dir::new();
-    let account = dir.ingest(LOGS.path());
+    let account = dir.ingest(logs.path());
     let expected = json!({
         "read": truth.records, "kept": truth.kept, "other": truth.other, "duplicate": truth.duplicates, "rejected": 0,
     });
@@ -86,7 +86,7 @@ fn a_lake_holds_what_the_generator_planted() {
                 sum(records_duplicate) AS duplicate, sum(records_rejected) AS rejected FROM objects",
     );
     assert_eq!(counted, [expected], "the ledger tells the same");
-    assert_eq!(LOGS.rows.len() as u64, truth.kept);
+    assert_eq!(logs.rows.len() as u64, truth.kept);
 }
 
 /// The tally of a statement's rows that have a call's columns and `count`.
@@ -110,10 +110,11 @@ fn tally(dir: &Dir, from_where: &str) -> BTreeMap<Call, u64> {
 /// The truth counts a `ReEncrypt` under its source key, and tells of dry runs, which are no use.
 #[test]
 fn usage_counts_each_call_that_the_generator_planted() {
+    let logs = LOGS.get();
     let dir = Dir::new();
-    dir.ingest(LOGS.path());
+    dir.ingest(logs.path());
     let (dry, used): (Vec<Call>, Vec<Call>) =
-        LOGS.truth.calls.iter().cloned().partition(|call| call.outcome == "dry_run");
+        logs.truth.calls.iter().cloned().partition(|call| call.outcome == "dry_run");
     let planted = |calls: Vec<Call>| -> BTreeMap<Call, u64> {
         calls.into_iter().map(|call| (Call { count: 0, ..call.clone() }, call.count)).collect()
     };
@@ -141,44 +142,48 @@ fn same(is: &BTreeMap<Call, u64>, should_be: &BTreeMap<Call, u64>) {
 
 #[test]
 fn a_second_run_reads_nothing_and_adds_nothing() {
+    let logs = LOGS.get();
     let dir = Dir::new();
-    let first = dir.ingest(LOGS.path());
-    let second = dir.ingest(LOGS.path());
-    assert_same_as_once(&dir, &[&first, &second]);
-    assert_eq!(second["objects"]["unchanged"], LOGS.truth.objects);
+    let first = dir.ingest(logs.path());
+    let second = dir.ingest(logs.path());
+    assert_same_as_once(&logs, &dir, &[&first, &second]);
+    assert_eq!(second["objects"]["unchanged"], logs.truth.objects);
     assert_eq!((&second["objects"]["ingested"], sum(&[&second], "read")), (&json!(0), 0));
     assert_eq!(second["lake_version"], first["lake_version"]);
-    assert_eq!(dir.sql("SELECT count(*) AS rows FROM objects"), [json!({"rows": LOGS.truth.objects})]);
+    assert_eq!(dir.sql("SELECT count(*) AS rows FROM objects"), [json!({"rows": logs.truth.objects})]);
 }
 
 #[test]
 fn two_halves_are_one_whole() {
+    let logs = LOGS.get();
     let dir = Dir::new();
-    LOGS.copy(&dir.join("one"), |index| (index % 2 == 0).then(|| format!("{index}.json.gz")));
-    LOGS.copy(&dir.join("two"), |index| (index % 2 == 1).then(|| format!("{index}.json.gz")));
+    logs.copy(&dir.join("one"), |index| (index % 2 == 0).then(|| format!("{index}.json.gz")));
+    logs.copy(&dir.join("two"), |index| (index % 2 == 1).then(|| format!("{index}.json.gz")));
     let (one, two) = (dir.ingest("one"), dir.ingest("two"));
-    assert_same_as_once(&dir, &[&one, &two]);
+    assert_same_as_once(&logs, &dir, &[&one, &two]);
 }
 
 #[test]
 fn the_order_of_objects_does_not_matter() {
+    let logs = LOGS.get();
     let dir = Dir::new();
-    let last = LOGS.objects().len();
-    LOGS.copy(&dir.join("backwards"), |index| Some(format!("{:04}.json.gz", last - index)));
+    let last = logs.objects().len();
+    logs.copy(&dir.join("backwards"), |index| Some(format!("{:04}.json.gz", last - index)));
     let account = dir.keytrail(["ingest", "backwards", "--jobs", "1"]).format("json").ok().json();
-    assert_same_as_once(&dir, &[&account]);
-    assert_eq!(account["records"]["duplicate"], LOGS.truth.duplicates);
+    assert_same_as_once(&logs, &dir, &[&account]);
+    assert_eq!(account["records"]["duplicate"], logs.truth.duplicates);
 }
 
 #[test]
 fn a_copy_of_every_object_is_a_duplicate_of_every_event() {
+    let logs = LOGS.get();
     let dir = Dir::new();
-    LOGS.copy(&dir.join("logs/trail"), |index| Some(format!("{index}.json.gz")));
-    LOGS.copy(&dir.join("logs/organization"), |index| Some(format!("{index}.json.gz")));
+    logs.copy(&dir.join("logs/trail"), |index| Some(format!("{index}.json.gz")));
+    logs.copy(&dir.join("logs/organization"), |index| Some(format!("{index}.json.gz")));
     let account = dir.ingest("logs");
-    assert_same_as_once(&dir, &[&account]);
-    assert_eq!(sum(&[&account], "duplicate"), LOGS.truth.kept + 2 * LOGS.truth.duplicates);
-    assert_eq!(sum(&[&account], "other"), 2 * LOGS.truth.other);
+    assert_same_as_once(&logs, &dir, &[&account]);
+    assert_eq!(sum(&[&account], "duplicate"), logs.truth.kept + 2 * logs.truth.duplicates);
+    assert_eq!(sum(&[&account], "other"), 2 * logs.truth.other);
 }
 
 /// Two processes that start on an empty lake at once; neither may fail for the other.
@@ -193,20 +198,22 @@ fn at_once(dir: &Dir, sources: [&Path; 2]) -> [Value; 2] {
 
 #[test]
 fn two_processes_on_one_folder_write_each_event_once() {
+    let logs = LOGS.get();
     let dir = Dir::new();
-    let [one, two] = at_once(&dir, [LOGS.path(), LOGS.path()]);
-    assert_same_as_once(&dir, &[&one, &two]);
-    let third = dir.ingest(LOGS.path());
-    assert_eq!(third["objects"]["unchanged"], LOGS.truth.objects);
+    let [one, two] = at_once(&dir, [logs.path(), logs.path()]);
+    assert_same_as_once(&logs, &dir, &[&one, &two]);
+    let third = dir.ingest(logs.path());
+    assert_eq!(third["objects"]["unchanged"], logs.truth.objects);
 }
 
 #[test]
 fn two_processes_on_copies_of_their_own_write_each_event_once() {
+    let logs = LOGS.get();
     let dir = Dir::new();
     let (a, b) = (dir.join("a"), dir.join("b"));
-    LOGS.copy(&a, |index| Some(format!("{index}.json.gz")));
-    LOGS.copy(&b, |index| Some(format!("{index}.json.gz")));
+    logs.copy(&a, |index| Some(format!("{index}.json.gz")));
+    logs.copy(&b, |index| Some(format!("{index}.json.gz")));
     let [one, two] = at_once(&dir, [&a, &b]);
-    assert_same_as_once(&dir, &[&one, &two]);
-    assert_eq!(sum(&[&one, &two], "duplicate"), LOGS.truth.kept + 2 * LOGS.truth.duplicates);
+    assert_same_as_once(&logs, &dir, &[&one, &two]);
+    assert_eq!(sum(&[&one, &two], "duplicate"), logs.truth.kept + 2 * logs.truth.duplicates);
 }

@@ -10,13 +10,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::LazyLock;
 
 use keytrail::synthetic::{Plan, write_folder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Dir, Keytrail, Ran, decrypt, rows};
+use crate::support::{Dir, Keytrail, Ran, Shared, decrypt, rows};
 
 /// Logs of a few thousand records, with rejects among them, and what an undisturbed run makes of them.
 struct Logs {
@@ -30,7 +29,7 @@ struct Logs {
 /// Records without a time, each in an object of its own, and an object that is none.
 const REJECTS: usize = 4;
 
-static LOGS: LazyLock<Logs> = LazyLock::new(|| {
+static LOGS: Shared<Logs> = Shared::new(|| {
     let folder = TempDir::with_prefix("keytrail-logs-").unwrap();
     let plan = Plan { events: 1_000, days: 2, seed: 21, ..Plan::default() };
     let truth = write_folder(&plan, folder.path(), &mut |_| ()).unwrap();
@@ -71,12 +70,12 @@ fn kill(child: &mut Child) -> bool {
 }
 
 /// Ends what a killed run began, and looks at the whole.
-fn finish(dir: &Dir, moment: &str) {
-    let last = ingest(dir, LOGS.folder.path()).start().wait_with_output().map(Ran::from).unwrap();
+fn finish(logs: &Logs, dir: &Dir, moment: &str) {
+    let last = ingest(dir, logs.folder.path()).start().wait_with_output().map(Ran::from).unwrap();
     // When the killed run came as far as its rejects, the last one finds nothing new to complain of.
     assert!(matches!(last.status(), Some(0 | 3)), "{moment}: {}", last.stderr());
-    assert!(rows::of_lake(dir) == LOGS.rows, "{moment}: other rows than after an undisturbed run");
-    assert_eq!(rejects(dir), LOGS.rejects, "{moment}");
+    assert!(rows::of_lake(dir) == logs.rows, "{moment}: other rows than after an undisturbed run");
+    assert_eq!(rejects(dir), logs.rejects, "{moment}");
 }
 
 /// Moments over all files that a whole run writes: tables made, data written, commits, ledger.
@@ -84,14 +83,15 @@ const MOMENTS: usize = 20;
 
 /// Kills runs as soon as their lake has so many files, and finishes each. The first of them is surely still going.
 fn kill_at_files(moments: impl Iterator<Item = usize>) {
+    let logs = LOGS.get();
     let killed = moments.filter(|moment| {
-        let (dir, count) = (Dir::new(), 1 + moment * LOGS.files / MOMENTS);
-        let mut run = ingest(&dir, LOGS.folder.path()).start();
+        let (dir, count) = (Dir::new(), 1 + moment * logs.files / MOMENTS);
+        let mut run = ingest(&dir, logs.folder.path()).start();
         while files(&dir.lake()) < count && run.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         let killed = kill(&mut run);
-        finish(&dir, &format!("killed at file {count} of {}", LOGS.files));
+        finish(&logs, &dir, &format!("killed at file {count} of {}", logs.files));
         killed
     });
     assert!(killed.count() > 0);

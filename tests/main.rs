@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! golden (real records, rows by hand) ──┐
-//!                                       ├──► reference (slow, by the letter)
+//!                                       ├──► reference (slow, by the letter) ◄── agreement ──► the decoder
 //! strategies (records out of thin air) ─┘
+//!
+//! support (the command, on a folder of its own) ──► exactly_once · interrupted · hostile · cli · other_engine
 //! ```
 //!
-//! Whatever decodes records for a living is compared with [`reference::decode`], over both kinds of records.
+//! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
+//! is run as a user runs it.
 
 mod agreement;
+mod cli;
 mod exactly_once;
 mod golden;
 mod hostile;
 mod interrupted;
+mod other_engine;
 mod reference;
 mod strategies;
 mod support;

@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 
 fn format_parser() -> impl clap::builder::TypedValueParser<Value = Format> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
-    let names = Format::ALL.map(|format| format.name());
+    let names = Format::ALL.map(Format::name);
     PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or_default())
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Timeline(Timeline),
     /// Run a query by its name (`queries` lists them)
     Query(NamedQuery),
-    /// Ask in SQL: tables events, objects, rejects; views usage, kms_events, calls
+    /// Ask in SQL: tables events, objects, rejects; views usage, `kms_events`, calls
     Sql(Sql),
     /// List the queries, with their parameters
     Queries,

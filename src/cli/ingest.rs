@@ -53,6 +53,7 @@ pub(super) fn watched(context: &Context, sources: &[String], options: &Options) 
     Ok(report?)
 }
 
+#[allow(clippy::exit, reason = "a second Ctrl-C asks for just that: the end, now")]
 async fn stop_on_interrupt(progress: Arc<Progress>, printer: super::Printer) {
     if tokio::signal::ctrl_c().await.is_ok() {
         progress.stop.store(true, Ordering::Relaxed);
@@ -130,7 +131,7 @@ pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -57,6 +57,7 @@ impl Printer {
     }
 
     /// A line of text that is the answer.
+    #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
     pub fn line(self, text: &str) -> Result<()> {
         writeln!(io::stdout().lock(), "{text}")?;
         Ok(())
@@ -90,6 +91,7 @@ impl Printer {
         }
     }
 
+    #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
     fn say(self, text: &str) {
         // Nothing is left to tell it to when standard error is closed. What a log says may be in the text.
         let _ = writeln!(io::stderr().lock(), "{}", keytrail::report::clean(text));

@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn the_most_specific_pair_names_the_asset() {
-        let cases: &[(&[(&str, &str)], (&str, &str))] = &[
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: &[(Pairs, (&str, &str))] = &[
             (&[("aws:s3:arn", "arn:aws:s3:::b/k")], ("s3-object", "arn:aws:s3:::b/k")),
             (&[("aws:s3:arn", "arn:aws:s3:::b")], ("s3-bucket", "arn:aws:s3:::b")),
             (&[("aws:ebs:id", "vol-1"), ("aws:rds:db-id", "db-1")], ("rds-instance", "db-1")),

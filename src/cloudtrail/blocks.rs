@@ -95,13 +95,12 @@ pub(super) fn scan(text: &[u8]) -> Option<Scan<'_>> {
     let (mut carry, mut in_string, mut backslashes) = (0_u64, 0_u64, 0_u64);
     let mut offset = 0;
     while offset < text.len() && offset <= RECORD_BYTES_MAX {
-        let masks = match text[offset..].first_chunk::<BLOCK>() {
-            Some(block) => Masks::of(block),
-            None => {
-                let mut block = [b' '; BLOCK];
-                block[..text.len() - offset].copy_from_slice(&text[offset..]);
-                Masks::of(&block)
-            }
+        let masks = if let Some(block) = text[offset..].first_chunk::<BLOCK>() {
+            Masks::of(block)
+        } else {
+            let mut block = [b' '; BLOCK];
+            block[..text.len() - offset].copy_from_slice(&text[offset..]);
+            Masks::of(&block)
         };
         backslashes |= masks.backslash;
         let escaped = if masks.backslash | carry == 0 { 0 } else { escaped(masks.backslash, &mut carry) };

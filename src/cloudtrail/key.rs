@@ -158,10 +158,10 @@ impl<'a> Keys<'a> {
                 Self { key: source.or(denied), destination: None }
             };
         };
-        let names = |text: &super::wire::Text<'_>| {
+        let is_first = |text: &super::wire::Text<'_>| {
             text.filled().is_some_and(|id| id == first || key_id(&first).is_some_and(|key| key == id))
         };
-        if second.is_none() && names(&request.destination_key_id) && !names(&request.source_key_id) {
+        if second.is_none() && is_first(&request.destination_key_id) && !is_first(&request.source_key_id) {
             return Self { key: source_arn(request), destination: Some(first) };
         }
         Self { key: Some(first), destination: second }

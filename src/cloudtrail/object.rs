@@ -116,6 +116,9 @@ impl ObjectDecoder {
     ///
     /// # Errors
     /// Only those of `full`; whatever is wrong with the object is in its account.
+    ///
+    /// # Panics
+    /// When the account does not add up, which would mean that a record was lost.
     pub fn decode<E: From<ArrowError>>(
         &mut self,
         input: Input<'_>,
@@ -240,10 +243,10 @@ impl ObjectDecoder {
             match step {
                 Step::Record(record) => {
                     self.record(&record, source_object, account)?;
-                    if self.rows.rows() >= BATCH_ROWS || self.text_bytes >= BATCH_TEXT_BYTES {
-                        if let Some(batch) = self.finish()? {
-                            full(batch)?;
-                        }
+                    if (self.rows.rows() >= BATCH_ROWS || self.text_bytes >= BATCH_TEXT_BYTES)
+                        && let Some(batch) = self.finish()?
+                    {
+                        full(batch)?;
                     }
                 }
                 Step::Damaged { bytes, why } => {
@@ -400,7 +403,7 @@ fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
                 copied
             }
             // An escape is a backslash and at least one ASCII character; broken text may end here.
-            _ => (escape + 2..).find(|&at| at >= text.len() || text.is_char_boundary(at)).unwrap_or(text.len()),
+            _ => (escape + 2..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len()),
         };
         if at >= text.len() {
             break;

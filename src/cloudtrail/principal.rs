@@ -130,7 +130,7 @@ fn owned<'a>(text: &str) -> Cow<'a, str> {
 
 fn account<'a>(arn: Option<&str>, identity: &mut UserIdentity<'a>) -> Text<'a> {
     let is_account = |text: &&str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if identity.account_id.get().filter(is_account).is_some() {
+    if identity.account_id.get().as_ref().is_some_and(is_account) {
         return identity.account_id.clone().take();
     }
     arn.and_then(Arn::new).and_then(Arn::account).map(owned)

@@ -45,23 +45,33 @@ pub(super) fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
     text[start..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// For the text behind a key: `Some(Some(n))` when `: [` follows and `n` bytes lead behind the bracket, `Some(None)`
-/// when something else follows, `None` when the text ends too early to tell.
-pub(super) fn array_after_colon(text: &[u8]) -> Option<Option<usize>> {
+/// What follows a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    /// An array, which begins behind so many bytes.
+    Array(usize),
+    /// Something else.
+    Other,
+    /// The text ends too early to tell.
+    Unknown,
+}
+
+/// Looks at the text behind a key.
+pub(super) fn value_after_key(text: &[u8]) -> Value {
     let mut wanted = b':';
     for (at, &byte) in text.iter().enumerate() {
         if byte.is_ascii_whitespace() {
             continue;
         }
         if byte != wanted {
-            return Some(None);
+            return Value::Other;
         }
         if wanted == b'[' {
-            return Some(Some(at + 1));
+            return Value::Array(at + 1);
         }
         wanted = b'[';
     }
-    None
+    Value::Unknown
 }
 
 /// What a byte between strings means.
@@ -122,10 +132,8 @@ struct ObjectScan<'b> {
 /// object may be a wrapper.
 pub(super) fn scan_object(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
     // A wrapper closes like a record; only the exact scan stops at its `Records`.
-    if !find_records {
-        if let Some(closed) = blocks::scan(text) {
-            return closed;
-        }
+    if !find_records && let Some(closed) = blocks::scan(text) {
+        return closed;
     }
     exactly(text, last, find_records)
 }
@@ -157,10 +165,10 @@ fn exactly(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
         if scan.depth == 1 {
             let records = scan.member(open + 1, close);
             if records && find_records {
-                match array_after_colon(&bounded[close + 1..]) {
-                    Some(Some(after)) => return Scan::Records { after: close + 1 + after },
-                    Some(None) => {}
-                    None => break,
+                match value_after_key(&bounded[close + 1..]) {
+                    Value::Array(after) => return Scan::Records { after: close + 1 + after },
+                    Value::Other => {}
+                    Value::Unknown => break,
                 }
             }
         }
@@ -261,6 +269,7 @@ mod tests {
 
     const RECORD: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"Root","arn":"a"},"eventTime":"2023-07-10T12:07:55Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","x":[1,{"y":"}\"]"},-1.5E3,true,null],"z":"\\"}"#;
 
+    #[allow(clippy::needless_pass_by_value, reason = "made to be called on what was just scanned")]
     fn closed(scan: Scan<'_>) -> Option<(usize, Member<'_>, Member<'_>)> {
         match scan {
             Scan::Closed { len, source, name } => Some((len, source, name)),

@@ -15,7 +15,7 @@
 
 use memchr::memchr_iter;
 
-use super::scan::{Scan, array_after_colon, is_escaped, scan_object};
+use super::scan::{Scan, Value, is_escaped, scan_object, value_after_key};
 
 /// The longest record that is read: CloudTrail caps an event at 256 KB (facts §1.1).
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
@@ -139,6 +139,7 @@ impl Splitter {
     }
 
     /// Whether the text so far is complete: no value has begun that has not ended.
+    #[must_use]
     pub fn is_between_values(&self) -> bool {
         self.place == Place::Top && !self.resync
     }
@@ -159,12 +160,11 @@ impl Splitter {
 
     fn records<'b>(&mut self, window: &'b [u8], last: bool, wrapped: bool) -> (usize, Option<Step<'b>>) {
         let Some(at) = window.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b',') else {
-            return match last {
-                false => (window.len(), Some(Step::More)),
-                true => {
-                    self.place = Place::Top;
-                    (window.len(), Some(Step::Damaged { bytes: &[], why: Damage::Truncated }))
-                }
+            return if last {
+                self.place = Place::Top;
+                (window.len(), Some(Step::Damaged { bytes: &[], why: Damage::Truncated }))
+            } else {
+                (window.len(), Some(Step::More))
             };
         };
         match window[at] {
@@ -213,12 +213,12 @@ impl Splitter {
                 b'"' => {
                     let Some(end) = string_end(window, at + 1) else { break };
                     if depth == 1 && &window[at..end] == b"\"Records\"" {
-                        match array_after_colon(&window[end..]) {
-                            Some(Some(after)) => {
+                        match value_after_key(&window[end..]) {
+                            Value::Array(after) => {
                                 self.place = Place::Records { wrapped: true };
                                 return (end + after, None);
                             }
-                            None if !last => break,
+                            Value::Unknown if !last => break,
                             _ => {}
                         }
                     }

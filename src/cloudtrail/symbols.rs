@@ -109,7 +109,9 @@ mod tests {
         let rows = [None, Some("a"), Some("a"), Some("b"), None, Some(""), Some("a"), Some("ä")];
         let mut builder = SymbolBuilder::new();
         for _ in 0..2 {
-            rows.iter().for_each(|row| builder.append_option(*row));
+            for row in rows {
+                builder.append_option(row);
+            }
             let array = builder.finish().unwrap();
             assert_eq!(array.values().as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "b", "", "ä"]);
             let back = array.downcast_dict::<StringArray>().unwrap();
@@ -124,7 +126,9 @@ mod tests {
     fn many_values_keep_their_own_keys() {
         let values: Vec<String> = (0..5000).map(|value| format!("v{}", value % 1000)).collect();
         let mut builder = SymbolBuilder::new();
-        values.iter().for_each(|value| builder.append_option(Some(value)));
+        for value in &values {
+            builder.append_option(Some(value));
+        }
         let array = builder.finish().unwrap();
         assert_eq!(array.values().len(), 1000);
         assert!(

@@ -48,11 +48,13 @@ pub struct Text<'a>(Option<Cow<'a, str>>);
 
 impl<'a> Text<'a> {
     /// The text, empty or not.
+    #[must_use]
     pub fn get(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
     /// The text, unless it is empty.
+    #[must_use]
     pub fn filled(&self) -> Option<&str> {
         self.get().filter(|text| !text.is_empty())
     }
@@ -136,6 +138,9 @@ impl<'a> Raw<'a> {
     }
 
     /// Reads the members that `T` names; an absent member reads as if it were an empty object.
+    ///
+    /// # Errors
+    /// When the member's text is no JSON after all: a number that no double holds.
     pub fn read<T: Deserialize<'a> + Default>(self) -> Result<T, serde_json::Error> {
         self.json().map_or_else(|| Ok(T::default()), serde_json::from_str)
     }
@@ -333,7 +338,7 @@ wire! {
 }
 
 wire! {
-    /// The key that CreateKey made.
+    /// The key that `CreateKey` made.
     KeyMetadata { "arn" => arn: Text<'a>, }
 }
 
@@ -343,7 +348,7 @@ wire! {
 }
 
 wire! {
-    /// `serviceEventDetails` of RotateKey and DeleteExpiredKeyMaterial.
+    /// `serviceEventDetails` of `RotateKey` and `DeleteExpiredKeyMaterial`.
     ServiceDetails { "keyId" => key_id: Text<'a>, "currentKeyMaterialId" => current_key_material_id: Text<'a>, }
 }
 

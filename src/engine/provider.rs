@@ -18,6 +18,7 @@ use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 
 use crate::lake::{DataFile, LakeTable};
@@ -118,6 +119,13 @@ impl TableProvider for LakeProvider {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.files.is_empty() {
+            // A scan of no files would have no partitions, which the plans above it cannot have.
+            let schema = self.schema.table_schema();
+            let projected =
+                projection.map_or_else(|| Ok(Arc::clone(schema)), |columns| schema.project(columns).map(Arc::new))?;
+            return Ok(Arc::new(EmptyExec::new(projected)));
+        }
         let parquet = state.config_options().execution.parquet.clone();
         let options = datafusion::common::config::TableParquetOptions { global: parquet, ..Default::default() };
         let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options);

@@ -100,7 +100,7 @@ impl EventsWriter {
             let read = Read::Columns(&identity::COLUMNS);
             let mut rows = parquet::open(Arc::clone(&self.store), file, read).await?;
             while let Some(existing) = rows.try_next().await.map_err(failed)? {
-                known.extend(identity::identities(&existing)?.into_iter().filter(|id| fresh.contains_key(id)));
+                known.extend(identities(&existing)?.into_iter().filter(|id| fresh.contains_key(id)));
             }
         }
         Ok(known)
@@ -214,7 +214,7 @@ struct Reach {
 
 impl Reach {
     fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
-        let times = batch.column_by_name("event_time").map(|column| column.as_primitive::<TimestampMicrosecondType>());
+        let times = batch.column_by_name("event_time").map(AsArray::as_primitive::<TimestampMicrosecondType>);
         let times = times.and_then(|times| Some((arrow::compute::min(times)?, arrow::compute::max(times)?)));
         let (first, last) = times.unwrap_or_default();
         let day = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default().date_naive().to_string();

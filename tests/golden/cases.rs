@@ -87,6 +87,12 @@ fn keys() -> Vec<Case> {
             json!({"outcome": "denied", "key_arn": FOREIGN_KEY, "account_id": "444455556666", "key_id": "k2"}),
         ),
         case(
+            "a ReEncrypt that may read and may not write",
+            json!({"eventName": "ReEncrypt", "errorCode": "AccessDenied", "requestParameters": {"sourceKeyId": KEY},
+                   "errorMessage": format!("x is not authorized to perform: kms:ReEncryptTo on resource: {FOREIGN_KEY}")}),
+            json!({"key_arn": KEY, "dest_key_arn": FOREIGN_KEY, "outcome": "denied"}),
+        ),
+        case(
             "a bare id in China",
             json!({"awsRegion": "cn-north-1", "requestParameters": {"keyId": "mrk-1"}}),
             json!({"key_arn": "arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1", "key_region": "cn-north-1"}),

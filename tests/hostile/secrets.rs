@@ -47,7 +47,7 @@ fn is_kept_to_itself(member: &str) {
     let record = record.replace(&format!("\"sessionToken\":\"{TOKEN}\""), member);
     assert!(record.contains(member));
     let told = everything_about(&format!("[{record}]"));
-    assert!(told.contains("ASIAEXAMPLE") && !told.contains(TOKEN), "{told}");
+    assert!(told.contains("REDACTED") && !told.contains(TOKEN), "{told}");
 }
 
 #[test]
@@ -57,32 +57,27 @@ fn a_token_of_a_rejected_record_is_found_among_spaces_and_escapes() {
 }
 
 #[test]
-#[ignore = "bug 7: redact_bytes knows one case of the name"]
 fn a_token_of_a_rejected_record_is_found_in_any_case() {
     is_kept_to_itself(&format!("\"SESSIONTOKEN\":\"{TOKEN}\""));
     is_kept_to_itself(&format!("\"sessiontoken\":\"{TOKEN}\""));
 }
 
 #[test]
-#[ignore = "bug 7: redact_bytes does not know escapes"]
 fn a_token_of_a_rejected_record_is_found_behind_an_escaped_name() {
     is_kept_to_itself(&format!("\"session\\u0054oken\":\"{TOKEN}\""));
 }
 
 #[test]
-#[ignore = "bug 7: redact_bytes masks the first text behind the name, which may be another name"]
 fn a_token_of_a_rejected_record_is_found_inside_an_object() {
     is_kept_to_itself(&format!("\"sessionToken\":{{\"value\":\"{TOKEN}\"}}"));
 }
 
 #[test]
-#[ignore = "bug 7: redact_bytes does not look into texts"]
 fn a_token_of_a_rejected_record_is_found_in_json_inside_a_text() {
     is_kept_to_itself(&format!("\"answer\":\"{{\\\"sessionToken\\\":\\\"{TOKEN}\\\"}}\""));
 }
 
 #[test]
-#[ignore = "bug 7: redact_bytes does not know the other secret"]
 fn a_secret_key_of_a_rejected_record_is_masked_as_in_a_kept_one() {
     is_kept_to_itself(&format!("\"secretAccessKey\":\"{TOKEN}\""));
 }

@@ -21,7 +21,7 @@ pub fn keys(record: &Record) -> Keys {
     let resources: Vec<String> = record.resource_arns().into_iter().filter(|arn| is_key_arn(arn)).collect();
     if record.is_re_encrypt() {
         return match resources.as_slice() {
-            [] => Keys { source: source_key(record).or_else(|| in_message(record)), destination: None },
+            [] => denied_re_encrypt(record),
             [only] => one_key_of_re_encrypt(record, only),
             [source, destination, ..] => Keys { source: Some(source.clone()), destination: Some(destination.clone()) },
         };
@@ -44,6 +44,15 @@ const ARNS: [&str; 5] = [
 
 /// Where a key's id may stand.
 const IDS: [&str; 3] = ["requestParameters.keyId", "requestParameters.targetKeyId", "serviceEventDetails.keyId"];
+
+/// `ReEncrypt` without resources: IAM allows its two halves one by one (facts §3.2.3), and a denial names the half.
+fn denied_re_encrypt(record: &Record) -> Keys {
+    if record.filled("errorMessage").is_some_and(|message| message.contains("ReEncryptTo")) {
+        Keys { source: source_key(record), destination: in_message(record) }
+    } else {
+        Keys { source: source_key(record).or_else(|| in_message(record)), destination: None }
+    }
+}
 
 /// `ReEncrypt` with a single key resource: it may be either of the two.
 fn one_key_of_re_encrypt(record: &Record, only: &str) -> Keys {

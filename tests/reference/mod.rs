@@ -86,11 +86,6 @@ pub fn depth_of(text: &str) -> usize {
     json::depth(text)
 }
 
-/// A record as plain JSON, if it is JSON.
-pub fn value_of(record: &str) -> Option<Value> {
-    Json::read(record).map(|json| json.to_value())
-}
-
 /// Decodes one record.
 pub fn decode(record: &str) -> Verdict {
     let record = record.trim_matches([' ', '\t', '\n', '\r']);

@@ -160,8 +160,10 @@ pub fn error_message() -> Nodes {
         "User: arn:aws:sts::111122223333:assumed-role/r/s@x is not authorized to perform: kms:Decrypt on resource: ",
         " because no resource-based policy allows the kms:Decrypt action",
     ];
+    let half = ["User: x is not authorized to perform: kms:ReEncryptTo on resource: ", ""];
     let message = prop_oneof![
         about(denied),
+        about(half),
         about(["", " is pending deletion."]),
         about(["", " Is Disabled"]),
         about(["(", ")"]),

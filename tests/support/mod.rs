@@ -14,6 +14,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, Weak};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -59,10 +60,17 @@ impl Dir {
 
     /// The command, on this folder's lake.
     pub fn keytrail<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Keytrail {
+        let mut keytrail = self.bare(["--lake".as_ref(), self.lake().as_os_str()]);
+        keytrail.command.args(arguments);
+        keytrail
+    }
+
+    /// The command, with these arguments and no others.
+    pub fn bare<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Keytrail {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keytrail"));
         command.env_clear().current_dir(self.path());
         command.envs(["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-        command.arg("--lake").arg(self.lake()).args(arguments).stdin(Stdio::null());
+        command.args(arguments).stdin(Stdio::null());
         Keytrail { command }
     }
 
@@ -95,11 +103,6 @@ pub struct Keytrail {
 impl Keytrail {
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
-        self
-    }
-
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
         self
     }
 
@@ -163,6 +166,27 @@ impl Ran {
     /// Everything that a user sees.
     pub fn seen(&self) -> String {
         format!("exit code: {}\n--- stdout\n{}--- stderr\n{}", self.status().unwrap(), self.stdout(), self.stderr())
+    }
+}
+
+/// What several tests look at, made by the first of them and gone with the last.
+pub struct Shared<T> {
+    held: Mutex<Weak<T>>,
+    make: fn() -> T,
+}
+
+impl<T> Shared<T> {
+    pub const fn new(make: fn() -> T) -> Self {
+        Shared { held: Mutex::new(Weak::new()), make }
+    }
+
+    pub fn get(&self) -> Arc<T> {
+        let mut held = self.held.lock().unwrap();
+        held.upgrade().unwrap_or_else(|| {
+            let made = Arc::new((self.make)());
+            *held = Arc::downgrade(&made);
+            made
+        })
     }
 }
 

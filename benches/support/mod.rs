@@ -3,6 +3,9 @@
 //! A bench measures whole processes, one after the other on the same machine in the same run, and prints ratios: a
 //! second here is not a second there, a ratio mostly is.
 
+#![allow(dead_code, reason = "each bench uses its own part")]
+#![allow(clippy::missing_panics_doc, reason = "a bench that cannot run has nothing better to do")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,7 +23,7 @@ pub struct Used {
 
 /// Runs a command to its end, which must be a success.
 pub fn run(command: &mut Command) -> Used {
-    let mut child = command.stdout(Stdio::null()).spawn().expect("the command starts");
+    let child = command.stdout(Stdio::null()).spawn().expect("the command starts");
     let ended = child.wait4().expect("the command can be waited for");
     assert!(ended.status.success(), "{command:?} failed");
     Used {
@@ -39,6 +42,7 @@ pub fn least(runs: usize, mut once: impl FnMut() -> Used) -> Used {
 }
 
 /// This program again, as one stage of itself.
+#[must_use]
 pub fn stage(name: &str, arguments: &[&Path]) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("a program knows its own path"));
     command.arg("--stage").arg(name).args(arguments);
@@ -53,16 +57,19 @@ pub fn asked_stage() -> Option<(String, Vec<PathBuf>)> {
 }
 
 /// A number from the environment.
+#[must_use]
 pub fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Where benches keep their logs and lakes.
+#[must_use]
 pub fn scratch() -> PathBuf {
     std::env::temp_dir().join("keytrail-bench")
 }
 
 /// A folder of logs with so many events, made when it is not there.
+#[must_use]
 pub fn logs(events: u64) -> PathBuf {
     let folder = scratch().join(format!("logs-{events}"));
     if !folder.join("truth.json").exists() {
@@ -75,6 +82,7 @@ pub fn logs(events: u64) -> PathBuf {
 }
 
 /// Bytes of all files below a folder.
+#[must_use]
 pub fn bytes_below(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).expect("the folder can be listed");
     entries
