@@ -19,7 +19,7 @@ SELECT
     max(event_time) AS last_seen
 FROM calls
 WHERE key_alias IS NOT NULL
-  AND ($alias IS NULL OR key_alias LIKE replace(replace(replace(replace(CAST($alias AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($alias IS NULL OR (key_alias LIKE replace(replace(replace(replace(CAST($alias AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($key_arn IS NULL OR key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id)
   AND ($since IS NULL OR event_time >= $since)

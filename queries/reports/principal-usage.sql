@@ -18,7 +18,7 @@ WITH by_key AS (
         min(event_time) AS first_seen,
         max(event_time) AS last_seen
     FROM usage
-    WHERE ($principal IS NULL OR principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+    WHERE ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
       AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))

@@ -36,12 +36,12 @@ SELECT
 FROM events
 WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
-  AND ($principal IS NULL OR principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($session IS NULL OR session_name = $session OR session_arn = $session)
   AND ($access_key IS NULL
        OR access_key_id = $access_key
        OR (event_source = 'sts.amazonaws.com' AND strpos(response_elements, concat('"', CAST($access_key AS VARCHAR), '"')) > 0))
-  AND ($asset IS NULL OR asset LIKE replace(replace(replace(replace(CAST($asset AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($asset IS NULL OR (asset LIKE replace(replace(replace(replace(CAST($asset AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($source_ip IS NULL OR source_ip = $source_ip)
   AND ($since IS NULL OR event_time >= $since)
   AND ($until IS NULL OR event_time < $until)

@@ -23,21 +23,33 @@ WITH by_use AS (
     WHERE asset IS NOT NULL
       AND ($key_arn IS NULL OR key_arn = $key_arn)
       AND ($key_id IS NULL OR key_id = $key_id)
-      AND ($asset_type IS NULL OR asset_type = $asset_type)
+      AND ($asset_type IS NULL OR (asset_type = $asset_type) IS TRUE)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
       AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
       AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
     GROUP BY asset, asset_type, asset_trust, principal, key_arn
+),
+-- Each distinct pair is one row here, so that the counts of distinct values below are plain counts.
+by_pair AS (
+    SELECT
+        asset, asset_type, asset_trust, principal, key_arn,
+        grouping(principal) AS of_keys,
+        sum(calls) AS calls
+    FROM by_use
+    GROUP BY GROUPING SETS (
+        (asset, asset_type, asset_trust, principal),
+        (asset, asset_type, asset_trust, key_arn)
+    )
 )
 SELECT
     asset,
     asset_type,
     asset_trust,
-    sum(calls) AS calls,
-    count(DISTINCT principal) AS principals,
-    count(DISTINCT key_arn) AS keys
-FROM by_use
+    sum(calls) FILTER (WHERE of_keys = 0) AS calls,
+    count(principal) FILTER (WHERE of_keys = 0) AS principals,
+    count(key_arn) FILTER (WHERE of_keys = 1) AS keys
+FROM by_pair
 GROUP BY asset, asset_type, asset_trust
 ORDER BY calls DESC, asset, asset_type, asset_trust
 LIMIT $limit

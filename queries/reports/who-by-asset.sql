@@ -23,14 +23,14 @@ SELECT
     CASE WHEN asset IS NULL THEN 0 ELSE 1 END AS assets,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
-    last_value(event_id ORDER BY event_time, event_id) AS sample_event_id,
+    min(event_id) AS sample_event_id,
     asset,
     asset_type,
     asset_trust
 FROM usage
 WHERE ($key_arn IS NULL OR key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id)
-  AND ($principal IS NULL OR principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+  AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($since IS NULL OR event_time >= $since)
   AND ($until IS NULL OR event_time < $until)
   AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))

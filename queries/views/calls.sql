@@ -6,17 +6,16 @@
 -- (`outcome = 'dry_run'`) are here; what repeats another event is not: CloudTrail's patches of events that it had
 -- delivered before (`original_event_id`), and the copies that a VPC endpoint logs (`AwsVpceEvent`).
 -- ## How a cross-account call is counted
--- It is logged in the caller's account and in the key owner's, as two events with one `shared_event_id` and the same
--- time, operation and key. The owner's copy is the row when the owner's log is in the lake, and takes from the caller's
--- copy who called, since the owner sees no more than an account and an opaque id; what else the owner's copy lacks
--- (address, user agent, encryption context, asset) comes from there too. Without the owner's log the caller's copy is
--- the row. Two events of one account are two calls, whatever ids they share: service principals' calls carry a
--- `shared_event_id` and have no twin.
+-- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
+-- operation and key: they are one row. The row is the owner's copy when the owner's log is in the lake, else the
+-- caller's, else what there is. Who called is told by the caller's copy, since the owner sees no more than an account
+-- and an opaque id. What else the chosen copy lacks (address, user agent, encryption context, asset) comes from the
+-- others. An event with a `shared_event_id` and no twin, as service principals' calls have, is a row like any other.
 
--- A filter passes through a window function when it names only columns that the window partitions by. That is why
--- the partition lists more than tells two calls apart: `key_arn`, `key_id`, `dest_key_arn`, `event_time`,
--- `event_date`, `event_name` and `usage_class` reach the table scan on both sides of the union. Most events share
--- nothing and never meet the window.
+-- Grouped by everything that twins have in common, not only by what tells two calls apart: a filter passes through
+-- GROUP BY when it names only columns that it groups by, so that one on a key, a time or an operation prunes the scan
+-- on both sides of the union. Plain max() and no window function, since DataFusion walks a window row by row. Most
+-- events share nothing and are not grouped at all.
 WITH logged AS (
     SELECT *
     FROM kms_events
@@ -36,76 +35,204 @@ copies AS (
     FROM logged
     WHERE shared_event_id IS NOT NULL
 ),
--- The owner's copy comes first and the copy that knows the caller best next to it, so that one pass with a look at
--- the following row is enough and nothing is held back.
-ranked AS (
+told_once AS (
     SELECT
-        *,
-        first_value(account_id) OVER call AS told_by,
-        coalesce(lead(knows_caller) OVER call > knows_caller, false) AS enrich,
-        lead(principal) OVER call AS twin_principal,
-        lead(principal_type) OVER call AS twin_principal_type,
-        lead(principal_id) OVER call AS twin_principal_id,
-        lead(principal_inferred) OVER call AS twin_principal_inferred,
-        lead(principal_account_id) OVER call AS twin_principal_account_id,
-        lead(session_name) OVER call AS twin_session_name,
-        lead(session_arn) OVER call AS twin_session_arn,
-        lead(access_key_id) OVER call AS twin_access_key_id,
-        lead(session_start) OVER call AS twin_session_start,
-        lead(source_identity) OVER call AS twin_source_identity,
-        lead(mfa) OVER call AS twin_mfa,
-        lead(invoked_by) OVER call AS twin_invoked_by,
-        lead(via) OVER call AS twin_via,
-        lead(source_ip) OVER call AS twin_source_ip,
-        lead(user_agent) OVER call AS twin_user_agent,
-        lead(vpc_endpoint_id) OVER call AS twin_vpc_endpoint_id,
-        lead(tls_version) OVER call AS twin_tls_version,
-        lead(encryption_context) OVER call AS twin_encryption_context,
-        lead(asset) OVER call AS twin_asset,
-        lead(asset_type) OVER call AS twin_asset_type,
-        lead(asset_trust) OVER call AS twin_asset_trust
+        coalesce(
+            max(event_id) FILTER (WHERE is_owner),
+            max(event_id) FILTER (WHERE knows_caller = 2),
+            max(event_id)
+        ) AS event_id,
+        shared_event_id,
+        NULL AS original_event_id,
+        event_time,
+        event_date,
+        coalesce(
+            max(event_source) FILTER (WHERE is_owner),
+            max(event_source) FILTER (WHERE knows_caller = 2),
+            max(event_source)
+        ) AS event_source,
+        event_name,
+        coalesce(
+            max(event_type) FILTER (WHERE is_owner),
+            max(event_type) FILTER (WHERE knows_caller = 2),
+            max(event_type)
+        ) AS event_type,
+        usage_class,
+        coalesce(
+            max(read_only) FILTER (WHERE is_owner),
+            max(read_only) FILTER (WHERE knows_caller = 2),
+            max(read_only)
+        ) AS read_only,
+        coalesce(
+            max(account_id) FILTER (WHERE is_owner),
+            max(account_id) FILTER (WHERE knows_caller = 2),
+            max(account_id)
+        ) AS account_id,
+        coalesce(
+            max(region) FILTER (WHERE is_owner),
+            max(region) FILTER (WHERE knows_caller = 2),
+            max(region)
+        ) AS region,
+        CASE WHEN bool_or(is_owner) THEN max(error_code) FILTER (WHERE is_owner) ELSE max(error_code) END AS error_code,
+        CASE
+            WHEN bool_or(is_owner) THEN max(error_message) FILTER (WHERE is_owner)
+            ELSE max(error_message)
+        END AS error_message,
+        CASE WHEN bool_or(is_owner) THEN max(outcome) FILTER (WHERE is_owner) ELSE max(outcome) END AS outcome,
+        key_arn,
+        key_id,
+        key_account_id,
+        key_region,
+        coalesce(
+            max(key_alias) FILTER (WHERE is_owner),
+            max(key_alias) FILTER (WHERE knows_caller = 2),
+            max(key_alias)
+        ) AS key_alias,
+        dest_key_arn,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(principal) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(principal) FILTER (WHERE knows_caller = 1)
+            ELSE max(principal)
+        END AS principal,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(principal_type) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(principal_type) FILTER (WHERE knows_caller = 1)
+            ELSE max(principal_type)
+        END AS principal_type,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(principal_id) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(principal_id) FILTER (WHERE knows_caller = 1)
+            ELSE max(principal_id)
+        END AS principal_id,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(principal_inferred) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(principal_inferred) FILTER (WHERE knows_caller = 1)
+            ELSE max(principal_inferred)
+        END AS principal_inferred,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(principal_account_id) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(principal_account_id) FILTER (WHERE knows_caller = 1)
+            ELSE max(principal_account_id)
+        END AS principal_account_id,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(session_name) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(session_name) FILTER (WHERE knows_caller = 1)
+            ELSE max(session_name)
+        END AS session_name,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(session_arn) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(session_arn) FILTER (WHERE knows_caller = 1)
+            ELSE max(session_arn)
+        END AS session_arn,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(access_key_id) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(access_key_id) FILTER (WHERE knows_caller = 1)
+            ELSE max(access_key_id)
+        END AS access_key_id,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(session_start) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(session_start) FILTER (WHERE knows_caller = 1)
+            ELSE max(session_start)
+        END AS session_start,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(source_identity) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(source_identity) FILTER (WHERE knows_caller = 1)
+            ELSE max(source_identity)
+        END AS source_identity,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(mfa) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(mfa) FILTER (WHERE knows_caller = 1)
+            ELSE max(mfa)
+        END AS mfa,
+        coalesce(
+            max(invoked_by) FILTER (WHERE is_owner),
+            max(invoked_by) FILTER (WHERE knows_caller = 2),
+            max(invoked_by)
+        ) AS invoked_by,
+        coalesce(max(via) FILTER (WHERE is_owner), max(via) FILTER (WHERE knows_caller = 2), max(via)) AS via,
+        coalesce(
+            max(source_ip) FILTER (WHERE is_owner),
+            max(source_ip) FILTER (WHERE knows_caller = 2),
+            max(source_ip)
+        ) AS source_ip,
+        coalesce(
+            max(user_agent) FILTER (WHERE is_owner),
+            max(user_agent) FILTER (WHERE knows_caller = 2),
+            max(user_agent)
+        ) AS user_agent,
+        coalesce(
+            max(vpc_endpoint_id) FILTER (WHERE is_owner),
+            max(vpc_endpoint_id) FILTER (WHERE knows_caller = 2),
+            max(vpc_endpoint_id)
+        ) AS vpc_endpoint_id,
+        coalesce(
+            max(tls_version) FILTER (WHERE is_owner),
+            max(tls_version) FILTER (WHERE knows_caller = 2),
+            max(tls_version)
+        ) AS tls_version,
+        coalesce(
+            first_value(encryption_context) FILTER (WHERE is_owner AND encryption_context IS NOT NULL),
+            first_value(encryption_context) FILTER (WHERE encryption_context IS NOT NULL)
+        ) AS encryption_context,
+        coalesce(max(asset) FILTER (WHERE is_owner), max(asset) FILTER (WHERE knows_caller = 2), max(asset)) AS asset,
+        coalesce(
+            max(asset_type) FILTER (WHERE is_owner),
+            max(asset_type) FILTER (WHERE knows_caller = 2),
+            max(asset_type)
+        ) AS asset_type,
+        coalesce(
+            max(asset_trust) FILTER (WHERE is_owner),
+            max(asset_trust) FILTER (WHERE knows_caller = 2),
+            max(asset_trust)
+        ) AS asset_trust,
+        coalesce(
+            max(key_material_id) FILTER (WHERE is_owner),
+            max(key_material_id) FILTER (WHERE knows_caller = 2),
+            max(key_material_id)
+        ) AS key_material_id,
+        coalesce(
+            max(grant_id) FILTER (WHERE is_owner),
+            max(grant_id) FILTER (WHERE knows_caller = 2),
+            max(grant_id)
+        ) AS grant_id,
+        coalesce(
+            max(request_id) FILTER (WHERE is_owner),
+            max(request_id) FILTER (WHERE knows_caller = 2),
+            max(request_id)
+        ) AS request_id,
+        coalesce(
+            max(request_parameters) FILTER (WHERE is_owner),
+            max(request_parameters) FILTER (WHERE knows_caller = 2),
+            max(request_parameters)
+        ) AS request_parameters,
+        coalesce(
+            max(response_elements) FILTER (WHERE is_owner),
+            max(response_elements) FILTER (WHERE knows_caller = 2),
+            max(response_elements)
+        ) AS response_elements,
+        coalesce(
+            max(additional_event_data) FILTER (WHERE is_owner),
+            max(additional_event_data) FILTER (WHERE knows_caller = 2),
+            max(additional_event_data)
+        ) AS additional_event_data,
+        coalesce(
+            max(source_object) FILTER (WHERE is_owner),
+            max(source_object) FILTER (WHERE knows_caller = 2),
+            max(source_object)
+        ) AS source_object,
+        coalesce(
+            max(record_index) FILTER (WHERE is_owner),
+            max(record_index) FILTER (WHERE knows_caller = 2),
+            max(record_index)
+        ) AS record_index
     FROM copies
-    WINDOW call AS (
-        PARTITION BY shared_event_id, event_name, usage_class, event_time, event_date, key_arn, key_id, dest_key_arn
-        ORDER BY is_owner DESC, knows_caller DESC, event_id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    )
+    GROUP BY
+        shared_event_id, event_time, event_date, event_name, usage_class,
+        key_arn, key_id, key_account_id, key_region, dest_key_arn
 )
 SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
 FROM logged
 WHERE shared_event_id IS NULL
 UNION ALL
-SELECT
-    * EXCEPT (
-        is_owner, knows_caller, told_by, enrich,
-        twin_principal, twin_principal_type, twin_principal_id, twin_principal_inferred, twin_principal_account_id,
-        twin_session_name, twin_session_arn, twin_access_key_id, twin_session_start, twin_source_identity, twin_mfa,
-        twin_invoked_by, twin_via, twin_source_ip, twin_user_agent, twin_vpc_endpoint_id, twin_tls_version,
-        twin_encryption_context, twin_asset, twin_asset_type, twin_asset_trust
-    )
-    REPLACE (
-        CASE WHEN enrich THEN twin_principal ELSE principal END AS principal,
-        CASE WHEN enrich THEN twin_principal_type ELSE principal_type END AS principal_type,
-        CASE WHEN enrich THEN twin_principal_id ELSE principal_id END AS principal_id,
-        CASE WHEN enrich THEN twin_principal_inferred ELSE principal_inferred END AS principal_inferred,
-        CASE WHEN enrich THEN twin_principal_account_id ELSE principal_account_id END AS principal_account_id,
-        CASE WHEN enrich THEN twin_session_name ELSE session_name END AS session_name,
-        CASE WHEN enrich THEN twin_session_arn ELSE session_arn END AS session_arn,
-        CASE WHEN enrich THEN twin_access_key_id ELSE access_key_id END AS access_key_id,
-        CASE WHEN enrich THEN twin_session_start ELSE session_start END AS session_start,
-        CASE WHEN enrich THEN twin_source_identity ELSE source_identity END AS source_identity,
-        CASE WHEN enrich THEN twin_mfa ELSE mfa END AS mfa,
-        CASE WHEN enrich AND invoked_by IS NULL THEN twin_invoked_by ELSE invoked_by END AS invoked_by,
-        CASE WHEN enrich AND via IS NULL THEN twin_via ELSE via END AS via,
-        CASE WHEN enrich AND source_ip IS NULL THEN twin_source_ip ELSE source_ip END AS source_ip,
-        CASE WHEN enrich AND user_agent IS NULL THEN twin_user_agent ELSE user_agent END AS user_agent,
-        CASE WHEN enrich AND vpc_endpoint_id IS NULL THEN twin_vpc_endpoint_id ELSE vpc_endpoint_id END AS vpc_endpoint_id,
-        CASE WHEN enrich AND tls_version IS NULL THEN twin_tls_version ELSE tls_version END AS tls_version,
-        CASE WHEN enrich AND encryption_context IS NULL THEN twin_encryption_context ELSE encryption_context END AS encryption_context,
-        CASE WHEN enrich AND asset IS NULL THEN twin_asset ELSE asset END AS asset,
-        CASE WHEN enrich AND asset IS NULL THEN twin_asset_type ELSE asset_type END AS asset_type,
-        CASE WHEN enrich AND asset IS NULL THEN twin_asset_trust ELSE asset_trust END AS asset_trust
-    ),
-    (outcome IS DISTINCT FROM 'ok') AS failed
-FROM ranked
-WHERE (account_id IS NOT DISTINCT FROM told_by)
+SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
+FROM told_once

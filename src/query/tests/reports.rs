@@ -25,7 +25,7 @@ async fn answer(name: &str, given: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn who() {
     insta::assert_snapshot!(answer("who", &[]).await, @r"
-    A/k1 role/app AssumedRole Decrypt s3 3 1 2 1T08 2T09 e03
+    A/k1 role/app AssumedRole Decrypt s3 3 1 2 1T08 2T09 e01
     A/k2 role/far AssumedRole Decrypt - 1 0 0 3T02 3T02 e07
     A/k1 role/app AssumedRole ReEncrypt - 1 0 1 3T01 3T01 e06
     A/k2 role/app AssumedRole ReEncrypt - 1 0 1 3T01 3T01 e06
@@ -79,7 +79,7 @@ fn calls_of(rows: &str) -> u64 {
 #[tokio::test]
 async fn who_by_asset() {
     insta::assert_snapshot!(answer("who-by-asset", &[("key_id", "k1")]).await, @r"
-    A/k1 role/app AssumedRole Decrypt s3 2 1 1 1T09 2T09 e03 b/2 s3-object service
+    A/k1 role/app AssumedRole Decrypt s3 2 1 1 1T09 2T09 e02 b/2 s3-object service
     A/k1 role/app AssumedRole ReEncrypt - 1 0 1 3T01 3T01 e06 b/1 s3-object proved
     A/k1 role/a_p AssumedRole Encrypt - 1 0 0 3T00 3T00 e05 - - -
     A/k1 role/app AssumedRole Decrypt s3 1 0 1 1T08 1T08 e01 b/1 s3-object service

@@ -43,14 +43,22 @@ const TWINS: &[(&str, &str, &str)] = &[
         "o1 A role/path/app i-1 10.0.0.1 - - false",
     ),
     (
-        "a service's calls share an id within one account and are two calls",
+        "a service's calls have a shared id and no twin",
         "id  shared  account key  principal      caller session ip      asset
          s1  s1      A       A/k1 service:ct     -      -       ct       a
-         s2  s1      A       A/k1 service:ct     -      -       ct       b
-         s3  s2      A       A/k1 service:ct     -      -       ct       c",
+         s2  s2      A       A/k1 service:ct     -      -       ct       b
+         s3  s3      B       A/k1 service:ct     -      -       ct       c",
         "s1 A service:ct - ct a - false
          s2 A service:ct - ct b - false
-         s3 A service:ct - ct c - false",
+         s3 B service:ct - ct c - false",
+    ),
+    (
+        "one account logged one action under two event ids",
+        "id  shared  account key  principal      caller session ip      asset
+         c1  s1      B       A/k1 role/app       B      i-1     10.0.0.1 obj
+         c2  s1      B       A/k1 role/app       B      i-1     10.0.0.1 obj
+         o1  s1      A       A/k1 acct:B/AROAX   B      opaque  -        -",
+        "o1 A role/app i-1 10.0.0.1 obj - false",
     ),
     (
         "three logs tell of one call: owner, caller and a bystander",
