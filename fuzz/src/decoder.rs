@@ -1,0 +1,141 @@
+//! The decoder: one account of an object however it is read, and rows that the reference agrees with.
+
+use std::io::{BufReader, Write};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+use crate::cloudtrail::decode::{Decoded, decode};
+use crate::cloudtrail::object::{Account, Input, ObjectDecoder};
+use crate::input;
+use crate::reference::{self, Verdict};
+use crate::rows;
+use crate::splitter::{self, Found};
+
+/// Reads the input as an object, whole and streamed, and its records by the reference too.
+///
+/// # Panics
+/// On a finding.
+pub fn check(bytes: &[u8]) {
+    let Some((text, manner)) = input::split(bytes) else { return };
+    let object = packed(&text, manner);
+    let text_max = if manner & 0x80 == 0 { 1 << 30 } else { 64 };
+    let (whole, whole_rows) = read(Input::Whole(&object), text_max);
+    // Two bytes at once tell gzip from text; a reader that gives only one is taken for text.
+    let capacity = 2 + usize::from(manner) * 3;
+    let (stream, stream_rows) = read(Input::Stream(&mut BufReader::with_capacity(capacity, &*object)), text_max);
+    assert_eq!(told(&whole), told(&stream), "the account depends on how the object is read");
+    assert_eq!(whole_rows, stream_rows, "the rows depend on how the object is read");
+    let (steps, _) = splitter::steps(&text, std::iter::repeat(text.len().max(1)), text.len());
+    for step in &steps {
+        if let Found::Record(record, ..) = step {
+            compare(record);
+        }
+    }
+}
+
+/// The object of a text: as it is, or as gzip in one member, in two, cut short or followed by something.
+fn packed(text: &[u8], manner: u8) -> Vec<u8> {
+    let half = text.len() / 2;
+    match manner % 8 {
+        0 => gzip(text),
+        1 => [gzip(&text[..half]), gzip(&text[half..])].concat(),
+        3 => {
+            let mut object = gzip(text);
+            object.truncate(object.len() * usize::from(manner) / 256);
+            object
+        }
+        4 => [gzip(&text[..half]), text[half..].to_vec()].concat(),
+        _ => text.to_vec(),
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).expect("memory takes all that is written");
+    encoder.finish().expect("memory takes all that is written")
+}
+
+fn read(input: Input<'_>, text_max: u64) -> (Account, Vec<RecordBatch>) {
+    let mut decoder = ObjectDecoder::default();
+    let mut rows = Vec::new();
+    let mut full = |batch| {
+        rows.push(batch);
+        Ok::<(), ArrowError>(())
+    };
+    let account = decoder.decode(input, "file:///o", text_max, &mut full).expect("taking a batch never fails");
+    rows.extend(decoder.finish().expect("columns are of one length"));
+    assert_eq!(account.read, account.kept + account.other + account.rejected, "a record is not accounted for");
+    assert_eq!(account.kept, rows.iter().map(|batch| batch.num_rows() as u64).sum::<u64>(), "a row is missing");
+    assert!(account.bytes_decompressed <= text_max, "more was inflated than is allowed");
+    (account, rows)
+}
+
+/// What an account says.
+fn told(account: &Account) -> impl PartialEq + std::fmt::Debug {
+    let rejects: Vec<_> = account.rejects.iter().map(|reject| (reject.record_index, &reject.reason)).collect();
+    (
+        [account.read, account.kept, account.other, account.rejected],
+        (account.first_event_time, account.last_event_time),
+        account.problem.clone(),
+        format!("{rejects:?}"),
+    )
+}
+
+/// Holds one record against the reference.
+fn compare(record: &[u8]) {
+    let Ok(text) = std::str::from_utf8(record) else { return };
+    if is_unsettled(text) {
+        return;
+    }
+    let expected = reference::decode(text);
+    match (decode(text), expected) {
+        (Ok(Decoded::Kept(event)), Verdict::Kept(expected)) => {
+            for (column, value) in rows::row(&event) {
+                assert_eq!(Some(&value), expected.get(&column), "{column} of {text}");
+            }
+        }
+        (Ok(Decoded::Other), Verdict::Other) | (Err(_), Verdict::Rejected) => {}
+        (decoded, expected) => {
+            let decoded = decoded.map(|decoded| matches!(decoded, Decoded::Kept(_)));
+            panic!("kept: {decoded:?}, but by the reference {expected:?}: {text}")
+        }
+    }
+}
+
+/// Whether what the record means is not settled, so that the two may differ: surrogates that may lack their partner,
+/// leap seconds, numbers that may be beyond a double's range, and ARNs that are none.
+fn is_unsettled(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let exponent =
+        |(at, _): (usize, &str)| lower[at..].bytes().nth(1).is_some_and(|byte| b"-+0123456789".contains(&byte));
+    lower.contains("\\ud")
+        || lower.contains(":60")
+        || lower.match_indices('e').any(exponent)
+        || serde_json::from_str(text).is_ok_and(|value| has_odd_arn(&value))
+}
+
+/// Whether a string somewhere within is to be taken for an ARN, but does not have all its parts.
+fn has_odd_arn(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let marks = ["arn", ":assumed-role/", ":federated-user/", ":root", ":key/", ":role/", ":user/"];
+            marks.iter().any(|mark| text.contains(mark)) && !is_arn(text)
+        }
+        Value::Array(items) => items.iter().any(has_odd_arn),
+        Value::Object(members) => members.values().any(has_odd_arn),
+        _ => false,
+    }
+}
+
+fn is_arn(text: &str) -> bool {
+    let ["arn", partition, service, _, account, resource] = text.splitn(6, ':').collect::<Vec<_>>()[..] else {
+        return false;
+    };
+    let named = !partition.is_empty() && !service.is_empty() && !resource.is_empty();
+    let owned = account.is_empty() || account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    named && owned && resource.split(['/', ':']).all(|part| !part.is_empty())
+}
