@@ -64,8 +64,6 @@ fn main() {
         format!("{}.{:02}", hundredths / 100, hundredths % 100)
     };
     println!("lake: {} × the gzip size of its KMS records ({} MB)", ratio(bytes_below(&lake)), gzip / 1_000_000);
-    run(keytrail(&lake).args(["maintain", "--keep-days", "0"]));
-    println!("lake after maintain: {} ×", ratio(bytes_below(&lake)));
 }
 
 fn keytrail(lake: &Path) -> Command {

@@ -20,7 +20,7 @@ fn main() {
     if !lake.join("objects").exists() {
         let logs = logs(events);
         run(keytrail(&lake).arg("ingest").arg(&logs));
-        run(keytrail(&lake).args(["maintain", "--keep-days", "0"]));
+        run(keytrail(&lake).arg("maintain"));
     }
     let key = busiest_key(&lake);
     let questions: [(&str, &[&str]); 6] = [

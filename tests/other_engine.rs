@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::Dir;
 
 /// A table's rows, a JSON object a line: instants in microseconds, bytes in hexadecimal, maps as objects.
-const READ: &str = r#"
+const READ: &str = r"
 import datetime, json, sys
 import deltalake
 
@@ -32,7 +32,7 @@ def plain(value):
 
 for row in deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist():
     print(json.dumps({name: plain(value) for name, value in row.items()}))
-"#;
+";
 
 /// An interpreter that can read Delta tables.
 fn python() -> Option<PathBuf> {

@@ -223,7 +223,7 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Maintain {
-    /// Keep deleted files for so many days, for readers of older versions
-    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    /// Keep unused files for so many days: readers of older versions and runs that are under way may need them
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: u32,
 }

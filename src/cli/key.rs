@@ -3,7 +3,7 @@
 use anyhow::Result;
 use chrono::Utc;
 use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
-use keytrail::cloudtrail::key::is_key_arn;
+use keytrail::cloudtrail::key::{Arn, is_bare_id, is_key_arn};
 use keytrail::engine::{Engine, Rows};
 use keytrail::report::texts;
 
@@ -41,11 +41,21 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
     let alias = match name.split_once(":alias/") {
         Some((_, alias)) if name.starts_with("arn:") => format!("alias/{alias}"),
         _ if name.starts_with("alias/") => name.to_owned(),
-        _ if looks_like_id(name) => return Ok(vec![Key::Id(name.to_owned())]),
+        _ if is_bare_id(name) => return Ok(vec![Key::Id(name.to_owned())]),
         _ => format!("alias/{name}"),
     };
     let rows = ask(context, engine, "aliases", &[("alias", &alias)])?;
-    let arns: Vec<Key> = texts(&rows.batches, "key_arn").into_iter().flatten().map(Key::Arn).collect();
+    // An alias ARN also says whose alias it is.
+    let place =
+        |arn: &str| Arn::new(arn).map(|arn| (arn.account().map(str::to_owned), arn.region().map(str::to_owned)));
+    let wanted = place(name);
+    let named = texts(&rows.batches, "alias").into_iter().zip(texts(&rows.batches, "key_arn"));
+    let arns: Vec<Key> = named
+        .filter(|(found, _)| found.as_deref() == Some(alias.as_str()))
+        .filter_map(|(_, arn)| arn)
+        .filter(|arn| wanted.is_none() || place(arn) == wanted)
+        .map(Key::Arn)
+        .collect();
     match arns.len() {
         0 if !name.contains("alias/") => Ok(vec![Key::Id(name.to_owned())]),
         0 => Err(unknown(context, engine, name)?.into()),
@@ -57,12 +67,6 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
             Ok(arns)
         }
     }
-}
-
-/// A key id: a GUID, or `mrk-` and 32 hexadecimal digits.
-fn looks_like_id(name: &str) -> bool {
-    let digits = name.strip_prefix("mrk-").unwrap_or(name);
-    digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// Whether the lake has seen the key at all; fails with near matches when it has not.

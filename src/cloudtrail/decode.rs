@@ -58,7 +58,8 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     if repeats || !operation::is_kept(source, name) {
         return Ok(Decoded::Other);
     }
-    let event_time = record.event_time.get().and_then(instant).ok_or(Unusable::NoTime)?;
+    let event_time = record.event_time.get().and_then(instant).filter(|time| *time < YEAR_10000);
+    let event_time = event_time.ok_or(Unusable::NoTime)?;
     let class = UsageClass::of(source, name);
     let mut event = Box::new(Event { event_time: Some(event_time), ..Event::default() });
     event.event_date = i32::try_from(event_time.div_euclid(MICROSECONDS_PER_DAY)).ok();
@@ -77,6 +78,9 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     event.event_name = record.event_name.take();
     Ok(Decoded::Kept(event))
 }
+
+/// The first instant whose date has no four-digit year, in microseconds; an offset can lead there.
+const YEAR_10000: i64 = 253_402_300_800_000_000;
 
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
@@ -176,7 +180,7 @@ fn context<'a>(request: &mut KmsRequest<'a>) -> Vec<(Cow<'a, str>, Cow<'a, str>)
     sort(&mut pairs);
     let mut destination = std::mem::take(&mut request.destination_encryption_context.0);
     sort(&mut destination);
-    destination.retain(|pair| !pairs.contains(pair));
+    destination.retain(|pair| pairs.binary_search(pair).is_err());
     let prefixed = destination.into_iter().map(|(key, value)| (format!("{}{key}", asset::DESTINATION).into(), value));
     pairs.extend(prefixed);
     sort(&mut pairs);

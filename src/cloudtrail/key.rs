@@ -152,7 +152,7 @@ impl<'a> Keys<'a> {
             let denied = arn_in_message(message).map(|arn| Cow::Owned(arn.to_owned()));
             let source = source_arn(request);
             // The two halves are authorized one by one, and the message says which half failed.
-            return if message.contains("ReEncryptTo") {
+            return if message.contains("kms:ReEncryptTo") {
                 Self { key: source, destination: denied }
             } else {
                 Self { key: source.or(denied), destination: None }
@@ -168,9 +168,11 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Whether `keyId` is a plain id (`1234abcd-…`, `mrk-…`), neither an alias, an ARN nor something made up.
-fn is_bare_id(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+/// Whether a text is a plain key id: a GUID, or `mrk-` and 32 hexadecimal digits.
+#[must_use]
+pub fn is_bare_id(text: &str) -> bool {
+    let digits = text.strip_prefix("mrk-").unwrap_or(text);
+    digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// The partition that a Region belongs to.
@@ -188,7 +190,7 @@ fn arn_in_message(message: &str) -> Option<&str> {
     message.match_indices("arn:").find_map(|(at, _)| {
         let text = &message[at..];
         let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !":/_-".contains(c)).unwrap_or(text.len());
-        Some(&text[..end]).filter(|arn| is_key_arn(arn))
+        Some(&text[..end]).filter(|arn| is_key_arn(arn) && Arn::new(arn).and_then(Arn::service) == Some("kms"))
     })
 }
 

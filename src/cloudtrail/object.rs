@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 
 use super::columns::EventBuilder;
 use super::decode::{Decoded, Unusable, decode};
@@ -28,8 +28,8 @@ use super::split::{Damage, Member, RECORD_BYTES_MAX, RecordSlice, Splitter, Step
 /// one being written stay well under the memory bound.
 const BATCH_ROWS: usize = 64 * 1024;
 
-/// Text in a batch beyond its short columns: JSON and messages.
-const BATCH_TEXT_BYTES: usize = 32 * 1024 * 1024;
+/// Text of the records in a batch, which bounds what its columns can hold however long a context or a message is.
+const BATCH_TEXT_BYTES: usize = 96 * 1024 * 1024;
 
 /// Bytes read from a stream at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -90,7 +90,9 @@ impl Account {
         }
         let raw = &raw[..raw.len().min(RECORD_BYTES_MAX)];
         self.raw_bytes += raw.len();
-        let raw = (self.raw_bytes <= RAW_BYTES_MAX).then(|| redact_bytes(raw));
+        // Bytes in which a secret could not be found are not kept: another encoding, or something compressed.
+        let legible = std::str::from_utf8(raw).is_ok() || memmem::find(raw, b"\"event").is_some();
+        let raw = (self.raw_bytes <= RAW_BYTES_MAX && legible).then(|| redact_bytes(raw));
         self.rejects.push(Reject { record_index, reason, raw });
     }
 
@@ -297,9 +299,7 @@ impl ObjectDecoder {
             Ok(Decoded::Kept(mut event)) => {
                 event.source_object = Some(Cow::Borrowed(source_object));
                 event.record_index = i32::try_from(index).ok();
-                let texts = [&event.request_parameters, &event.response_elements, &event.additional_event_data];
-                self.text_bytes += texts.into_iter().flatten().map(|text| text.len()).sum::<usize>();
-                self.text_bytes += event.error_message.as_ref().map_or(0, |text| text.len());
+                self.text_bytes += record.bytes.len();
                 account.first_event_time = account.first_event_time.min(event.event_time).or(event.event_time);
                 account.last_event_time = account.last_event_time.max(event.event_time);
                 self.rows.append(&event)?;

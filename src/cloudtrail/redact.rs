@@ -144,8 +144,9 @@ impl<'de> Visitor<'de> for Copy<'_> {
     }
 }
 
-/// Names of secret members, in lower case.
-const SECRETS: [&[u8]; 2] = [b"sessiontoken", b"secretaccesskey"];
+/// Names of secret members, in lower case: CloudTrail's, and those of other files that may lie in a folder of logs.
+const SECRETS: [&[u8]; 6] =
+    [b"sessiontoken", b"secretaccesskey", b"accesstoken", b"refreshtoken", b"clientsecret", b"password"];
 
 /// Masks what follows the name of a secret in bytes that need not be JSON: from the name's colon to where a value ends,
 /// which is a quote before a comma, a bracket or the end. Where a name is spelled with `\u` escapes, nothing is kept at
@@ -157,12 +158,18 @@ pub fn redact_bytes(bytes: &[u8]) -> Vec<u8> {
     if memmem::find(bytes, b"\\u00").is_some() && count(&unescaped(&lower)) > count(&lower) {
         return REDACTED.as_bytes().to_vec();
     }
+    let mut names: Vec<usize> =
+        SECRETS.iter().flat_map(|name| memmem::find_iter(&lower, name).map(|at| at + name.len())).collect();
+    names.sort_unstable();
     let mut kept = Vec::with_capacity(bytes.len());
     let mut at = 0;
-    while let Some(after) = SECRETS.iter().filter_map(|name| Some(memmem::find(&lower[at..], name)? + name.len())).min()
-    {
-        let Some(colon) = memchr::memchr(b':', &bytes[at + after..]) else { break };
-        let value = at + after + colon + 1;
+    for name in names {
+        // A name inside a value that is masked already is gone with it.
+        if name < at {
+            continue;
+        }
+        let Some(colon) = memchr::memchr(b':', &bytes[name..]) else { break };
+        let value = name + colon + 1;
         kept.extend_from_slice(&bytes[at..value]);
         kept.extend_from_slice(REDACTED.as_bytes());
         at = value + value_end(&bytes[value..]);

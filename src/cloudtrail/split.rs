@@ -87,8 +87,8 @@ enum Place {
     Top,
     /// Inside `Records`, or inside a bare array.
     Records { wrapped: bool },
-    /// Inside the wrapping object but outside `Records`, `depth` levels deep.
-    Wrapper { depth: usize },
+    /// Inside the wrapping object but outside `Records`, `depth` levels deep; `found` once it had `Records`.
+    Wrapper { depth: usize, found: bool },
 }
 
 /// The state of a scan over one object's text.
@@ -128,7 +128,7 @@ impl Splitter {
                 match self.place {
                     Place::Top => self.top(rest, last),
                     Place::Records { wrapped } => self.records(rest, last, wrapped),
-                    Place::Wrapper { depth } => self.wrapper(rest, last, depth),
+                    Place::Wrapper { depth, found } => self.wrapper(rest, last, depth, found),
                 }
             };
             at += used;
@@ -169,7 +169,7 @@ impl Splitter {
         };
         match window[at] {
             b']' => {
-                self.place = if wrapped { Place::Wrapper { depth: 1 } } else { Place::Top };
+                self.place = if wrapped { Place::Wrapper { depth: 1, found: true } } else { Place::Top };
                 (at + 1, None)
             }
             b'{' => self.object(window, at, last, false),
@@ -191,7 +191,7 @@ impl Splitter {
             Scan::More => (at, Some(Step::More)),
             // A wrapper may hold more than a record may before its `Records`: walk it member by member.
             Scan::Damaged { why: Damage::TooLong, .. } if top => {
-                self.place = Place::Wrapper { depth: 1 };
+                self.place = Place::Wrapper { depth: 1, found: false };
                 (at + 1, None)
             }
             Scan::Damaged { at: broken, why } => self.damaged(window, at, at + broken, why),
@@ -206,7 +206,13 @@ impl Splitter {
     }
 
     /// Walks the wrapping object's members up to the next `Records` array or to its end.
-    fn wrapper<'b>(&mut self, window: &'b [u8], last: bool, mut depth: usize) -> (usize, Option<Step<'b>>) {
+    fn wrapper<'b>(
+        &mut self,
+        window: &'b [u8],
+        last: bool,
+        mut depth: usize,
+        found: bool,
+    ) -> (usize, Option<Step<'b>>) {
         let mut at = 0;
         while at < window.len() {
             match window[at] {
@@ -232,10 +238,12 @@ impl Splitter {
             at += 1;
             if depth == 0 {
                 self.place = Place::Top;
-                return (at, None);
+                // Too long for a record, and no wrapper either.
+                let step = Step::Damaged { bytes: &window[..at], why: Damage::TooLong };
+                return (at, (!found).then_some(step));
             }
         }
-        self.place = Place::Wrapper { depth };
+        self.place = Place::Wrapper { depth, found };
         if last {
             self.place = Place::Top;
             return (window.len(), Some(Step::Damaged { bytes: &[], why: Damage::Truncated }));

@@ -106,6 +106,17 @@ fn a_broken_record_leaves_its_neighbours_whole() {
 }
 
 #[test]
+fn a_long_value_that_is_neither_record_nor_wrapper_is_told() {
+    let long = format!(r#"{{"Events":[{}],"x":"{}"}}"#, record(1), "x".repeat(300_000));
+    assert_eq!(
+        every_chunking(format!("{long}\n{}", record(2)).as_bytes()),
+        ["!record longer than 256 KiB".into(), record(2)]
+    );
+    let wrapper = format!(r#"{{"x":"{}","Records":[{}]}}"#, "x".repeat(300_000), record(1));
+    assert_eq!(every_chunking(wrapper.as_bytes()), [record(1)]);
+}
+
+#[test]
 fn an_object_cut_short_keeps_what_came_before() {
     let text = format!(r#"{{"Records":[{},{}]}}"#, record(1), record(2));
     for cut in 12..text.len() - 2 {

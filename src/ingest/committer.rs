@@ -39,6 +39,7 @@ impl Committer {
         let (mut rows, mut rejects) = (Vec::with_capacity(parcel.finished.len()), Vec::new());
         for Finished { mut row, rejects: rejected } in parcel.finished {
             row.records_duplicate = self.duplicates.remove(&row.uri).unwrap_or_default();
+            assert!(row.records_duplicate <= row.records_kept, "no more rows of an object are dropped than it had");
             row.records_kept -= row.records_duplicate;
             self.count(&row);
             rows.push(row);

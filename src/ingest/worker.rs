@@ -18,6 +18,9 @@ use crate::source::{ObjectRef, local};
 /// archive of objects without a single KMS event still makes progress that lasts.
 const FINISHED_MAX: usize = 2000;
 
+/// Bytes of rejected records that wait likewise.
+const RAW_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Rows, and the objects that are complete once the rows are in the lake.
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
@@ -101,13 +104,15 @@ pub(super) struct Worker {
     decoder: ObjectDecoder,
     bytes: Vec<u8>,
     finished: Vec<Finished>,
+    raw_bytes: usize,
     object_bytes_max: u64,
     parcels: SyncSender<Parcel>,
 }
 
 impl Worker {
     pub fn new(object_bytes_max: u64, parcels: SyncSender<Parcel>) -> Self {
-        Self { decoder: ObjectDecoder::default(), bytes: Vec::new(), finished: Vec::new(), object_bytes_max, parcels }
+        let (decoder, bytes, finished) = (ObjectDecoder::default(), Vec::new(), Vec::new());
+        Self { decoder, bytes, finished, raw_bytes: 0, object_bytes_max, parcels }
     }
 
     /// Works until the queue closes or the run is stopped, and hands on what is left.
@@ -137,8 +142,10 @@ impl Worker {
             Progress::add(&progress.objects_finished, 1);
             Progress::add(&progress.bytes_finished, object.size);
             Progress::add(&progress.records_read, finished.row.records_read);
+            self.raw_bytes +=
+                finished.rejects.iter().filter_map(|reject| reject.raw.as_ref()).map(Vec::len).sum::<usize>();
             self.finished.push(finished);
-            if self.finished.len() >= FINISHED_MAX {
+            if self.finished.len() >= FINISHED_MAX || self.raw_bytes >= RAW_BYTES_MAX {
                 let rest = self.decoder.finish()?;
                 self.hand_on(rest)?;
             }
@@ -150,20 +157,21 @@ impl Worker {
             Ok(file) => file,
             Err(why) => return Ok(Finished::unreadable(object.uri.clone(), &why)),
         };
-        let Self { decoder, bytes, finished, object_bytes_max, parcels } = self;
+        let Self { decoder, bytes, finished, object_bytes_max, parcels, .. } = self;
         let mut full = |batch| {
             // Objects that ended before this batch was full are complete with it; this one is not.
             let parcel = Parcel { batch: Some(batch), finished: std::mem::take(finished), counted: Objects::default() };
             parcels.send(parcel).map_err(|_| Stopped::NobodyListens)
         };
-        let account = if object.size <= WHOLE_COMPRESSED_MAX {
-            bytes.clear();
-            if let Err(why) = file.read_to_end(bytes) {
-                return Ok(Finished::unreadable(object.uri.clone(), &why));
-            }
+        // What was listed as small may have grown, and some files do not tell their size at all.
+        bytes.clear();
+        if let Err(why) = (&mut file).take(WHOLE_COMPRESSED_MAX + 1).read_to_end(bytes) {
+            return Ok(Finished::unreadable(object.uri.clone(), &why));
+        }
+        let account = if bytes.len() as u64 <= WHOLE_COMPRESSED_MAX {
             decoder.decode(Input::Whole(bytes), &object.uri, *object_bytes_max, &mut full)?
         } else {
-            let mut stream = BufReader::with_capacity(256 * 1024, file);
+            let mut stream = BufReader::with_capacity(256 * 1024, bytes.as_slice().chain(file));
             decoder.decode(Input::Stream(&mut stream), &object.uri, *object_bytes_max, &mut full)?
         };
         Ok(Finished::of(object, account))
@@ -171,6 +179,7 @@ impl Worker {
 
     fn hand_on(&mut self, batch: Option<RecordBatch>) -> Result<(), Stopped> {
         let finished = std::mem::take(&mut self.finished);
+        self.raw_bytes = 0;
         if batch.is_none() && finished.is_empty() {
             return Ok(());
         }

@@ -23,7 +23,7 @@ use chrono::{DateTime, Days, NaiveDate};
 use deltalake_core::kernel::Add;
 use futures::TryStreamExt;
 use hashbrown::{HashMap, HashSet};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 
 use super::identity::{self, Texts, identities};
 use super::parquet::{self, Read};
@@ -83,10 +83,10 @@ impl EventsWriter {
             let rows: Vec<usize> = (0..identities.len())
                 .filter(|&row| fresh.get(&identities[row]) == Some(&row) && !known.contains(&identities[row]))
                 .collect();
-            if rows.is_empty() || self.commit(batch, &rows).await? {
-                return appended(batch, &rows);
-            }
+            let lost = if rows.is_empty() { None } else { self.commit(batch, &rows).await? };
+            let Some(written) = lost else { return appended(batch, &rows) };
             self.table.refresh().await?;
+            self.table.discard(&written).await;
         }
         Err(LakeError::Contended { table: self.table.spec().name, attempts: ATTEMPTS_MAX })
     }
@@ -106,8 +106,8 @@ impl EventsWriter {
         Ok(known)
     }
 
-    /// Writes rows as files, one per day, and commits them; false when another writer was first.
-    async fn commit(&mut self, batch: &RecordBatch, rows: &[usize]) -> Result<bool, LakeError> {
+    /// Writes rows as files, one per day, and commits them; gives the files back when another writer was first.
+    async fn commit(&mut self, batch: &RecordBatch, rows: &[usize]) -> Result<Option<Vec<String>>, LakeError> {
         let lanes = lanes(batch, rows)?;
         let mut adds = Vec::new();
         for (day, rows) in by_day(batch, rows)? {
@@ -116,14 +116,8 @@ impl EventsWriter {
         }
         let files: Vec<String> = adds.iter().map(|add: &Add| add.path.clone()).collect();
         match self.table.commit(adds, Vec::new(), &lanes).await? {
-            Commit::Done(_) => Ok(true),
-            Commit::Conflict => {
-                for file in files {
-                    // A file that no commit names is no part of the table; what cannot be deleted now, vacuum finds.
-                    let _ = self.store.delete(&object_store::path::Path::from(file.as_str())).await;
-                }
-                Ok(false)
-            }
+            Commit::Done(_) => Ok(None),
+            Commit::Conflict => Ok(Some(files)),
         }
     }
 }
@@ -206,7 +200,7 @@ fn day_name(day: i32) -> String {
 
 /// The days, times and lanes that a batch reaches over.
 struct Reach {
-    days: (String, String),
+    days: HashSet<String>,
     times: (i64, i64),
     accounts: (String, String),
     regions: (String, String),
@@ -216,11 +210,11 @@ impl Reach {
     fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let times = batch.column_by_name("event_time").map(AsArray::as_primitive::<TimestampMicrosecondType>);
         let times = times.and_then(|times| Some((arrow::compute::min(times)?, arrow::compute::max(times)?)));
-        let (first, last) = times.unwrap_or_default();
-        let day = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default().date_naive().to_string();
+        let days = batch.column_by_name(PARTITION).map(|column| column.as_primitive::<Date32Type>());
+        let distinct: HashSet<i32> = days.into_iter().flatten().flatten().collect();
         Ok(Self {
-            days: (day(first), day(last)),
-            times: (first, last),
+            days: distinct.into_iter().map(day_name).collect(),
+            times: times.unwrap_or_default(),
             accounts: range(batch, "account_id")?,
             regions: range(batch, "region")?,
         })
@@ -228,7 +222,7 @@ impl Reach {
 
     /// Whether a file may hold one of the batch's events. What its statistics leave out counts as yes.
     fn overlaps(&self, file: &DataFile) -> bool {
-        let day = file.partition.as_ref().is_none_or(|day| self.days.0 <= *day && *day <= self.days.1);
+        let day = file.partition.as_ref().is_none_or(|day| self.days.contains(day));
         let text = |column: &str, (low, high): &(String, String)| {
             let smallest = file.stats.min_values.get(column).and_then(|value| value.as_str());
             let largest = file.stats.max_values.get(column).and_then(|value| value.as_str());

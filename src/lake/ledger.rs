@@ -103,11 +103,16 @@ impl Known {
 /// Reason given for an object whose bytes could not be had; such an object is tried again at every run.
 pub const UNREADABLE: &str = "unreadable";
 
+/// Part of the reason given for an object that was cut at the bound that this option sets; another run may allow more.
+pub const BOUND: &str = "--max-object-bytes";
+
 /// Writes the ledger and the rejects.
 #[derive(Debug)]
 pub struct Ledger {
     objects: LakeTable,
     rejects: LakeTable,
+    /// What is in the rejects already, once it was asked for.
+    rejected: Option<HashSet<u128>>,
 }
 
 impl Ledger {
@@ -116,7 +121,8 @@ impl Ledger {
     /// # Errors
     /// When a table cannot be opened or created.
     pub async fn open(lake: &Lake) -> Result<Self, LakeError> {
-        Ok(Self { objects: lake.open_or_create(&OBJECTS).await?, rejects: lake.open_or_create(&REJECTS).await? })
+        let (objects, rejects) = (lake.open_or_create(&OBJECTS).await?, lake.open_or_create(&REJECTS).await?);
+        Ok(Self { objects, rejects, rejected: None })
     }
 
     /// Reads what was ingested before.
@@ -134,7 +140,8 @@ impl Ledger {
                 let reasons = Texts::of(&batch, "reason")?;
                 let times = batch["ingested_at"].as_primitive::<TimestampMicrosecondType>();
                 for row in 0..batch.num_rows() {
-                    let settled = !reasons.get(row).is_some_and(|reason| reason.starts_with(UNREADABLE));
+                    let again = |reason: &str| reason.starts_with(UNREADABLE) || reason.contains(BOUND);
+                    let settled = !reasons.get(row).is_some_and(again);
                     let text = |texts: Texts<'_>| texts.get(row).unwrap_or_default().to_owned();
                     known.learn(&text(uris), &text(tags), times.value(row), settled);
                 }
@@ -154,23 +161,30 @@ impl Ledger {
         if !objects.is_empty() {
             let batch = objects_batch(objects, at)?;
             let add = parquet::write(self.objects.store().as_ref(), &batch, None, true).await?;
-            // Rows of the ledger never conflict: each is about an attempt of its own.
-            self.objects.commit(vec![add], Vec::new(), &[]).await?;
+            // Rows of the ledger do not conflict, each is about an attempt of its own; but many writers may come between.
+            while self.objects.commit(vec![add.clone()], Vec::new(), &[]).await? == Commit::Conflict {
+                self.objects.refresh().await?;
+            }
         }
         Ok(())
     }
 
     /// Adds those rejects that are not there already: an object that is read again is rejected again, once.
     async fn reject(&mut self, rejects: &[RejectRow], at: i64) -> Result<(), LakeError> {
+        let key = |reject: &RejectRow| reject_key(&reject.object, reject.record_index, &reject.reason);
         loop {
-            let known = self.known_rejects().await?;
-            let key = |reject: &RejectRow| reject_key(&reject.object, reject.record_index, &reject.reason);
-            let fresh: Vec<&RejectRow> = rejects.iter().filter(|reject| !known.contains(&key(reject))).collect();
+            let mut known = match self.rejected.take() {
+                Some(known) => known,
+                None => self.known_rejects().await?,
+            };
+            let fresh: Vec<&RejectRow> = rejects.iter().filter(|reject| known.insert(key(reject))).collect();
             if fresh.is_empty() {
+                self.rejected = Some(known);
                 return Ok(());
             }
             let add = parquet::write(self.rejects.store().as_ref(), &rejects_batch(&fresh, at)?, None, true).await?;
             if self.rejects.commit(vec![add], Vec::new(), &["rejects".to_owned()]).await? != Commit::Conflict {
+                self.rejected = Some(known);
                 return Ok(());
             }
             self.rejects.refresh().await?;

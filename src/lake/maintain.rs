@@ -27,6 +27,9 @@ use crate::cloudtrail::columns::PARTITION;
 /// Rows that a compacted file holds at most; a bin is sorted in memory.
 pub const FILE_ROWS: u64 = 400_000;
 
+/// Compressed bytes of a bin: rows may be large.
+const BIN_BYTES: u64 = 96 * 1024 * 1024;
+
 /// What upkeep did.
 #[derive(Debug, Default, Clone, Copy, serde::Serialize)]
 pub struct Maintained {
@@ -47,8 +50,9 @@ pub struct Maintained {
 pub async fn maintain(lake: &Lake, retention: Duration) -> Result<Maintained, LakeError> {
     let mut done = Maintained::default();
     if let Some(mut events) = lake.open(&EVENTS).await? {
-        for bin in bins(&events.files()) {
-            compact(&mut events, &bin, &mut done).await?;
+        // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
+        while let Some(bin) = bins(&events.files()).first() {
+            compact(&mut events, bin, &mut done).await?;
         }
     }
     for spec in TABLES {
@@ -65,19 +69,18 @@ fn bins(files: &[DataFile]) -> Vec<Vec<DataFile>> {
         files.iter().filter(|file| file.rows.is_some_and(|rows| rows < FILE_ROWS / 2)).collect();
     small.sort_by_key(|file| (file.partition.clone(), file.rows, file.path.clone()));
     let mut bins: Vec<Vec<DataFile>> = Vec::new();
-    let mut rows = 0;
+    let (mut rows, mut bytes) = (0, 0);
     for file in small {
-        let more = file.rows.unwrap_or_default();
+        let fits = rows + file.rows.unwrap_or_default() <= FILE_ROWS && bytes + file.size <= BIN_BYTES;
         match bins.last_mut() {
-            Some(bin) if bin[0].partition == file.partition && rows + more <= FILE_ROWS => {
-                bin.push(file.clone());
-                rows += more;
-            }
+            Some(bin) if bin[0].partition == file.partition && fits => bin.push(file.clone()),
             _ => {
                 bins.push(vec![file.clone()]);
-                rows = more;
+                (rows, bytes) = (0, 0);
             }
         }
+        rows += file.rows.unwrap_or_default();
+        bytes += file.size;
     }
     bins.retain(|bin| bin.len() > 1);
     bins
@@ -103,13 +106,16 @@ async fn compact(events: &mut LakeTable, bin: &[DataFile], done: &mut Maintained
     }
     let written = adds.len() as u64;
     let removes = bin.iter().map(DataFile::removal).collect();
-    // Somebody else compacting the same files is no failure: they are compacted.
-    if let Commit::Done(_) = events.commit(adds, removes, &[]).await? {
+    // Delta does not hold removes that change no data against each other; the transaction does, so that of two
+    // compactions at once one reads again.
+    let files: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
+    if let Commit::Done(_) = events.commit(adds, removes, &["maintain".to_owned()]).await? {
         done.files_merged += bin.len() as u64;
         done.files_written += written;
         done.duplicates_dropped += (rows.num_rows() - unique.len()) as u64;
     } else {
         events.refresh().await?;
+        events.discard(&files).await;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use url::Url;
 
@@ -137,6 +138,15 @@ impl LakeTable {
     /// When the log cannot be read.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
         self.state.update(self.log_store.as_ref(), None).await.map_err(|source| delta(self.spec, source))
+    }
+
+    /// Deletes files that were written for a commit that did not come to be; a file that the table names after all stays.
+    /// What cannot be deleted now is no part of the table either, and vacuum finds it.
+    pub async fn discard(&self, written: &[String]) {
+        let live: Vec<Path> = self.files().into_iter().map(|file| file.path).collect();
+        for path in written.iter().map(|path| Path::from(path.as_str())).filter(|path| !live.contains(path)) {
+            let _ = self.store().delete(&path).await;
+        }
     }
 
     /// The live files of the version that was read.

@@ -65,7 +65,12 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
     paths.sort_unstable();
     for path in paths {
         if path.is_dir() {
-            walk_folder(&path, visit)?;
+            // A link to a folder may lead back to where it is; what it names is read by naming it.
+            if path.is_symlink() {
+                visit(Listed::Skipped)?;
+            } else {
+                walk_folder(&path, visit)?;
+            }
         } else {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let may_hold = name != TRUTH && ENDINGS.iter().any(|ending| name.ends_with(ending));

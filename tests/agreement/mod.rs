@@ -25,7 +25,7 @@ use fates::{Way, fates, records_of, text_of};
 
 /// Cases of the property over records, and a third of them over documents. Making up a record takes longer than decoding
 /// it twice, and all of it takes long without optimisation. `PROPTEST_CASES` asks for more.
-const CASES: u32 = 1800;
+const CASES: u32 = 1200;
 
 /// The cases of a run are always the same ones, so that nobody's change fails for another's luck; `PROPTEST_RNG_SEED` is
 /// for looking further.

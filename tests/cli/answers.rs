@@ -166,7 +166,7 @@ fn a_timeline_is_in_order_and_narrowed_by_what_is_asked() {
     let of_asset: Vec<&Value> = all.iter().filter(|row| row["asset"] == asset).collect();
     assert_eq!(timeline(&["--key", SECRETS_KEY, "--asset", asset]).iter().collect::<Vec<_>>(), of_asset);
     let since = all[40]["event_time"].as_str().unwrap();
-    let late = all.iter().filter(|row| row["event_time"].as_str() >= Some(since)).count();
-    assert_eq!(timeline(&["--key", SECRETS_KEY, "--since", since]).len(), late);
-    assert_eq!(timeline(&["--key", SECRETS_KEY, "--until", since]).len(), 76 - late);
+    let after = all.iter().filter(|row| row["event_time"].as_str() >= Some(since)).count();
+    assert_eq!(timeline(&["--key", SECRETS_KEY, "--since", since]).len(), after);
+    assert_eq!(timeline(&["--key", SECRETS_KEY, "--until", since]).len(), 76 - after);
 }

@@ -68,7 +68,6 @@ fn without_a_lake_or_a_source_it_is_said_where_to_begin() {
 
 /// A lake that has read logs, and nothing in them was about keys.
 #[test]
-#[ignore = "bug 10: a table without files cannot be sorted"]
 fn a_lake_without_events_is_asked_in_vain() {
     let dir = Dir::new();
     dir.log("a.json", &[with(decrypt("other"), "eventSource", "ec2.amazonaws.com")]);

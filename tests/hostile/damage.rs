@@ -143,7 +143,7 @@ fn a_record_nested_ten_thousand_deep_is_rejected() {
     let record =
         decrypt("deep").to_string().replace("\"responseElements\":null", &format!("\"responseElements\":{deep}"));
     let start = record.find("[[").unwrap();
-    bad_record(record.as_bytes(), "record nested deeper than 127 levels", record[..start + 126].as_bytes());
+    bad_record(record.as_bytes(), "record nested deeper than 127 levels", &record.as_bytes()[..start + 126]);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn no_cell_of_a_spreadsheet_begins_a_formula() {
         let text = dir.keytrail(arguments).format("csv").ok().stdout();
         let mut cells = 0;
         for row in csv::Reader::from_reader(text.as_bytes()).records() {
-            for cell in row.unwrap().iter() {
+            for cell in &row.unwrap() {
                 assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
                 cells += 1;
             }

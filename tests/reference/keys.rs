@@ -79,9 +79,12 @@ fn source_key(record: &Record) -> Option<String> {
     key_arn_at(record, "requestParameters.sourceKeyId")
 }
 
-/// A bare key id: letters, digits and `-`.
+/// A bare key id: a GUID, or `mrk-` and 32 hexadecimal digits.
 fn bare_id(record: &Record, path: &str) -> Option<String> {
-    record.filled(path).filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+    record.filled(path).filter(|id| {
+        let digits = id.strip_prefix("mrk-").unwrap_or(id);
+        digits.len() >= 32 && digits.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+    })
 }
 
 /// A bare key id, made an ARN of the log's own region and account.
@@ -106,7 +109,7 @@ fn arn_inside(message: &str) -> Option<String> {
         let rest = &message[start..];
         &rest[..rest.find(ends).unwrap_or(rest.len())]
     });
-    arns.into_iter().find(|arn| arn.contains(":key/")).map(str::to_owned)
+    arns.into_iter().find(|arn| arn.contains(":key/") && arn.split(':').nth(2) == Some("kms")).map(str::to_owned)
 }
 
 /// The account whose log this is, as far as the record says so itself.

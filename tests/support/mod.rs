@@ -55,7 +55,11 @@ impl Dir {
     /// Writes a log object of these records; compressed when its name ends in `.gz`.
     pub fn log(&self, name: &str, records: &[Value]) -> PathBuf {
         let text = json!({ "Records": records }).to_string();
-        if name.ends_with(".gz") { self.object(name, gzip(text.as_bytes())) } else { self.object(name, text) }
+        if Path::new(name).extension() == Some("gz".as_ref()) {
+            self.object(name, gzip(text.as_bytes()))
+        } else {
+            self.object(name, text)
+        }
     }
 
     /// The command, on this folder's lake.
