@@ -25,7 +25,7 @@ pub fn check(bytes: &[u8]) {
     if manner % 8 == 4 && ends_like_whole(&object, text.len() / 2) {
         return;
     }
-    let text_max = if manner & 0x80 == 0 { 1 << 30 } else { 64 };
+    let text_max = if (0x80..0xC0).contains(&manner) { 64 } else { 1 << 30 };
     let (whole, whole_rows) = read(Input::Whole(&object), text_max);
     // Two bytes at once tell gzip from text; a reader that gives only one is taken for text.
     let capacity = 2 + usize::from(manner) * 3;
