@@ -21,6 +21,7 @@ mod other_engine;
 mod reference;
 mod strategies;
 mod support;
+mod tidy;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,8 +2,8 @@
 
 use crate::cloudtrail::split::RECORD_BYTES_MAX;
 
-/// The bit of the manner that asks for repetition.
-const LONG: u8 = 0x40;
+/// Manners from here on ask for repetition. They are few, because long texts are slow.
+const LONG: u8 = 0xF0;
 
 /// Where this byte stands, the one before it is meant [`REPEATED`] times.
 const REPEAT: u8 = 0x1A;
@@ -18,7 +18,7 @@ const REPEATS_MAX: usize = 5;
 /// the newline at its end.
 pub fn split(bytes: &[u8]) -> Option<(Vec<u8>, u8)> {
     let (&manner, text) = bytes.split_last()?;
-    let text = if manner & LONG == 0 { text.to_vec() } else { expanded(text) };
+    let text = if manner < LONG { text.to_vec() } else { expanded(text) };
     Some((text, manner))
 }
 

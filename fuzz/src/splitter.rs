@@ -19,7 +19,7 @@ pub enum Found {
 pub fn check(bytes: &[u8]) {
     let Some((text, manner)) = input::split(bytes) else { return };
     // A splitter that waits for the end of a record scans it again with each piece, so pieces grow with the text.
-    let least = text.len() / 64 + 1;
+    let least = text.len() / if text.len() > RECORD_BYTES_MAX / 4 { 8 } else { 64 } + 1;
     let longest = least * [1, 2, 5, 16, 64, 200, 1000, 5000][usize::from(manner % 8)];
     let (whole, whole_ends) = steps(&text, std::iter::repeat(text.len().max(1)), text.len());
     let (pieces, pieces_end) = steps(&text, input::pieces(manner, longest).map(|piece| piece.max(least)), longest);
