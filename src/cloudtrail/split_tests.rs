@@ -31,7 +31,9 @@ fn split(text: &[u8], chunk: usize) -> Vec<String> {
 
 fn every_chunking(text: &[u8]) -> Vec<String> {
     let whole = split(text, text.len().max(1));
-    for chunk in [1, 2, 3, 7, 64, 1000] {
+    // Each call looks at the whole record so far: a byte at a time is for texts that are short.
+    let chunks: &[usize] = if text.len() < 20_000 { &[1, 2, 3, 7, 64, 1000] } else { &[20_011, 65_536] };
+    for &chunk in chunks {
         assert_eq!(split(text, chunk), whole, "chunks of {chunk} bytes");
     }
     whole

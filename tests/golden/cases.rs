@@ -11,7 +11,7 @@ pub struct Case {
     pub columns: Vec<(&'static str, Value)>,
 }
 
-const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/k1";
+const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const FOREIGN_KEY: &str = "arn:aws:kms:us-east-1:444455556666:key/k2";
 
 /// A plain `Decrypt` with these members put over its own. Null takes a member away.
@@ -72,12 +72,18 @@ fn keys() -> Vec<Case> {
     vec![
         case(
             "ReEncrypt whose only resource is its destination",
-            re_encrypt(json!([{"ARN": KEY}]), json!({"destinationKeyId": "k1", "sourceKeyId": FOREIGN_KEY})),
+            re_encrypt(
+                json!([{"ARN": KEY}]),
+                json!({"destinationKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "sourceKeyId": FOREIGN_KEY}),
+            ),
             json!({"key_arn": FOREIGN_KEY, "dest_key_arn": KEY, "key_account_id": "444455556666"}),
         ),
         case(
             "ReEncrypt from a key to itself, with one resource",
-            re_encrypt(json!([{"ARN": KEY}]), json!({"destinationKeyId": "k1", "sourceKeyId": "k1"})),
+            re_encrypt(
+                json!([{"ARN": KEY}]),
+                json!({"destinationKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "sourceKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}),
+            ),
             json!({"key_arn": KEY, "dest_key_arn": null}),
         ),
         case(
@@ -94,8 +100,8 @@ fn keys() -> Vec<Case> {
         ),
         case(
             "a bare id in China",
-            json!({"awsRegion": "cn-north-1", "requestParameters": {"keyId": "mrk-1"}}),
-            json!({"key_arn": "arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1", "key_region": "cn-north-1"}),
+            json!({"awsRegion": "cn-north-1", "requestParameters": {"keyId": "mrk-1234abcd12ab34cd56ef1234567890ab"}}),
+            json!({"key_arn": "arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", "key_region": "cn-north-1"}),
         ),
         case(
             "an alias says nothing of the key",
@@ -104,7 +110,7 @@ fn keys() -> Vec<Case> {
         ),
         case(
             "an alias that failed to be made for a bare id",
-            json!({"eventName": "CreateAlias", "requestParameters": {"aliasName": "alias/a", "targetKeyId": "k1"}}),
+            json!({"eventName": "CreateAlias", "requestParameters": {"aliasName": "alias/a", "targetKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}}),
             json!({"key_arn": KEY, "key_alias": "alias/a"}),
         ),
         case(
@@ -235,9 +241,9 @@ fn payloads() -> Vec<Case> {
         case(
             "a rotation tells its key and its material",
             json!({"eventName": "RotateKey", "additionalEventData": {"x": 1},
-                   "serviceEventDetails": {"keyId": "k1", "currentKeyMaterialId": "m"}}),
+                   "serviceEventDetails": {"keyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "currentKeyMaterialId": "m"}}),
             json!({"key_arn": KEY, "key_material_id": "m", "additional_event_data": {"additionalEventData": {"x": 1},
-                   "serviceEventDetails": {"keyId": "k1", "currentKeyMaterialId": "m"}}}),
+                   "serviceEventDetails": {"keyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "currentKeyMaterialId": "m"}}}),
         ),
         case(
             "everyday use keeps no payload",

@@ -63,10 +63,13 @@ impl Harm {
         self.check_lake(&lake, &uri);
 
         // What could not be read at all is tried again, and found the same; the rest is settled.
-        let retried = self.reason.starts_with("unreadable");
+        // What a bound cut short is tried again too, because another run may allow more; all of it is there already.
+        let cut = self.reason.contains("--max-object-bytes");
+        let retried = self.reason.starts_with("unreadable") || cut;
         let again = ingest().code(if retried { 3 } else { 0 }).json();
         assert_eq!(again["objects"]["unchanged"], if retried { 2 } else { 3 }, "{again}");
-        assert_eq!(again["records"]["read"], 0);
+        assert_eq!(again["records"]["read"], again["records"]["duplicate"], "{again}");
+        assert_eq!(again["records"]["read"] == 0, !cut, "{again}");
         assert_eq!(content(dir), lake);
     }
 
