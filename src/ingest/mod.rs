@@ -251,7 +251,7 @@ fn list(
 ) -> Result<(), ()> {
     let mut counted = Objects::default();
     // Sources may overlap: a file that two of them name is read once.
-    let mut sent = HashSet::new();
+    let mut met = HashSet::new();
     let mut visit = |listed: Listed| {
         if progress.stopped() {
             return Err(());
@@ -263,7 +263,7 @@ fn list(
             Listed::Object(object) if !object.name.kind.holds_events() || !options.prune.admits(&object.name) => {
                 counted.skipped += 1;
             }
-            Listed::Object(object) if sources.len() > 1 && !sent.insert(object.path.clone()) => counted.skipped += 1,
+            Listed::Object(object) if sources.len() > 1 && !met.insert(object.path.clone()) => counted.skipped += 1,
             Listed::Object(object) if known.has(&object.uri, &object.version_tag) => counted.unchanged += 1,
             Listed::Object(object) => {
                 Progress::add(&progress.objects_listed, 1);

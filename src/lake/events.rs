@@ -210,7 +210,7 @@ impl Reach {
     fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let times = batch.column_by_name("event_time").map(AsArray::as_primitive::<TimestampMicrosecondType>);
         let times = times.and_then(|times| Some((arrow::compute::min(times)?, arrow::compute::max(times)?)));
-        let days = batch.column_by_name(PARTITION).map(|column| column.as_primitive::<Date32Type>());
+        let days = batch.column_by_name(PARTITION).map(AsArray::as_primitive::<Date32Type>);
         let distinct: HashSet<i32> = days.into_iter().flatten().flatten().collect();
         Ok(Self {
             days: distinct.into_iter().map(day_name).collect(),
