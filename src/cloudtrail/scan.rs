@@ -2,7 +2,7 @@
 //!
 //! The scan walks from quote to quote with `memchr`, so it never mistakes a brace inside a string for structure, and it
 //! looks only at the few bytes between strings. It is the one that tells what is wrong with a record. Records of the
-//! usual form are handled by [`blocks`](super::blocks), which says nothing unless it is sure.
+//! usual form are handled by [`blocks`], which says nothing unless it is sure.
 
 use memchr::memchr_iter;
 

@@ -4,7 +4,7 @@
 //! window of bytes ──► Splitter::next ──► Record | Damaged | More | End
 //! ```
 //!
-//! A record ends where [`scan_object`](super::scan) says. On the way the scan notes the record's own `eventSource` and
+//! A record ends where the scan (`scan.rs`) says. On the way the scan notes the record's own `eventSource` and
 //! `eventName`, which is all that deciding "not ours" needs: most records are never parsed.
 //!
 //! Three forms are read: `{"Records":[…]}` with any other members in any order, a bare array, and values one after the
