@@ -45,7 +45,6 @@ told_once AS (
         shared_event_id,
         NULL AS original_event_id,
         event_time,
-        event_date,
         coalesce(
             max(event_source) FILTER (WHERE is_owner),
             max(event_source) FILTER (WHERE knows_caller = 2),
@@ -224,7 +223,8 @@ told_once AS (
             max(record_index) FILTER (WHERE is_owner),
             max(record_index) FILTER (WHERE knows_caller = 2),
             max(record_index)
-        ) AS record_index
+        ) AS record_index,
+        event_date
     FROM copies
     GROUP BY
         shared_event_id, event_time, event_date, event_name, usage_class,

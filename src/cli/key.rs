@@ -49,7 +49,7 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
     let place =
         |arn: &str| Arn::new(arn).map(|arn| (arn.account().map(str::to_owned), arn.region().map(str::to_owned)));
     let wanted = place(name);
-    let named = texts(&rows.batches, "alias").into_iter().zip(texts(&rows.batches, "key_arn"));
+    let named = texts(&rows.batches, "key_alias").into_iter().zip(texts(&rows.batches, "key_arn"));
     let arns: Vec<Key> = named
         .filter(|(found, _)| found.as_deref() == Some(alias.as_str()))
         .filter_map(|(_, arn)| arn)
@@ -85,7 +85,7 @@ fn unknown(context: &Context, engine: &Engine, name: &str) -> Result<Hinted> {
     let keys = ask(context, engine, "keys", &[])?;
     let aliases = ask(context, engine, "aliases", &[])?;
     let mut names: Vec<String> = texts(&keys.batches, "key_id").into_iter().flatten().collect();
-    names.extend(texts(&aliases.batches, "alias").into_iter().flatten());
+    names.extend(texts(&aliases.batches, "key_alias").into_iter().flatten());
     let wanted = name.rsplit_once(":key/").map_or(name, |(_, id)| id).to_lowercase();
     let score = |name: &String| {
         let name = name.to_lowercase();

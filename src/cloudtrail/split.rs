@@ -97,12 +97,14 @@ pub struct Splitter {
     place: Place,
     /// After damage: look for the next whole record instead of trusting the structure.
     resync: bool,
+    /// Inside a string of the wrapper that is too long to wait for its end.
+    in_long_string: bool,
     started: bool,
 }
 
 impl Default for Splitter {
     fn default() -> Self {
-        Self { place: Place::Top, resync: false, started: false }
+        Self { place: Place::Top, resync: false, in_long_string: false, started: false }
     }
 }
 
@@ -214,6 +216,14 @@ impl Splitter {
         found: bool,
     ) -> (usize, Option<Step<'b>>) {
         let mut at = 0;
+        if self.in_long_string {
+            match string_end(window, 0) {
+                Some(end) => at = end,
+                None if !last => return (without_half_escape(window), Some(Step::More)),
+                None => at = window.len(),
+            }
+            self.in_long_string = false;
+        }
         while at < window.len() {
             match window[at] {
                 b'"' => {
@@ -248,9 +258,12 @@ impl Splitter {
             self.place = Place::Top;
             return (window.len(), Some(Step::Damaged { bytes: &[], why: Damage::Truncated }));
         }
-        // A string longer than a record may be is not waited for: its rest is walked as if it were structure, which
-        // at worst ends in damage that is reported.
-        let used = if window.len() - at > RECORD_BYTES_MAX { window.len() } else { at };
+        // A string longer than a record may be is not waited for but walked through.
+        let mut used = at;
+        if window.len() - at > RECORD_BYTES_MAX {
+            self.in_long_string = true;
+            used = without_half_escape(window);
+        }
         (used, Some(Step::More))
     }
 
@@ -270,6 +283,12 @@ impl Splitter {
         }
         (window.len(), Some(if last { Step::End } else { Step::More }))
     }
+}
+
+/// The length of a text inside a string, without a backslash at its end that may escape what follows.
+fn without_half_escape(text: &[u8]) -> usize {
+    let backslashes = text.iter().rev().take_while(|byte| **byte == b'\\').count();
+    text.len() - backslashes % 2
 }
 
 /// End of the string whose first byte after the quote is `window[start]`: the index behind its closing quote.

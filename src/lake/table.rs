@@ -218,6 +218,8 @@ fn is_conflict(error: &DeltaTableError) -> bool {
         source,
         TransactionError::CommitConflict(
             CommitConflictError::ConcurrentTransaction
+                // Two processes may have created the table at once, the second over the first.
+                | CommitConflictError::MetadataChanged
                 | CommitConflictError::ConcurrentAppend
                 | CommitConflictError::ConcurrentDeleteRead
                 | CommitConflictError::ConcurrentDeleteDelete
