@@ -45,6 +45,7 @@ told_once AS (
         shared_event_id,
         NULL AS original_event_id,
         event_time,
+        event_date,
         coalesce(
             max(event_source) FILTER (WHERE is_owner),
             max(event_source) FILTER (WHERE knows_caller = 2),
@@ -223,8 +224,7 @@ told_once AS (
             max(record_index) FILTER (WHERE is_owner),
             max(record_index) FILTER (WHERE knows_caller = 2),
             max(record_index)
-        ) AS record_index,
-        event_date
+        ) AS record_index
     FROM copies
     GROUP BY
         shared_event_id, event_time, event_date, event_name, usage_class,

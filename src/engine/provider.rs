@@ -27,7 +27,11 @@ use crate::lake::{DataFile, LakeTable};
 #[derive(Debug)]
 pub(super) struct LakeProvider {
     store: ObjectStoreUrl,
-    schema: TableSchema,
+    /// The columns in the lake's own order.
+    columns: SchemaRef,
+    /// For each of them its place in `files_schema`, which has the partition last.
+    places: Vec<usize>,
+    files_schema: TableSchema,
     files: Vec<PartitionedFile>,
 }
 
@@ -43,9 +47,14 @@ impl LakeProvider {
                 columns.push(viewed(field));
             }
         }
-        let schema = TableSchema::builder(Arc::new(Schema::new(columns))).with_table_partition_cols(partitions).build();
-        let files = table.files().iter().map(|file| partitioned(file, &schema)).collect();
-        Self { store, schema, files }
+        let files_schema =
+            TableSchema::builder(Arc::new(Schema::new(columns))).with_table_partition_cols(partitions).build();
+        let files = table.files().iter().map(|file| partitioned(file, &files_schema)).collect();
+        let found = files_schema.table_schema();
+        // Both are made of the same fields, so every one is found.
+        let places: Vec<usize> = schema.fields().iter().filter_map(|field| found.index_of(field.name()).ok()).collect();
+        let columns = Arc::new(Schema::new(places.iter().map(|&place| found.field(place).clone()).collect::<Vec<_>>()));
+        Self { store, columns, places, files_schema, files }
     }
 }
 
@@ -99,7 +108,7 @@ fn column(field: &Field, file: &DataFile) -> ColumnStatistics {
 #[async_trait]
 impl TableProvider for LakeProvider {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(self.schema.table_schema())
+        Arc::clone(&self.columns)
     }
 
     fn table_type(&self) -> TableType {
@@ -121,18 +130,19 @@ impl TableProvider for LakeProvider {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.files.is_empty() {
             // A scan of no files would have no partitions, which the plans above it cannot have.
-            let schema = self.schema.table_schema();
-            let projected =
-                projection.map_or_else(|| Ok(Arc::clone(schema)), |columns| schema.project(columns).map(Arc::new))?;
+            let all = || Ok(Arc::clone(&self.columns));
+            let projected = projection.map_or_else(all, |columns| self.columns.project(columns).map(Arc::new))?;
             return Ok(Arc::new(EmptyExec::new(projected)));
         }
+        let places = projection
+            .map_or_else(|| self.places.clone(), |columns| columns.iter().map(|&column| self.places[column]).collect());
         let parquet = state.config_options().execution.parquet.clone();
         let options = datafusion::common::config::TableParquetOptions { global: parquet, ..Default::default() };
-        let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options);
+        let source = ParquetSource::new(self.files_schema.clone()).with_table_parquet_options(options);
         let groups = FileGroup::new(self.files.clone()).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
+            .with_projection_indices(Some(places))?
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
