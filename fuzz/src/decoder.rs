@@ -120,7 +120,7 @@ fn compare(record: &[u8]) {
 fn is_unsettled(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let exponent =
-        |(at, _): (usize, &str)| lower[at..].bytes().nth(1).is_some_and(|byte| b"-+0123456789".contains(&byte));
+        |(at, _): (usize, &str)| lower.as_bytes().get(at + 1).is_some_and(|byte| b"-+0123456789".contains(byte));
     lower.contains("\\ud")
         || lower.contains(":60")
         || lower.match_indices('e').any(exponent)
