@@ -83,6 +83,7 @@ enum Class {
     Comma,
     Open,
     Close,
+    Quote,
 }
 
 const CLASSES: [Class; 256] = {
@@ -93,6 +94,7 @@ const CLASSES: [Class; 256] = {
         classes[pass[at] as usize] = Class::Pass;
         at += 1;
     }
+    classes[b'"' as usize] = Class::Quote;
     classes[b':' as usize] = Class::Colon;
     classes[b',' as usize] = Class::Comma;
     classes[b'{' as usize] = Class::Open;
@@ -150,20 +152,19 @@ fn exactly(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
         source: Member::Absent,
         name: Member::Absent,
     };
-    let mut quotes = memchr_iter(b'"', bounded);
     let mut at = 0;
     loop {
-        let open = quotes.next();
-        match scan.gap(at, open.unwrap_or(bounded.len())) {
-            Ok(Some(len)) if len > RECORD_BYTES_MAX => return Scan::Damaged { at: len, why: Damage::TooLong },
-            Ok(Some(len)) => return Scan::Closed { len, source: scan.source, name: scan.name },
-            Ok(None) => {}
+        let from = match scan.gap(at) {
+            Ok(Gap::Closed(len)) if len > RECORD_BYTES_MAX => return Scan::Damaged { at: len, why: Damage::TooLong },
+            Ok(Gap::Closed(len)) => return Scan::Closed { len, source: scan.source, name: scan.name },
+            Ok(Gap::String(from)) => from,
+            Ok(Gap::Unfinished) => break,
             Err((at, why)) => return Scan::Damaged { at, why },
-        }
-        let Some(open) = open else { break };
-        let Some(close) = quotes.find(|&close| !is_escaped(bounded, open + 1, close)) else { break };
+        };
+        let mut quotes = memchr_iter(b'"', &bounded[from..]).map(|quote| from + quote);
+        let Some(close) = quotes.find(|&close| !is_escaped(bounded, from, close)) else { break };
         if scan.depth == 1 {
-            let records = scan.member(open + 1, close);
+            let records = scan.member(from, close);
             if records && find_records {
                 match value_after_key(&bounded[close + 1..]) {
                     Value::Array(after) => return Scan::Records { after: close + 1 + after },
@@ -183,10 +184,20 @@ fn exactly(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
     }
 }
 
+/// What ends the bytes between two strings.
+enum Gap {
+    /// The object closes, after so many bytes.
+    Closed(usize),
+    /// A string, whose first byte behind the quote this is.
+    String(usize),
+    /// Nothing: the text is at its end.
+    Unfinished,
+}
+
 impl<'b> ObjectScan<'b> {
-    /// Walks the bytes between two strings; `Some(len)` when the object closes there.
-    fn gap(&mut self, from: usize, to: usize) -> Result<Option<usize>, (usize, Damage)> {
-        for at in from..to {
+    /// Walks the bytes between two strings.
+    fn gap(&mut self, from: usize) -> Result<Gap, (usize, Damage)> {
+        for at in from..self.text.len() {
             let byte = self.text[at];
             match CLASSES[byte as usize] {
                 Class::Pass => {}
@@ -214,13 +225,14 @@ impl<'b> ObjectScan<'b> {
                     self.value = false;
                     if self.depth == 0 {
                         self.leave_member();
-                        return Ok(Some(at + 1));
+                        return Ok(Gap::Closed(at + 1));
                     }
                 }
+                Class::Quote => return Ok(Gap::String(at + 1)),
                 Class::Bad => return Err((at, Damage::Broken)),
             }
         }
-        Ok(None)
+        Ok(Gap::Unfinished)
     }
 
     /// A member ended without the string that was awaited: its value is something else.

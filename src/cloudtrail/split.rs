@@ -23,6 +23,10 @@ pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 /// The deepest nesting that is read, the record itself included; `serde_json` reads as deep.
 pub const DEPTH_MAX: usize = 127;
 
+/// Braces that the search for a record passes over where it met too deep a nesting. Trying each of them would look at a
+/// text of nothing but braces 127 times. A record that begins among them would have to nest over 90 deep itself.
+const DEEP_BRACES: usize = 32;
+
 /// Why a stretch of bytes is not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
@@ -269,7 +273,8 @@ impl Splitter {
 
     /// After damage: the next object that closes and names its source and operation is a record again.
     fn find_record<'b>(&mut self, window: &'b [u8], last: bool) -> (usize, Option<Step<'b>>) {
-        for at in memchr_iter(b'{', window) {
+        let mut braces = memchr_iter(b'{', window);
+        while let Some(at) = braces.next() {
             match scan_object(&window[at..], last, false) {
                 // Any nested object closes; only a record has both members of its own.
                 Scan::Closed { len, source: source @ Member::Plain(_), name } if name != Member::Absent => {
@@ -278,6 +283,10 @@ impl Splitter {
                     return (at + len, Some(Step::Record(RecordSlice { bytes, source, name })));
                 }
                 Scan::More => return (at, Some(Step::More)),
+                Scan::Damaged { at: deep, why: Damage::TooDeep } => {
+                    let passed = memchr_iter(b'{', &window[at + 1..at + deep]).take(DEEP_BRACES - 1).count();
+                    braces.by_ref().take(passed).for_each(drop);
+                }
                 _ => {}
             }
         }

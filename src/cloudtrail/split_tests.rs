@@ -128,3 +128,14 @@ fn an_object_cut_short_keeps_what_came_before() {
         assert_eq!(seen.iter().filter(|step| !step.starts_with('!')).count(), whole, "cut at {cut}");
     }
 }
+
+#[test]
+fn the_record_behind_many_braces_is_found() {
+    for unit in ["{", r#"{"":"#, r#"{"x":["#] {
+        for units in [5, 31, 32, 33, 100, 126, 127, 128, 1000, 1001] {
+            let text = format!("[{},{}\"{},{}]", record(1), unit.repeat(units), record(2), record(3));
+            let seen = every_chunking(text.as_bytes());
+            assert_eq!((seen.first(), seen.last()), (Some(&record(1)), Some(&record(3))), "{units} × {unit}");
+        }
+    }
+}
