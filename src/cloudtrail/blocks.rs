@@ -4,14 +4,13 @@
 //! punctuation), as simdjson does it. A prefix sum of the unescaped quotes is the mask of "inside a
 //! string"; what remains are the brackets that matter, some twenty per kilobyte.
 //!
-//! This scan answers only when it is sure of where the record ends. The source and name it gives are the first that the
-//! record says; that it says them once is for whoever drops a record by them to check. Whatever is unusual (unbalanced, deep, long, an escape that could spell a
-//! member's name, members in another order) is `None`, and [`scan`](super::scan) looks at the record byte by byte.
-//! `scan`'s tests hold the two against each other.
+//! This scan answers only when it is sure of where the record ends and when the record's members stand in CloudTrail's own
+//! order. The source and name it gives are the first that the record says; that it says them once is for whoever drops a
+//! record by them to check. Whatever is unusual (unbalanced, deep, long, an escape that could spell a member's name,
+//! members in another order) is `None`, and [`scan`](super::scan) looks at the record byte by byte. `scan`'s tests hold
+//! the two against each other.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 use wide::u8x16;
 
 use super::scan::{Scan, is_json_between_strings};
@@ -19,24 +18,19 @@ use super::split::{DEPTH_MAX, Member, RECORD_BYTES_MAX};
 
 const BLOCK: usize = 64;
 
-/// Stretches of a record's own level that are remembered: one more than it has nested members.
-const STRETCHES_MAX: usize = 24;
-
-static SOURCE_MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\":\""));
-
 /// One bit per byte of a block.
 struct Masks {
     quote: u64,
     backslash: u64,
-    open: u64,
-    close: u64,
+    /// Brackets and braces that open or close.
+    bracket: u64,
     /// Anything else than these, a comma, a colon or a blank: between strings that is a number, a literal or a fault.
     rest: u64,
 }
 
 impl Masks {
     fn of(block: &[u8; BLOCK]) -> Self {
-        let mut masks = Self { quote: 0, backslash: 0, open: 0, close: 0, rest: 0 };
+        let mut masks = Self { quote: 0, backslash: 0, bracket: 0, rest: 0 };
         let (lanes, _) = block.as_chunks::<16>();
         for (at, lane) in lanes.iter().enumerate() {
             let bytes = u8x16::new(*lane);
@@ -44,13 +38,12 @@ impl Masks {
             let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
             // Brackets and braces differ in one bit.
             let folded = bytes | u8x16::splat(0x20);
-            let (open, close) = (folded.simd_eq(u8x16::splat(b'{')), folded.simd_eq(u8x16::splat(b'}')));
+            let bracket = folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'));
             let quote = is(b'"');
             masks.quote |= bits(quote);
             masks.backslash |= bits(is(b'\\'));
-            masks.open |= bits(open);
-            masks.close |= bits(close);
-            masks.rest |= bits(!(quote | open | close | is(b',') | is(b':') | is(b' ')));
+            masks.bracket |= bits(bracket);
+            masks.rest |= bits(!(quote | bracket | is(b',') | is(b':') | is(b' ')));
         }
         masks
     }
@@ -75,24 +68,12 @@ fn prefix_parity(mut bits: u64) -> u64 {
     bits
 }
 
-/// The stretches of the record's own level, outside its nested members.
-struct Stretches {
-    from: [usize; STRETCHES_MAX],
-    to: [usize; STRETCHES_MAX],
-    count: usize,
-}
-
-impl Stretches {
-    fn hold(&self, at: usize) -> bool {
-        (0..self.count).any(|stretch| self.from[stretch] <= at && at < self.to[stretch])
-    }
-}
-
 /// Scans the object that begins at `text[0]`, or says nothing.
 pub(super) fn scan(text: &[u8]) -> Option<Scan<'_>> {
-    let mut stretches = Stretches { from: [0; STRETCHES_MAX], to: [0; STRETCHES_MAX], count: 0 };
     let (mut depth, mut objects) = (0_usize, 0_u128);
     let (mut carry, mut in_string, mut backslashes) = (0_u64, 0_u64, 0_u64);
+    // Where the first nested member ends: `userIdentity`.
+    let mut identity_end = 0;
     let mut offset = 0;
     while offset < text.len() && offset <= RECORD_BYTES_MAX {
         let masks = if let Some(block) = text[offset..].first_chunk::<BLOCK>() {
@@ -106,40 +87,33 @@ pub(super) fn scan(text: &[u8]) -> Option<Scan<'_>> {
         let escaped = if masks.backslash | carry == 0 { 0 } else { escaped(masks.backslash, &mut carry) };
         let strings = prefix_parity(masks.quote & !escaped) ^ in_string;
         in_string = if strings >> 63 == 1 { u64::MAX } else { 0 };
-        let mut brackets = (masks.open | masks.close) & !strings;
+        let mut brackets = masks.bracket & !strings;
         let mut end = BLOCK;
         while brackets != 0 {
             let bit = brackets.trailing_zeros() as usize;
             brackets &= brackets - 1;
-            let at = offset + bit;
-            if masks.open >> bit & 1 == 1 {
+            let bracket = text[offset + bit];
+            let of_object = u128::from(bracket & 0x20 != 0);
+            // An opening one has this bit clear: 5B and 7B against 5D and 7D.
+            if bracket & 4 == 0 {
                 if depth == DEPTH_MAX {
                     return None;
                 }
-                if depth == 1 {
-                    stretches.to[stretches.count] = at;
-                    stretches.count += 1;
-                }
                 depth += 1;
-                objects = objects << 1 | u128::from(text[at] == b'{');
+                objects = objects << 1 | of_object;
             } else {
-                if objects & 1 != u128::from(text[at] == b'}') {
+                if objects & 1 != of_object {
                     return None;
                 }
                 objects >>= 1;
                 depth -= 1;
                 if depth == 0 {
-                    stretches.to[stretches.count] = at;
-                    stretches.count += 1;
                     end = bit + 1;
                     break;
                 }
-            }
-            if depth == 1 {
-                if stretches.count + 1 >= STRETCHES_MAX {
-                    return None;
+                if depth == 1 && identity_end == 0 {
+                    identity_end = offset + bit + 1;
                 }
-                stretches.from[stretches.count] = at + 1;
             }
         }
         let within = if end == BLOCK { u64::MAX } else { (1 << end) - 1 };
@@ -151,39 +125,32 @@ pub(super) fn scan(text: &[u8]) -> Option<Scan<'_>> {
             rest &= rest - 1;
         }
         if depth == 0 {
-            return closed(text, offset + end, &stretches, backslashes != 0);
+            return closed(text, offset + end, identity_end, backslashes != 0);
         }
         offset += BLOCK;
     }
     None
 }
 
-fn closed<'b>(text: &'b [u8], len: usize, stretches: &Stretches, backslashes: bool) -> Option<Scan<'b>> {
+fn closed(text: &[u8], len: usize, identity_end: usize, backslashes: bool) -> Option<Scan<'_>> {
     let record = text.get(..len).filter(|record| record.len() <= RECORD_BYTES_MAX)?;
     if backslashes && memmem::find(record, b"\\u").is_some() {
         return None;
     }
-    let at = usual_place(record, stretches).or_else(|| SOURCE_MEMBER.find(record))?;
-    let from = at + SOURCE_MEMBER.needle().len();
-    // A quote behind a backslash is text that only looks like the member.
-    if record[at - 1] == b'\\' || !stretches.hold(at) {
-        return None;
-    }
-    let source = plain(&record[from..])?;
-    let rest = &record[from + source.len() + 1..];
+    let behind_time = behind_time(record.get(identity_end..).filter(|_| identity_end > 0)?)?;
+    let behind = behind_time.strip_prefix(b"\"eventSource\":\"")?;
+    let source = plain(behind)?;
+    let rest = &behind[source.len() + 1..];
     let name = rest.strip_prefix(b",\"eventName\":\"").and_then(plain).map_or(Member::Unclear, Member::Plain);
     Some(Scan::Closed { len, source: Member::Plain(source), name })
 }
 
-/// Where `eventSource` stands in nearly every record: behind `userIdentity` and `eventTime`.
-fn usual_place(record: &[u8], stretches: &Stretches) -> Option<usize> {
-    const TIME: &[u8] = b",\"eventTime\":\"2023-07-10T12:07:55Z\",";
-    let from = *stretches.from[..stretches.count].get(1)?;
-    let behind = record.get(from..)?;
-    let found = behind.starts_with(&TIME[..14]) && behind.get(TIME.len()..)?.starts_with(SOURCE_MEMBER.needle());
-    // Nothing but the eight fields of a time may stand in between, or it could hold a quote.
-    let time = found && behind[14..TIME.len() - 2].iter().all(|byte| byte.is_ascii_digit() || b"-:TZ".contains(byte));
-    (time && behind[TIME.len() - 2..].starts_with(b"\",")).then_some(from + TIME.len())
+/// What stands behind `eventTime`, where that follows `userIdentity` as CloudTrail writes it.
+fn behind_time(behind: &[u8]) -> Option<&[u8]> {
+    let (time, behind) = behind.strip_prefix(b",\"eventTime\":\"")?.split_at_checked("2023-07-10T12:07:55Z".len())?;
+    // Nothing but the eight fields of a time may stand in it, or it could hold a quote.
+    let is_time = time.iter().all(|byte| byte.is_ascii_digit() || b"-:TZ".contains(byte));
+    if is_time { behind.strip_prefix(b"\",") } else { None }
 }
 
 /// The text up to the closing quote, if it has no escapes.

@@ -8,11 +8,12 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::asset::{self, Trust};
 use super::columns::{Event, Text};
-use super::key::{self, Arn, Keys, Named};
+use super::json;
+use super::key::{self, Arn, Keys};
 use super::operation::{self, UsageClass};
 use super::principal::{self, Caller};
 use super::redact;
-use super::wire::{Flag, KmsAdditional, KmsRequest, Record};
+use super::wire::{Flag, KmsRequest, Record};
 
 /// What became of one record.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub enum Unusable {
 /// # Errors
 /// When the record is not JSON, or lacks what makes it an event: source, name and time.
 pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
-    let mut record: Record<'_> = serde_json::from_str(text)?;
+    let mut record: Record<'_> = json::from_str(text).map_err(|_| json::why_broken(text))?;
     let source = record.event_source.filled().ok_or(Unusable::NoSource)?;
     let Some(name) = record.event_name.filled() else {
         return if operation::is_wanted_source(source.as_bytes()) { Err(Unusable::NoName) } else { Ok(Decoded::Other) };
@@ -69,10 +70,10 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     if class == UsageClass::Context {
         event.via = via(&event, None);
     } else {
-        kms(&mut event, &mut record)?;
+        kms(&mut event, &mut record);
     }
     if class.keeps_json() {
-        json(&mut event, &record)?;
+        free_form(&mut event, &record)?;
     }
     event.event_source = record.event_source.take();
     event.event_name = record.event_name.take();
@@ -127,20 +128,14 @@ fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
 }
 
 /// The key, the context and what else only KMS events have.
-fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) -> Result<(), Unusable> {
-    let mut named = Named {
-        request: record.request_parameters.read()?,
-        response: record.response_elements.read()?,
-        service: record.service_event_details.read()?,
-    };
-    let mut additional: KmsAdditional<'_> = record.additional_event_data.read()?;
-    event.key_alias = key::alias(record, &mut named.request);
-    let keys = Keys::find(record, &mut named, event.account_id.as_deref(), event.region.as_deref());
+fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
+    event.key_alias = key::alias(record);
+    let keys = Keys::find(record, event.account_id.as_deref(), event.region.as_deref());
     if event.account_id.is_none() {
         event.account_id = keys.key.as_deref().and_then(Arn::new).and_then(Arn::account).map(|id| id.to_owned().into());
     }
     name_key(event, keys);
-    event.encryption_context = context(&mut named.request);
+    event.encryption_context = context(&mut record.request_parameters.named);
     let asset = asset::asset(&event.encryption_context);
     event.via = via(event, asset.as_ref().and_then(|asset| asset.service.as_deref()));
     if let Some(asset) = asset {
@@ -148,7 +143,8 @@ fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) -> Result<(), Unusabl
         event.asset = Some(asset.name);
         event.asset_type = asset.kind;
     }
-    let Named { request, response, service } = &mut named;
+    let (request, response) = (&mut record.request_parameters.named, &mut record.response_elements.named);
+    let (service, additional) = (&mut record.service_event_details.named, &mut record.additional_event_data.named);
     event.key_material_id = additional
         .key_material_id
         .take()
@@ -156,15 +152,13 @@ fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) -> Result<(), Unusabl
         .or_else(|| service.current_key_material_id.take());
     event.grant_id =
         response.grant_id.take().or_else(|| request.grant_id.take()).or_else(|| additional.grant_id.take());
-    Ok(())
 }
 
 fn name_key<'a>(event: &mut Event<'a>, keys: Keys<'a>) {
     if let Some(arn) = &keys.key {
-        let fields = Arn::new(arn);
-        event.key_account_id = fields.and_then(Arn::account).map(|id| id.to_owned().into());
-        event.key_region = fields.and_then(Arn::region).map(|region| region.to_owned().into());
-        event.key_id = key::key_id(arn).map(|id| id.to_owned().into());
+        event.key_account_id = key::part(arn, |arn| Arn::new(arn)?.account());
+        event.key_region = key::part(arn, |arn| Arn::new(arn)?.region());
+        event.key_id = key::part(arn, key::key_id);
     }
     event.key_arn = keys.key;
     event.dest_key_arn = keys.destination;
@@ -221,8 +215,9 @@ fn trust(event: &Event<'_>, name: Option<&str>) -> Trust {
     }
 }
 
-fn json(event: &mut Event<'_>, record: &Record<'_>) -> Result<(), Unusable> {
-    let redacted = |json: Option<&str>| json.map(redact::redacted).transpose();
+fn free_form(event: &mut Event<'_>, record: &Record<'_>) -> Result<(), Unusable> {
+    let redacted =
+        |json: Option<&str>| json.map(|json| redact::redacted(json).map_err(|_| json::why_broken(json))).transpose();
     event.request_parameters = redacted(record.request_parameters.json())?.map(Cow::Owned);
     event.response_elements = redacted(record.response_elements.json())?.map(Cow::Owned);
     let additional = redacted(record.additional_event_data.json())?;

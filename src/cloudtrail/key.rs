@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 
 use super::columns::Text;
-use super::wire::{KmsRequest, KmsResponse, Record, ServiceDetails};
+use super::wire::{KmsRequest, Record};
 
 /// Whether a text is the ARN of a key (and not of an alias).
 #[must_use]
@@ -85,15 +85,13 @@ pub fn key_id(key_arn: &str) -> Option<&str> {
     key_arn.split_once(":key/").map(|(_, id)| id)
 }
 
-/// The parts of a KMS record that may name a key, read once.
-#[derive(Debug, Default)]
-pub struct Named<'a> {
-    /// `requestParameters`.
-    pub request: KmsRequest<'a>,
-    /// `responseElements`.
-    pub response: KmsResponse<'a>,
-    /// `serviceEventDetails`.
-    pub service: ServiceDetails<'a>,
+/// A part of a text, borrowed from the record where the text is.
+#[must_use]
+pub fn part<'a>(text: &Cow<'a, str>, of: impl for<'t> Fn(&'t str) -> Option<&'t str>) -> Text<'a> {
+    match text {
+        Cow::Borrowed(text) => of(text).map(Cow::Borrowed),
+        Cow::Owned(text) => of(text).map(|part| Cow::Owned(part.to_owned())),
+    }
 }
 
 /// The keys of one record.
@@ -109,24 +107,20 @@ impl<'a> Keys<'a> {
     /// Finds the keys of a KMS record (facts §3.2). `account` and `region` complete a bare key id, which can only mean
     /// a key of the account and Region that were called.
     #[must_use]
-    pub fn find(record: &mut Record<'a>, named: &mut Named<'a>, account: Option<&str>, region: Option<&str>) -> Self {
+    pub fn find(record: &mut Record<'a>, account: Option<&str>, region: Option<&str>) -> Self {
         if record.event_name.get() == Some("ReEncrypt") {
-            return Self::of_reencrypt(record, named);
+            return Self::of_reencrypt(record);
         }
         let key = record.resources.key.take();
-        let key = key.or_else(|| Self::elsewhere(record, named, account, region));
+        let key = key.or_else(|| Self::elsewhere(record, account, region));
         Self { key, destination: None }
     }
 
-    fn elsewhere(record: &Record<'a>, named: &mut Named<'a>, account: Option<&str>, region: Option<&str>) -> Text<'a> {
-        let Named { request, response, service } = named;
-        let full = [
-            &mut response.key_id,
-            &mut response.key_metadata.arn,
-            &mut request.key_id,
-            &mut request.target_key_id,
-            &mut service.key_id,
-        ];
+    fn elsewhere(record: &Record<'a>, account: Option<&str>, region: Option<&str>) -> Text<'a> {
+        let (request, response) = (&record.request_parameters.named, &record.response_elements.named);
+        let service = &record.service_event_details.named;
+        let full =
+            [&response.key_id, &response.key_metadata.arn, &request.key_id, &request.target_key_id, &service.key_id];
         if let Some(text) = full.into_iter().find(|text| text.get().is_some_and(is_key_arn)) {
             return text.clone().take();
         }
@@ -140,8 +134,8 @@ impl<'a> Keys<'a> {
 
     /// ReEncrypt lists the source key first, then the destination (facts §3.2.3). When only one is listed, the request
     /// may tell which of the two it is.
-    fn of_reencrypt(record: &mut Record<'a>, named: &mut Named<'a>) -> Self {
-        let request = &mut named.request;
+    fn of_reencrypt(record: &mut Record<'a>) -> Self {
+        let request = &mut record.request_parameters.named;
         let source_arn = |request: &mut KmsRequest<'a>| {
             request.source_key_id.get().is_some_and(is_key_arn).then(|| request.source_key_id.take()).flatten()
         };
@@ -196,8 +190,9 @@ fn arn_in_message(message: &str) -> Option<&str> {
 
 /// The alias that a request named, as `alias/…`; it tells what the caller meant, not which key that was.
 #[must_use]
-pub fn alias<'a>(record: &mut Record<'a>, request: &mut KmsRequest<'a>) -> Text<'a> {
-    let named = [&mut request.alias_name, &mut request.key_id, &mut record.resources.alias];
+pub fn alias<'a>(record: &Record<'a>) -> Text<'a> {
+    let request = &record.request_parameters.named;
+    let named = [&request.alias_name, &request.key_id, &record.resources.alias];
     named.into_iter().find_map(|text| {
         let value = text.filled()?;
         let at = if value.starts_with("alias/") {
@@ -216,18 +211,14 @@ pub fn alias<'a>(record: &mut Record<'a>, request: &mut KmsRequest<'a>) -> Text<
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::from_str;
     use super::*;
 
     const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     fn keys(json: &str) -> (Option<String>, Option<String>) {
-        let mut record: Record<'_> = serde_json::from_str(json).unwrap();
-        let mut named = Named {
-            request: record.request_parameters.read().unwrap(),
-            response: record.response_elements.read().unwrap(),
-            service: record.service_event_details.read().unwrap(),
-        };
-        let found = Keys::find(&mut record, &mut named, Some("111122223333"), Some("us-west-2"));
+        let mut record: Record<'_> = from_str(json).unwrap();
+        let found = Keys::find(&mut record, Some("111122223333"), Some("us-west-2"));
         (found.key.map(Cow::into_owned), found.destination.map(Cow::into_owned))
     }
 

@@ -11,18 +11,18 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, ErrorKind, Read};
-use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 
 use super::columns::EventBuilder;
 use super::decode::{Decoded, Unusable, decode};
+use super::filter::is_surely_other;
 use super::inflate::{Inflater, TextStream};
-use super::operation;
+use super::json::without_lone_surrogates;
 use super::redact::redact_bytes;
-use super::split::{Damage, Member, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
+use super::split::{Damage, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
 
 /// Rows in a batch: enough for Parquet's dictionaries to pay, little enough that a batch per worker, one on its way and
 /// one being written stay well under the memory bound.
@@ -314,25 +314,6 @@ impl ObjectDecoder {
     }
 }
 
-static SOURCE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventSource\""));
-static NAME_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"eventName\""));
-
-/// Whether source and name alone show that a record is of no interest, so that it need not be parsed. A record that says
-/// either of them twice is parsed, because the last one counts; an empty source is as good as none, which is worth a
-/// reject.
-fn is_surely_other(record: &RecordSlice<'_>) -> bool {
-    let once = |key: &Finder<'_>| key.find_iter(record.bytes).nth(1).is_none();
-    let Member::Plain(source) = record.source else { return false };
-    if !operation::is_wanted_source(source) {
-        return !source.is_empty() && once(&SOURCE_KEY);
-    }
-    let (Member::Plain(name), Ok(source)) = (record.name, std::str::from_utf8(source)) else { return false };
-    source != operation::KMS
-        && std::str::from_utf8(name).is_ok_and(|name| !operation::is_kept(source, name))
-        && once(&SOURCE_KEY)
-        && once(&NAME_KEY)
-}
-
 /// Whether the text does not even begin like JSON that could hold records.
 fn is_not_json(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
@@ -377,44 +358,6 @@ fn stream_problem(error: &io::Error, complete: bool) -> String {
         ErrorKind::UnexpectedEof => "gzip ends too early".to_owned(),
         ErrorKind::InvalidInput | ErrorKind::InvalidData => format!("broken gzip: {error}"),
         _ => format!("unreadable: {error}"),
-    }
-}
-
-/// The text with every `\uD800`–`\uDFFF` escape that has no partner replaced by `\uFFFD`.
-///
-/// AWS cuts a user agent at 1 KB, which may split a pair; a caller must not be able to hide a call from us by sending
-/// half a character.
-fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
-    let mut repaired: Option<String> = None;
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(escape) = text[at..].find('\\').map(|offset| at + offset) {
-        let unit = |at: usize| {
-            let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-            u16::from_str_radix(digits, 16).ok()
-        };
-        at = match unit(escape) {
-            Some(0xD800..=0xDBFF) if matches!(unit(escape + 6), Some(0xDC00..=0xDFFF)) => escape + 12,
-            Some(0xD800..=0xDFFF) => {
-                let out = repaired.get_or_insert_default();
-                out.push_str(&text[copied..escape]);
-                out.push_str("\\uFFFD");
-                copied = escape + 6;
-                copied
-            }
-            // An escape is a backslash and at least one ASCII character; broken text may end here.
-            _ => (escape + 2..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len()),
-        };
-        if at >= text.len() {
-            break;
-        }
-    }
-    match repaired {
-        Some(mut out) => {
-            out.push_str(&text[copied..]);
-            Cow::Owned(out)
-        }
-        None => Cow::Borrowed(text),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::columns::Text;
-use super::key::Arn;
+use super::key::{Arn, part};
 use super::wire::UserIdentity;
 
 /// EBS decrypts volumes as a session of this role, which does not exist (facts §2.2, synthetic principals).
@@ -88,7 +88,7 @@ impl<'a> Caller<'a> {
 
     fn assumed_role(&mut self, arn: Text<'a>, identity: &mut UserIdentity<'a>) {
         self.session_name = match &arn {
-            Some(arn) => session_of_arn(arn),
+            Some(arn) => part(arn, |arn| Some(role_and_session(arn)?.1)),
             None => identity.principal_id.get().and_then(|id| id.split_once(':')).map(|(_, name)| owned(name)),
         };
         self.id = identity.principal_id.take_filled().map(|id| without_session(id, self.session_name.as_deref()));
@@ -169,15 +169,6 @@ fn role_and_session(arn: &str) -> Option<(&str, &str)> {
     Arn::new(arn)?.resource()?.strip_prefix("assumed-role/")?.split_once('/')
 }
 
-/// The session name, borrowed where the ARN is.
-fn session_of_arn<'a>(arn: &Cow<'a, str>) -> Text<'a> {
-    let at = arn.len() - role_and_session(arn)?.1.len();
-    Some(match arn {
-        Cow::Borrowed(arn) => Cow::Borrowed(&arn[at..]),
-        Cow::Owned(arn) => Cow::Owned(arn[at..].to_owned()),
-    })
-}
-
 /// The role ARN that an STS ARN implies; its path is not known.
 fn role_of_session(arn: &str) -> Option<String> {
     let fields = Arn::new(arn)?;
@@ -199,10 +190,11 @@ fn without_session<'a>(id: Cow<'a, str>, session: Option<&str>) -> Cow<'a, str> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::from_str;
     use super::*;
 
     fn principal(json: &str) -> (String, String, Option<bool>) {
-        let mut identity: UserIdentity<'_> = serde_json::from_str(json).unwrap();
+        let mut identity: UserIdentity<'_> = from_str(json).unwrap();
         let caller = Caller::of(&mut identity);
         (caller.principal.unwrap().into_owned(), caller.kind.unwrap().into_owned(), caller.inferred)
     }
@@ -249,7 +241,7 @@ mod tests {
     fn ebs_attach_is_the_service_and_names_the_instance() {
         let json = r#"{"type":"AssumedRole","principalId":"1:aws:ec2-infrastructure:i-1","accessKeyId":"",
             "arn":"arn:aws:sts::1:assumed-role/aws:ec2-infrastructure/i-1"}"#;
-        let caller = Caller::of(&mut serde_json::from_str(json).unwrap());
+        let caller = Caller::of(&mut from_str(json).unwrap());
         assert_eq!(caller.principal.as_deref(), Some(EC2_INFRASTRUCTURE_PRINCIPAL));
         assert_eq!(caller.session_name.as_deref(), Some("i-1"));
         assert_eq!(caller.id.as_deref(), Some("1:aws:ec2-infrastructure"));

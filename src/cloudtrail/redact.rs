@@ -4,10 +4,10 @@
 //! line or a report. [`redacted`] copies well-formed JSON through, member by member; [`redact_bytes`] masks what it
 //! can in bytes that are kept because they are *not* well-formed.
 
-use std::fmt::{self, Write as _};
-
 use memchr::memmem;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+
+use super::json::{Broken, Reader};
+use super::wire;
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "REDACTED";
@@ -15,24 +15,22 @@ pub const REDACTED: &str = "REDACTED";
 /// Compact JSON with the value of every `sessionToken` member, at any depth and in any case, replaced.
 ///
 /// # Errors
-/// When `json` is not well-formed or nests deeper than `serde_json` reads (127).
-pub fn redacted(json: &str) -> Result<String, serde_json::Error> {
-    copy(json, true)
+/// When `json` is not well-formed or nests deeper than a record may (127).
+pub fn redacted(json: &str) -> Result<String, Broken> {
+    let mut reader = Reader::new(json);
+    let mut out = String::with_capacity(json.len());
+    copy(&mut reader, &mut out, true)?;
+    reader.end()?;
+    Ok(out)
 }
 
-/// Compact JSON with everything in it.
+/// The next value as compact JSON, with everything in it.
 ///
 /// # Errors
 /// As [`redacted`].
-pub fn compact(json: &str) -> Result<String, serde_json::Error> {
-    copy(json, false)
-}
-
-fn copy(json: &str, redact: bool) -> Result<String, serde_json::Error> {
-    let mut out = String::with_capacity(json.len());
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    Copy { out: &mut out, redact }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
+pub fn compact(json: &mut Reader<'_>) -> Result<String, Broken> {
+    let mut out = String::new();
+    copy(json, &mut out, false)?;
     Ok(out)
 }
 
@@ -40,108 +38,48 @@ fn is_secret(member: &str) -> bool {
     member.eq_ignore_ascii_case("sessionToken") || member.eq_ignore_ascii_case("secretAccessKey")
 }
 
-struct Copy<'a> {
-    out: &'a mut String,
-    redact: bool,
+fn copy(json: &mut Reader<'_>, out: &mut String, redact: bool) -> Result<(), Broken> {
+    match json.peek()? {
+        b'"' => quote(out, &json.string()?),
+        b'{' => {
+            out.push('{');
+            let start = out.len();
+            json.members(|json, member| {
+                separate(out, start);
+                quote(out, &member);
+                out.push(':');
+                if redact && is_secret(&member) {
+                    quote(out, REDACTED);
+                    json.skip()
+                } else {
+                    copy(json, out, redact)
+                }
+            })?;
+            out.push('}');
+        }
+        b'[' => {
+            out.push('[');
+            let start = out.len();
+            json.elements(|json| {
+                separate(out, start);
+                copy(json, out, redact)
+            })?;
+            out.push(']');
+        }
+        _ => out.push_str(&wire::scalar(json.scalar()?).unwrap_or("null".into())),
+    }
+    Ok(())
 }
 
-impl Copy<'_> {
-    fn text(&mut self, text: &str) {
-        // Writing a string as JSON into memory has no way to fail.
-        self.out.push_str(&serde_json::to_string(text).unwrap_or_default());
-    }
-
-    fn number(self, number: impl fmt::Display) {
-        // A `String` never refuses what is written to it.
-        let _ = write!(self.out, "{number}");
+fn separate(out: &mut String, start: usize) {
+    if out.len() > start {
+        out.push(',');
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Copy<'_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Copy<'_> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.out.push_str("null");
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.out.push_str(if value { "true" } else { "false" });
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.number(value);
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.number(value);
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        match serde_json::Number::from_f64(value) {
-            Some(number) => self.number(number),
-            None => self.out.push_str("null"),
-        }
-        Ok(())
-    }
-
-    fn visit_str<E>(mut self, text: &str) -> Result<(), E> {
-        self.text(text);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        self.out.push('[');
-        let start = self.out.len();
-        loop {
-            let before = self.out.len();
-            if before > start {
-                self.out.push(',');
-            }
-            if array.next_element_seed(Copy { out: self.out, redact: self.redact })?.is_none() {
-                self.out.truncate(before);
-                break;
-            }
-        }
-        self.out.push(']');
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
-        self.out.push('{');
-        let start = self.out.len();
-        while let Some(member) = object.next_key::<super::wire::Text<'de>>()? {
-            let member = member.get().unwrap_or_default();
-            if self.out.len() > start {
-                self.out.push(',');
-            }
-            self.text(member);
-            self.out.push(':');
-            if self.redact && is_secret(member) {
-                object.next_value::<serde::de::IgnoredAny>()?;
-                self.text(REDACTED);
-            } else {
-                object.next_value_seed(Copy { out: self.out, redact: self.redact })?;
-            }
-        }
-        self.out.push('}');
-        Ok(())
-    }
+fn quote(out: &mut String, text: &str) {
+    // Writing a string as JSON into memory has no way to fail.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// Names of secret members, in lower case: CloudTrail's, and those of other files that may lie in a folder of logs.
@@ -214,7 +152,7 @@ mod tests {
         );
         assert_eq!(redacted(r#"{"session\u0054oken":{"x":"s3cret"}}"#).unwrap(), r#"{"sessionToken":"REDACTED"}"#);
         assert!(redacted("{").is_err());
-        assert_eq!(compact("[ ]").unwrap(), "[]");
+        assert_eq!(redacted("[ ]").unwrap(), "[]");
     }
 
     #[test]

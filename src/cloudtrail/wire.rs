@@ -5,42 +5,11 @@
 //! member is ignored, and of a repeated member the last one counts, as in every common JSON reader. What does fail is
 //! text that is not JSON.
 //!
-//! Free-form members (`requestParameters`, …) stay raw here. [`Raw::read`] reads the few that a column needs.
+//! Free-form members (`requestParameters`, …) keep their text beside the few members that a column needs: [`Free`].
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-/// Members of a visitor that make a value of another type count as absent.
-macro_rules! other_types_are_absent {
-    ($($kind:ident),*) => { $(other_types_are_absent!(@ $kind);)* };
-    (@ scalar) => {
-        fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-        fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-        fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-        fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-    };
-    (@ text) => {
-        fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-    };
-    (@ null) => {
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-    };
-    (@ array) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-            while array.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-    (@ object) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-}
+use super::json::{Broken, FromJson, Reader};
 
 /// A scalar as text: a string is itself, numbers and booleans are their value's JSON text, anything else is absent.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -70,45 +39,33 @@ impl<'a> Text<'a> {
     }
 }
 
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any JSON value")
+impl<'a> FromJson<'a> for Text<'a> {
+    #[inline]
+    fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+        self.0 = match json.peek()? {
+            b'"' => Some(json.string()?),
+            b'{' | b'[' => {
+                json.skip()?;
+                None
+            }
+            _ => scalar(json.scalar()?),
+        };
+        Ok(())
     }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Borrowed(text))))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Owned(text.to_owned()))))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Borrowed(if value { "true" } else { "false" }))))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Owned(value.to_string()))))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Owned(value.to_string()))))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Text<'de>, E> {
-        Ok(Text(serde_json::Number::from_f64(value).map(|number| Cow::Owned(number.to_string()))))
-    }
-
-    other_types_are_absent!(null, array, object);
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
+/// The text of a boolean or a number: a number is spelled as its value is, unless no double holds it.
+pub(super) fn scalar(spelled: &str) -> Option<Cow<'_, str>> {
+    // So many digits are a 64-bit integer for certain, and spelled as it would be printed.
+    let plain = spelled.len() <= 18 && spelled.bytes().all(|byte| byte.is_ascii_digit());
+    match spelled {
+        "null" => None,
+        "true" | "false" => Some(Cow::Borrowed(spelled)),
+        _ if plain => Some(Cow::Borrowed(spelled)),
+        _ => Some(match serde_json::from_str::<serde_json::Number>(spelled) {
+            Ok(number) => Cow::Owned(number.to_string()),
+            Err(_) => Cow::Borrowed(spelled),
+        }),
     }
 }
 
@@ -116,39 +73,38 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Flag(pub Option<bool>);
 
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        Ok(Self(match text.get() {
+impl<'a> FromJson<'a> for Flag {
+    fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+        let mut text = Text::default();
+        text.read(json)?;
+        self.0 = match text.get() {
             Some("true") => Some(true),
             Some("false") => Some(false),
             _ => None,
-        }))
+        };
+        Ok(())
     }
 }
 
-/// A member of any shape, kept as its JSON text.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Raw<'a>(Option<&'a RawValue>);
+/// A free-form member: its JSON text, and of it what a column needs.
+#[derive(Debug, Default, Clone)]
+pub struct Free<'a, T> {
+    json: Option<&'a str>,
+    /// The members that `T` names.
+    pub named: T,
+}
 
-impl<'a> Raw<'a> {
+impl<'a, T> Free<'a, T> {
     /// The JSON text, unless the member is absent or null.
-    pub fn json(self) -> Option<&'a str> {
-        self.0.map(RawValue::get).filter(|json| *json != "null")
-    }
-
-    /// Reads the members that `T` names; an absent member reads as if it were an empty object.
-    ///
-    /// # Errors
-    /// When the member's text is no JSON after all: a number that no double holds.
-    pub fn read<T: Deserialize<'a> + Default>(self) -> Result<T, serde_json::Error> {
-        self.json().map_or_else(|| Ok(T::default()), serde_json::from_str)
+    pub fn json(&self) -> Option<&'a str> {
+        self.json.filter(|json| *json != "null")
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|raw| Self(Some(raw)))
+impl<'a, T: FromJson<'a>> FromJson<'a> for Free<'a, T> {
+    fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+        self.json = Some(json.spelled(|json| self.named.read(json))?);
+        Ok(())
     }
 }
 
@@ -157,39 +113,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
 #[derive(Debug, Default, Clone)]
 pub struct Pairs<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-struct PairsVisitor;
-
-impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Pairs<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any JSON value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs<'de>, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some((key, value)) = object.next_entry::<Text<'de>, &'de RawValue>()? {
-            let value = pair_value(value.get()).map_err(de::Error::custom)?;
-            pairs.push((key.0.unwrap_or_default(), value));
+impl<'a> FromJson<'a> for Pairs<'a> {
+    fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+        self.0.clear();
+        if json.peek()? != b'{' {
+            return json.skip();
         }
-        Ok(Pairs(pairs))
+        json.members(|json, key| {
+            let value = pair_value(json)?;
+            self.0.push((key, value));
+            Ok(())
+        })
     }
-
-    other_types_are_absent!(scalar, text, null, array);
 }
 
-fn pair_value(json: &str) -> Result<Cow<'_, str>, serde_json::Error> {
-    if json.starts_with(['{', '[']) {
+fn pair_value<'a>(json: &mut Reader<'a>) -> Result<Cow<'a, str>, Broken> {
+    if let b'{' | b'[' = json.peek()? {
         return super::redact::compact(json).map(Cow::Owned);
     }
-    let text: Text<'_> = serde_json::from_str(json)?;
+    let mut text = Text::default();
+    text.read(json)?;
     Ok(text.0.unwrap_or_default())
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PairsVisitor)
-    }
 }
 
 macro_rules! wire {
@@ -201,30 +145,17 @@ macro_rules! wire {
             mark: std::marker::PhantomData<&'a str>,
         }
 
-        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Members;
-                impl<'de> Visitor<'de> for Members {
-                    type Value = $name<'de>;
-
-                    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        out.write_str("any JSON value")
-                    }
-
-                    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-                        let mut this = $name::default();
-                        while let Some(member) = object.next_key::<Text<'de>>()? {
-                            match member.get().unwrap_or_default() {
-                                $($member => this.$field = object.next_value()?,)*
-                                _ => { object.next_value::<IgnoredAny>()?; }
-                            }
-                        }
-                        Ok(this)
-                    }
-
-                    other_types_are_absent!(scalar, text, null, array);
+        impl<'a> FromJson<'a> for $name<'a> {
+            fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+                // Of a repeated member nothing stays but the last.
+                *self = Self::default();
+                if json.peek()? != b'{' {
+                    return json.skip();
                 }
-                deserializer.deserialize_any(Members)
+                json.members(|json, member| match member.as_ref() {
+                    $($member => self.$field.read(json),)*
+                    _ => json.skip(),
+                })
             }
         }
     };
@@ -242,10 +173,10 @@ wire! {
         "userAgent" => user_agent: Text<'a>,
         "errorCode" => error_code: Text<'a>,
         "errorMessage" => error_message: Text<'a>,
-        "requestParameters" => request_parameters: Raw<'a>,
-        "responseElements" => response_elements: Raw<'a>,
-        "additionalEventData" => additional_event_data: Raw<'a>,
-        "serviceEventDetails" => service_event_details: Raw<'a>,
+        "requestParameters" => request_parameters: Free<'a, KmsRequest<'a>>,
+        "responseElements" => response_elements: Free<'a, KmsResponse<'a>>,
+        "additionalEventData" => additional_event_data: Free<'a, KmsAdditional<'a>>,
+        "serviceEventDetails" => service_event_details: Free<'a, ServiceDetails<'a>>,
         "requestID" => request_id: Text<'a>,
         "eventID" => event_id: Text<'a>,
         "eventType" => event_type: Text<'a>,
@@ -370,55 +301,51 @@ pub struct Resources<'a> {
     pub alias: Text<'a>,
 }
 
-struct ResourcesVisitor;
-
-impl<'de> Visitor<'de> for ResourcesVisitor {
-    type Value = Resources<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any JSON value")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Resources<'de>, A::Error> {
-        let mut this = Resources::default();
-        let mut first = true;
-        while let Some(resource) = array.next_element::<Resource<'de>>()? {
-            let arn = resource.arn;
-            let text = arn.get().unwrap_or_default();
-            if super::key::is_key_arn(text) {
-                if this.key.get().is_none() {
-                    this.key = arn.clone();
-                } else if this.second_key.get().is_none() {
-                    this.second_key = arn.clone();
-                }
-            } else if text.starts_with("arn:") && text.contains(":alias/") && this.alias.get().is_none() {
-                this.alias = arn.clone();
-            }
-            if std::mem::take(&mut first) {
-                this.first = arn;
-            }
+impl<'a> FromJson<'a> for Resources<'a> {
+    fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+        *self = Self::default();
+        if json.peek()? != b'[' {
+            return json.skip();
         }
-        Ok(this)
+        let mut first = true;
+        json.elements(|json| {
+            let mut resource = Resource::default();
+            resource.read(json)?;
+            self.add(resource.arn, std::mem::take(&mut first));
+            Ok(())
+        })
     }
-
-    other_types_are_absent!(scalar, text, null, object);
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Resources<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ResourcesVisitor)
+impl<'a> Resources<'a> {
+    fn add(&mut self, arn: Text<'a>, first: bool) {
+        let text = arn.get().unwrap_or_default();
+        let wanted = if super::key::is_key_arn(text) {
+            if self.key.get().is_none() { Some(&mut self.key) } else { Some(&mut self.second_key) }
+        } else if text.starts_with("arn:") && text.contains(":alias/") {
+            Some(&mut self.alias)
+        } else {
+            None
+        };
+        if let Some(wanted) = wanted.filter(|wanted| wanted.get().is_none()) {
+            *wanted = arn.clone();
+        }
+        if first {
+            self.first = arn;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::from_str;
     use super::*;
 
     #[test]
     fn members_of_the_wrong_type_are_absent_and_the_rest_is_read() {
         let json = r#"{"userIdentity":7,"eventName":["x"],"awsRegion":"eu-west-1","readOnly":"true","resources":{},
             "recipientAccountId":123456789012,"eventID":"a","eventID":"b","tlsDetails":null}"#;
-        let record: Record<'_> = serde_json::from_str(json).unwrap();
+        let record: Record<'_> = from_str(json).unwrap();
         assert_eq!(record.aws_region.get(), Some("eu-west-1"));
         assert_eq!(record.recipient_account_id.get(), Some("123456789012"));
         assert_eq!((record.event_name.get(), record.event_id.get()), (None, Some("b")));
@@ -427,7 +354,7 @@ mod tests {
 
     #[test]
     fn text_without_escapes_is_borrowed() {
-        let record: Record<'_> = serde_json::from_str(r#"{"eventID":"plain","eventName":"a\u0062"}"#).unwrap();
+        let record: Record<'_> = from_str(r#"{"eventID":"plain","eventName":"a\u0062"}"#).unwrap();
         assert!(matches!(record.event_id.0, Some(Cow::Borrowed("plain"))));
         assert_eq!(record.event_name.get(), Some("ab"));
     }

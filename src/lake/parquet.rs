@@ -32,8 +32,8 @@ use super::{DataFile, LakeError};
 /// Rows per row group: what one column chunk's dictionary covers, and what a reader decides to skip as a whole.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 
-/// The compression level: beyond it, time grows and size hardly falls on these columns.
-const ZSTD_LEVEL: i32 = 3;
+/// The compression level: dictionaries have taken out what repeats, and higher levels make these columns larger.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Columns whose values rarely repeat: a dictionary would only cost time.
 const UNIQUE: [&str; 5] = ["event_id", "request_id", "grant_id", "uri", "raw"];
@@ -41,7 +41,7 @@ const UNIQUE: [&str; 5] = ["event_id", "request_id", "grant_id", "uri", "raw"];
 /// Columns with statistics per page, because queries narrow by them inside a file.
 const PAGED: [&str; 2] = ["key_arn", "event_time"];
 
-/// Text columns whose range Delta's log keeps per file, to skip files by.
+/// Text columns whose range is kept, per file in Delta's log and per row group in the file, to skip both by.
 const RANGED: [&str; 4] = ["key_arn", "account_id", "region", "event_source"];
 
 /// A range's text longer than this is left out of the log.
@@ -52,11 +52,14 @@ fn properties(schema: &Schema, rows: usize) -> WriterProperties {
         .set_created_by(concat!("keytrail ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        .set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
         if UNIQUE.contains(&field.name().as_str()) {
             properties = properties.set_column_dictionary_enabled(column.clone(), false);
+        }
+        if RANGED.contains(&field.name().as_str()) {
+            properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk);
         }
         if PAGED.contains(&field.name().as_str()) {
             properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Page);
