@@ -4,7 +4,7 @@
 //! into a buffer that is used again, which is about twice as fast. Everything else is streamed: large objects, several
 //! members, damaged ones (of which the readable part still counts), and plain text.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use libdeflater::Decompressor;
@@ -55,10 +55,13 @@ impl Inflater {
 /// Text that arrives piece by piece.
 pub enum TextStream<R> {
     /// From one or several gzip members.
-    Gzip(Box<MultiGzDecoder<R>>),
+    Gzip(Box<MultiGzDecoder<Whole<R>>>),
     /// As it is.
-    Plain(R),
+    Plain(Whole<R>),
 }
+
+/// An object, its first two bytes put back in front.
+type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
 
 impl<R: BufRead> TextStream<R> {
     /// Looks at the first bytes to tell gzip from plain text.
@@ -66,7 +69,10 @@ impl<R: BufRead> TextStream<R> {
     /// # Errors
     /// When the first bytes cannot be read.
     pub fn new(mut object: R) -> io::Result<Self> {
-        let gzip = object.fill_buf()?.starts_with(&GZIP[..2]);
+        let mut head = Vec::with_capacity(2);
+        object.by_ref().take(2).read_to_end(&mut head)?;
+        let gzip = head == GZIP[..2];
+        let object = Cursor::new(head).chain(object);
         Ok(if gzip { Self::Gzip(Box::new(MultiGzDecoder::new(object))) } else { Self::Plain(object) })
     }
 
@@ -119,5 +125,11 @@ mod tests {
         assert_eq!(inflater.whole(&one[..one.len() - 9], 100), None, "cut short");
         assert_eq!(inflater.whole(b"{}", 100), None);
         assert_eq!(streamed(b"{}"), "{}");
+        assert_eq!(streamed(b"7"), "7");
+        // However few bytes a reader gives at a time, gzip is known for what it is.
+        let mut text = String::new();
+        let drops = io::BufReader::with_capacity(1, one.as_slice());
+        TextStream::new(drops).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
     }
 }
