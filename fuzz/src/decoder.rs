@@ -138,7 +138,9 @@ fn is_arn(text: &str) -> bool {
     let ["arn", partition, service, _, account, resource] = text.splitn(6, ':').collect::<Vec<_>>()[..] else {
         return false;
     };
-    let named = !partition.is_empty() && !service.is_empty() && !resource.is_empty();
+    let is_word =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.is_empty();
+    let named = is_word(partition) && is_word(service) && !resource.is_empty();
     let owned = account.is_empty() || account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     named && owned && resource.split(['/', ':']).all(|part| !part.is_empty())
 }

@@ -23,8 +23,17 @@ pub fn check(bytes: &[u8]) {
     let longest = least * [1, 2, 5, 16, 64, 200, 1000, 5000][usize::from(manner % 8)];
     let (whole, whole_ends) = steps(&text, std::iter::repeat(text.len().max(1)), text.len());
     let (pieces, pieces_end) = steps(&text, input::pieces(manner, longest).map(|piece| piece.max(least)), longest);
+    if has_long_string(&text) {
+        return;
+    }
     assert_eq!(whole, pieces, "the steps depend on the pieces, of at most {longest} bytes");
     assert_eq!(whole_ends, pieces_end, "whether the text is complete depends on the pieces");
+}
+
+/// Whether a string may be longer than a record. Outside `Records` the splitter does not wait for the end of one, and
+/// what it finds behind it depends on the pieces.
+fn has_long_string(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'"').any(|between| between.len() > RECORD_BYTES_MAX / 4)
 }
 
 /// Every record and damage of a text that arrives in pieces, and whether it ends between values.
