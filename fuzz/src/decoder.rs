@@ -135,7 +135,7 @@ fn has_odd_arn(value: &Value) -> bool {
 }
 
 fn is_arn(text: &str) -> bool {
-    let ["arn", partition, service, _, account, resource] = text.splitn(6, ':').collect::<Vec<_>>()[..] else {
+    let ["arn", partition, service, region, account, resource] = text.splitn(6, ':').collect::<Vec<_>>()[..] else {
         return false;
     };
     let is_word =

@@ -252,8 +252,8 @@ impl Splitter {
             at += 1;
             if depth == 0 {
                 self.place = Place::Top;
-                // Too long for a record, and no wrapper either.
-                let step = Step::Damaged { bytes: &window[..at], why: Damage::TooLong };
+                // Too long for a record, and no wrapper either; what of it is in the window is an accident.
+                let step = Step::Damaged { bytes: &[], why: Damage::TooLong };
                 return (at, (!found).then_some(step));
             }
         }
