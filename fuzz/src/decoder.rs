@@ -138,9 +138,16 @@ fn is_arn(text: &str) -> bool {
     let ["arn", partition, service, region, account, resource] = text.splitn(6, ':').collect::<Vec<_>>()[..] else {
         return false;
     };
+    // What a resource of these names means is said of one service's alone.
+    let owner = match resource.split(['/', ':']).next() {
+        Some("assumed-role" | "federated-user") => "sts",
+        Some("role" | "user" | "root") => "iam",
+        Some("key" | "alias") => "kms",
+        _ => service,
+    };
     let is_word =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.is_empty();
     let named = is_word(partition) && is_word(service) && !resource.is_empty();
     let owned = account.is_empty() || account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    named && owned && resource.split(['/', ':']).all(|part| !part.is_empty())
+    named && owned && service == owner && resource.split(['/', ':']).all(|part| !part.is_empty())
 }

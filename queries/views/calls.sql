@@ -4,7 +4,8 @@
 -- ## What it holds
 -- One row per call, with all columns of `events` and `failed` (the outcome is not `ok`). Calls that changed nothing
 -- (`outcome = 'dry_run'`) are here; what repeats another event is not: CloudTrail's patches of events that it had
--- delivered before (`original_event_id`), and the copies that a VPC endpoint logs (`AwsVpceEvent`).
+-- delivered before (`original_event_id`), unless the lake has not got the event itself, and the copies that a VPC
+-- endpoint logs (`AwsVpceEvent`).
 -- ## How a cross-account call is counted
 -- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
 -- operation and key: they are one row. The row is the owner's copy when the owner's log is in the lake, else the
@@ -236,3 +237,11 @@ WHERE shared_event_id IS NULL
 UNION ALL
 SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
 FROM told_once
+UNION ALL
+-- Patches of what is not there. Nearly always none passes the filters, and then the join's other side reads no file.
+SELECT patch.*, (patch.outcome IS DISTINCT FROM 'ok') AS failed
+FROM kms_events AS patch
+LEFT ANTI JOIN kms_events AS patched
+    ON patched.event_id = patch.original_event_id
+WHERE patch.original_event_id IS NOT NULL
+  AND coalesce(patch.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')

@@ -44,6 +44,9 @@ const PAGED: [&str; 2] = ["key_arn", "event_time"];
 /// Text columns whose range is kept, per file in Delta's log and per row group in the file, to skip both by.
 const RANGED: [&str; 4] = ["key_arn", "account_id", "region", "event_source"];
 
+/// A column that is null nearly everywhere; its statistics let a query for the rest pass over whole files.
+const RARE: &str = "original_event_id";
+
 /// A range's text longer than this is left out of the log.
 const RANGE_TEXT_MAX: usize = 256;
 
@@ -58,7 +61,7 @@ fn properties(schema: &Schema, rows: usize) -> WriterProperties {
         if UNIQUE.contains(&field.name().as_str()) {
             properties = properties.set_column_dictionary_enabled(column.clone(), false);
         }
-        if RANGED.contains(&field.name().as_str()) {
+        if RANGED.contains(&field.name().as_str()) || field.name() == RARE {
             properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk);
         }
         if PAGED.contains(&field.name().as_str()) {

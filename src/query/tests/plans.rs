@@ -66,7 +66,8 @@ fn scans(plan: &LogicalPlan) -> Vec<Vec<String>> {
 #[tokio::test]
 async fn filters_on_key_time_and_operation_reach_every_scan_through_the_views() {
     let session = session().await;
-    for (view, sides) in [("calls", 2), ("usage", 4)] {
+    // The side of each patch's own event is looked at by ids, which are known only when the query runs.
+    for (view, sides, patched) in [("calls", 3, 1), ("usage", 6, 2)] {
         for (filter, reaches) in [
             ("key_arn = 'k'", "key_arn = Utf8(\"k\")"),
             ("key_id = 'k'", "Utf8(\"k\")"),
@@ -76,10 +77,9 @@ async fn filters_on_key_time_and_operation_reach_every_scan_through_the_views() 
         ] {
             let plan = session.sql(&format!("SELECT principal FROM {view} WHERE {filter}")).await.unwrap();
             let scans = scans(&session.state().optimize(plan.logical_plan()).unwrap());
-            assert_eq!(scans.len(), sides, "{view}");
-            for filters in scans {
-                assert!(filters.iter().any(|filter| filter.contains(reaches)), "{view} {filter}: {filters:?}");
-            }
+            let reached = |filters: &&Vec<String>| filters.iter().any(|filter| filter.contains(reaches));
+            assert_eq!(scans.iter().filter(reached).count(), sides, "{view} {filter}: {scans:?}");
+            assert_eq!(scans.len(), sides + patched, "{view} {filter}: {scans:?}");
         }
     }
 }
@@ -98,28 +98,23 @@ async fn parameters_that_are_set_reach_the_scan_bare_and_those_that_are_not_vani
         };
         filters.iter().filter(given).cloned().collect()
     };
-    insta::assert_debug_snapshot!(scans.iter().map(|filters| chosen(filters)).collect::<Vec<_>>(), @r#"
+    let mut chosen: Vec<Vec<String>> = scans.iter().map(|filters| chosen(filters)).collect();
+    chosen.dedup();
+    // The empty ones are of the events that patches patch.
+    insta::assert_debug_snapshot!(chosen, @r#"
     [
         [
             "events.key_arn = Utf8(\"k\")",
             "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
             "events.event_date >= Date32(\"2026-01-05\")",
         ],
-        [
-            "events.key_arn = Utf8(\"k\")",
-            "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
-            "events.event_date >= Date32(\"2026-01-05\")",
-        ],
+        [],
         [
             "events.dest_key_arn = Utf8(\"k\")",
             "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
             "events.event_date >= Date32(\"2026-01-05\")",
         ],
-        [
-            "events.dest_key_arn = Utf8(\"k\")",
-            "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
-            "events.event_date >= Date32(\"2026-01-05\")",
-        ],
+        [],
     ]
     "#);
     assert!(scans.iter().flatten().all(|filter| !filter.contains("NULL") || filter.contains("IS N")), "{scans:?}");

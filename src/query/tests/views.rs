@@ -123,13 +123,14 @@ async fn what_repeats_another_event_or_is_not_kms_is_no_call() {
          e3 kms.amazonaws.com -       AwsVpceEvent Decrypt     ok      A/k1
          e4 kms.amazonaws.com -       -            Decrypt     denied  A/k1
          e5 kms.amazonaws.com -       AwsApiCall   Decrypt     dry_run A/k1
-         e6 sts.amazonaws.com -       AwsApiCall   AssumeRole  ok      -",
+         e6 sts.amazonaws.com -       AwsApiCall   AssumeRole  ok      -
+         e7 kms.amazonaws.com e0      AwsApiCall   Decrypt     ok      A/k1",
     )
     .await;
     let ids = |view: &str| format!("SELECT event_id FROM {view} ORDER BY event_id");
-    assert_eq!(rows(&session, &ids("kms_events")).await.replace('\n', " "), "e1 e2 e3 e4 e5");
-    assert_eq!(rows(&session, &ids("calls")).await.replace('\n', " "), "e1 e4 e5");
-    assert_eq!(rows(&session, &ids("usage")).await.replace('\n', " "), "e1 e4");
+    assert_eq!(rows(&session, &ids("kms_events")).await.replace('\n', " "), "e1 e2 e3 e4 e5 e7");
+    assert_eq!(rows(&session, &ids("calls")).await.replace('\n', " "), "e1 e4 e5 e7");
+    assert_eq!(rows(&session, &ids("usage")).await.replace('\n', " "), "e1 e4 e7", "e7 patches what is not there");
 }
 
 #[tokio::test]
