@@ -20,7 +20,7 @@ pub struct Asset<'a> {
     pub name: Cow<'a, str>,
     /// Its kind, such as `s3-object`; null when not even the ARN tells.
     pub kind: Option<Cow<'a, str>>,
-    /// The service that owns it, without `.amazonaws.com`; null likewise.
+    /// The service that owns it, as `invokedBy` would name it; null likewise.
     pub service: Option<Cow<'a, str>>,
 }
 
@@ -75,46 +75,50 @@ const KEYSPACES: &[&str] = &["aws:cassandra:subscriberId", "aws:cassandra:keyspa
 
 /// The asset table (facts §4.1), highest priority first.
 const RULES: &[Rule] = &[
-    Rule { key: "SecretARN", service: "secretsmanager", shape: Shape::Secret },
-    plain("PARAMETER_ARN", "ssm", "ssm-parameter"),
+    Rule { key: "SecretARN", service: "secretsmanager.amazonaws.com", shape: Shape::Secret },
+    plain("PARAMETER_ARN", "ssm.amazonaws.com", "ssm-parameter"),
     Rule {
         key: "aws:dynamodb:tableName",
-        service: "dynamodb",
+        service: "dynamodb.amazonaws.com",
         shape: Shape::Joined("dynamodb-table", &["aws:dynamodb:subscriberId", "aws:dynamodb:tableName"]),
     },
-    plain("aws:lambda:FunctionArn", "lambda", "lambda-function"),
-    plain("aws:lambda:EventSourceArn", "lambda", "lambda-event-source"),
-    plain("aws:logs:arn", "logs", "log-group"),
-    plain("aws:sqs:arn", "sqs", "sqs-queue"),
-    plain("aws:sns:topicArn", "sns", "sns-topic"),
-    plain("aws:kinesis:arn", "kinesis", "kinesis-stream"),
-    plain("aws:cloudtrail:arn", "cloudtrail", "cloudtrail-trail"),
-    plain("aws:ecr:arn", "ecr", "ecr-repository"),
-    plain("aws:elasticfilesystem:filesystem:id", "elasticfilesystem", "efs-filesystem"),
-    plain("aws:redshift:arn", "redshift", "redshift-cluster"),
-    Rule { key: "aws:cassandra:tableName", service: "cassandra", shape: Shape::Joined("keyspaces-table", KEYSPACES) },
-    plain("aws:states:stateMachineArn", "states", "state-machine"),
-    plain("aws:states:activityArn", "states", "states-activity"),
-    plain("aws:events:event-bus:arn", "events", "event-bus"),
+    plain("aws:lambda:FunctionArn", "lambda.amazonaws.com", "lambda-function"),
+    plain("aws:lambda:EventSourceArn", "lambda.amazonaws.com", "lambda-event-source"),
+    plain("aws:logs:arn", "logs.amazonaws.com", "log-group"),
+    plain("aws:sqs:arn", "sqs.amazonaws.com", "sqs-queue"),
+    plain("aws:sns:topicArn", "sns.amazonaws.com", "sns-topic"),
+    plain("aws:kinesis:arn", "kinesis.amazonaws.com", "kinesis-stream"),
+    plain("aws:cloudtrail:arn", "cloudtrail.amazonaws.com", "cloudtrail-trail"),
+    plain("aws:ecr:arn", "ecr.amazonaws.com", "ecr-repository"),
+    plain("aws:elasticfilesystem:filesystem:id", "elasticfilesystem.amazonaws.com", "efs-filesystem"),
+    plain("aws:redshift:arn", "redshift.amazonaws.com", "redshift-cluster"),
+    Rule {
+        key: "aws:cassandra:tableName",
+        service: "cassandra.amazonaws.com",
+        shape: Shape::Joined("keyspaces-table", KEYSPACES),
+    },
+    plain("aws:states:stateMachineArn", "states.amazonaws.com", "state-machine"),
+    plain("aws:states:activityArn", "states.amazonaws.com", "states-activity"),
+    plain("aws:events:event-bus:arn", "events.amazonaws.com", "event-bus"),
     // AWS's own example prints the key with the condition's prefix (facts §4.1).
-    plain("kms:EncryptionContext:aws:events:event-bus:arn", "events", "event-bus"),
-    plain("glue_catalog_id", "glue", "glue-catalog"),
-    plain("aws:backup:backup-vault", "backup", "backup-vault"),
-    plain("aws:es:arn", "es", "opensearch-domain"),
-    plain("aws:workmail:arn", "workmail", "workmail-organization"),
-    plain("aws:ses:message-id", "ses", "ses-message"),
-    plain("aws:ses:rule-name", "ses", "ses-rule"),
-    plain("aws:workspaces:sid-directoryid", "workspaces", "workspace"),
-    plain("aws:voiceid:domain:arn", "voiceid", "voiceid-domain"),
-    plain("aws:elasticloadbalancing:arn", "elasticloadbalancing", "load-balancer"),
-    plain("aws:acm:arn", "acm", "acm-certificate"),
-    plain("aws:dsql:ClusterId", "dsql", "dsql-cluster"),
-    plain("aws:appconfig:deployment:arn", "appconfig", "appconfig-deployment"),
-    plain("aws:appfabric:appbundle:arn", "appfabric", "appfabric-bundle"),
-    plain("aws:rds:db-id", "rds", "rds-instance"),
-    plain("aws:rds:dbc-id", "rds", "rds-cluster"),
-    Rule { key: "aws:ebs:id", service: "ec2", shape: Shape::Ebs },
-    Rule { key: "aws:s3:arn", service: "s3", shape: Shape::S3 },
+    plain("kms:EncryptionContext:aws:events:event-bus:arn", "events.amazonaws.com", "event-bus"),
+    plain("glue_catalog_id", "glue.amazonaws.com", "glue-catalog"),
+    plain("aws:backup:backup-vault", "backup.amazonaws.com", "backup-vault"),
+    plain("aws:es:arn", "es.amazonaws.com", "opensearch-domain"),
+    plain("aws:workmail:arn", "workmail.amazonaws.com", "workmail-organization"),
+    plain("aws:ses:message-id", "ses.amazonaws.com", "ses-message"),
+    plain("aws:ses:rule-name", "ses.amazonaws.com", "ses-rule"),
+    plain("aws:workspaces:sid-directoryid", "workspaces.amazonaws.com", "workspace"),
+    plain("aws:voiceid:domain:arn", "voiceid.amazonaws.com", "voiceid-domain"),
+    plain("aws:elasticloadbalancing:arn", "elasticloadbalancing.amazonaws.com", "load-balancer"),
+    plain("aws:acm:arn", "acm.amazonaws.com", "acm-certificate"),
+    plain("aws:dsql:ClusterId", "dsql.amazonaws.com", "dsql-cluster"),
+    plain("aws:appconfig:deployment:arn", "appconfig.amazonaws.com", "appconfig-deployment"),
+    plain("aws:appfabric:appbundle:arn", "appfabric.amazonaws.com", "appfabric-bundle"),
+    plain("aws:rds:db-id", "rds.amazonaws.com", "rds-instance"),
+    plain("aws:rds:dbc-id", "rds.amazonaws.com", "rds-cluster"),
+    Rule { key: "aws:ebs:id", service: "ec2.amazonaws.com", shape: Shape::Ebs },
+    Rule { key: "aws:s3:arn", service: "s3.amazonaws.com", shape: Shape::S3 },
 ];
 
 /// Prefix of the context keys of ReEncrypt's destination.
@@ -159,8 +163,12 @@ fn by_rule<'a>(rule: &Rule, found: &Cow<'a, str>, context: &Context<'a>) -> Asse
 
 fn by_arn<'a>(context: &Context<'a>) -> Option<Asset<'a>> {
     let (_, name) = context.iter().find(|(key, value)| !key.starts_with(DESTINATION) && value.starts_with("arn:"))?;
-    let service = Arn::new(name).and_then(Arn::service).map(|service| Cow::Owned(service.to_owned()));
-    Some(Asset { name: name.clone(), kind: service.clone(), service })
+    let service = Arn::new(name).and_then(Arn::service);
+    Some(Asset {
+        name: name.clone(),
+        kind: service.map(|service| Cow::Owned(service.to_owned())),
+        service: service.map(|service| Cow::Owned(format!("{service}.amazonaws.com"))),
+    })
 }
 
 #[cfg(test)]

@@ -23,6 +23,14 @@ use arrow::error::ArrowError;
 
 use super::symbols::SymbolBuilder;
 
+/// Rows in a batch: enough for Parquet's dictionaries to pay, little enough that a batch per worker, one on its way and
+/// one being written stay well under the memory bound. Builders have room for so many from the start, which costs address
+/// space only until it is used, and saves copying every column each time that it would grow.
+pub const BATCH_ROWS: usize = 64 * 1024;
+
+/// Room per row for text of its own: an id fills it, most columns are null nearly everywhere.
+const TEXT_BYTES: usize = 36;
+
 /// Name of the partition column: it lives in the table's folder names, not inside its Parquet files.
 pub const PARTITION: &str = "event_date";
 
@@ -101,13 +109,16 @@ macro_rules! builder_type {
 
 macro_rules! new_builder {
     (Instant) => {
-        TimestampMicrosecondBuilder::new().with_timezone("UTC")
+        TimestampMicrosecondBuilder::with_capacity(BATCH_ROWS).with_timezone("UTC")
     };
     (Pairs) => {
         pairs_builder()
     };
+    (Text) => {
+        StringBuilder::with_capacity(BATCH_ROWS, BATCH_ROWS * TEXT_BYTES)
+    };
     ($kind:ident) => {
-        <builder_type!($kind)>::new()
+        <builder_type!($kind)>::with_capacity(BATCH_ROWS)
     };
 }
 
@@ -128,10 +139,10 @@ macro_rules! append {
 
 macro_rules! finish {
     (Symbol, $builder:expr) => {
-        Arc::new($builder.finish()?)
+        Arc::new(std::mem::replace(&mut $builder, new_builder!(Symbol)).finish()?)
     };
     ($kind:ident, $builder:expr) => {
-        Arc::new($builder.finish())
+        Arc::new(std::mem::replace(&mut $builder, new_builder!($kind)).finish())
     };
 }
 

@@ -137,7 +137,8 @@ fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
     name_key(event, keys);
     event.encryption_context = context(&mut record.request_parameters.named);
     let asset = asset::asset(&event.encryption_context);
-    event.via = via(event, asset.as_ref().and_then(|asset| asset.service.as_deref()));
+    let (service, asset) = asset.map(|mut asset| (asset.service.take(), asset)).unzip();
+    event.via = via(event, service.flatten());
     if let Some(asset) = asset {
         event.asset_trust = Some(Cow::Borrowed(trust(event, record.event_name.get()).name()));
         event.asset = Some(asset.name);
@@ -191,16 +192,15 @@ fn sort(pairs: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
 
 /// The service that a call came through (facts §2.3): `invokedBy`, or for its two anonymous forms the service that the
 /// context speaks of.
-fn via<'a>(event: &Event<'a>, context_service: Option<&str>) -> Text<'a> {
+fn via<'a>(event: &Event<'a>, context_service: Text<'a>) -> Text<'a> {
     match event.invoked_by.as_deref() {
         None if event.principal.as_deref() == Some(principal::EC2_INFRASTRUCTURE_PRINCIPAL) => {
             Some(Cow::Borrowed("ec2.amazonaws.com"))
         }
         None => None,
-        Some("AWS Internal" | "internal.amazonaws.com") => Some(match context_service {
-            Some(service) => Cow::Owned(format!("{service}.amazonaws.com")),
-            None => Cow::Borrowed("AWS Internal"),
-        }),
+        Some("AWS Internal" | "internal.amazonaws.com") => {
+            Some(context_service.unwrap_or(Cow::Borrowed("AWS Internal")))
+        }
         Some(_) => event.invoked_by.clone(),
     }
 }

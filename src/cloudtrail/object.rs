@@ -16,17 +16,13 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use memchr::memmem;
 
-use super::columns::EventBuilder;
+use super::columns::{BATCH_ROWS, EventBuilder};
 use super::decode::{Decoded, Unusable, decode};
 use super::filter::is_surely_other;
 use super::inflate::{Inflater, TextStream};
 use super::json::without_lone_surrogates;
 use super::redact::redact_bytes;
 use super::split::{Damage, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
-
-/// Rows in a batch: enough for Parquet's dictionaries to pay, little enough that a batch per worker, one on its way and
-/// one being written stay well under the memory bound.
-const BATCH_ROWS: usize = 64 * 1024;
 
 /// Text of the records in a batch, which bounds what its columns can hold however long a context or a message is.
 const BATCH_TEXT_BYTES: usize = 96 * 1024 * 1024;

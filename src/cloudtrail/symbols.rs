@@ -28,10 +28,10 @@ pub struct SymbolBuilder {
 }
 
 impl SymbolBuilder {
-    /// An empty builder.
+    /// An empty builder with room for so many rows.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn with_capacity(rows: usize) -> Self {
+        Self { keys: Vec::with_capacity(rows), ..Self::default() }
     }
 
     /// Appends a value or null.
@@ -68,12 +68,12 @@ impl SymbolBuilder {
         key
     }
 
-    /// Takes the rows appended so far and leaves the builder empty.
+    /// The column.
     ///
     /// # Errors
     /// When the distinct values together exceed two gibibytes.
-    pub fn finish(&mut self) -> Result<DictionaryArray<Int32Type>, ArrowError> {
-        let Self { keys, valid, text, ends, .. } = std::mem::take(self);
+    pub fn finish(self) -> Result<DictionaryArray<Int32Type>, ArrowError> {
+        let Self { keys, valid, text, ends, .. } = self;
         let nulls = (!valid.is_empty()).then(|| NullBuffer::from(valid));
         let keys = Int32Array::try_new(ScalarBuffer::from(keys), nulls)?;
         let offsets: Vec<i32> = std::iter::once(0).chain(ends).collect();
@@ -107,16 +107,15 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_went_in() {
         let rows = [None, Some("a"), Some("a"), Some("b"), None, Some(""), Some("a"), Some("ä")];
-        let mut builder = SymbolBuilder::new();
-        for _ in 0..2 {
-            for row in rows {
-                builder.append_option(row);
-            }
-            let array = builder.finish().unwrap();
-            assert_eq!(array.values().as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "b", "", "ä"]);
-            let back = array.downcast_dict::<StringArray>().unwrap();
-            assert_eq!(back.into_iter().collect::<Vec<_>>(), rows);
+        let mut builder = SymbolBuilder::default();
+        for row in rows {
+            builder.append_option(row);
         }
+        let array = builder.finish().unwrap();
+        assert_eq!(array.values().as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "b", "", "ä"]);
+        let back = array.downcast_dict::<StringArray>().unwrap();
+        assert_eq!(back.into_iter().collect::<Vec<_>>(), rows);
+        let mut builder = SymbolBuilder::with_capacity(1);
         builder.append_option(None);
         let empty = builder.finish().unwrap();
         assert_eq!((empty.len(), empty.null_count(), empty.values().len()), (1, 1, 0));
@@ -125,7 +124,7 @@ mod tests {
     #[test]
     fn many_values_keep_their_own_keys() {
         let values: Vec<String> = (0..5000).map(|value| format!("v{}", value % 1000)).collect();
-        let mut builder = SymbolBuilder::new();
+        let mut builder = SymbolBuilder::default();
         for value in &values {
             builder.append_option(Some(value));
         }
