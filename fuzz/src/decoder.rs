@@ -121,13 +121,13 @@ fn is_unsettled(text: &str) -> bool {
     lower.contains("\\ud") || lower.contains(":60") || serde_json::from_str(text).is_ok_and(|value| has_odd_arn(&value))
 }
 
+/// What a resource begins with that says what it is.
+const MARKS: [&str; 6] = [":assumed-role/", ":federated-user/", ":root", ":key/", ":role/", ":user/"];
+
 /// Whether a string somewhere within is to be taken for an ARN, but does not have all its parts.
 fn has_odd_arn(value: &Value) -> bool {
     match value {
-        Value::String(text) => {
-            let marks = ["arn", ":assumed-role/", ":federated-user/", ":root", ":key/", ":role/", ":user/"];
-            marks.iter().any(|mark| text.contains(mark)) && !is_arn(text)
-        }
+        Value::String(text) => (text.contains("arn") || MARKS.iter().any(|mark| text.contains(mark))) && !is_arn(text),
         Value::Array(items) => items.iter().any(has_odd_arn),
         Value::Object(members) => members.values().any(has_odd_arn),
         _ => false,
@@ -149,5 +149,6 @@ fn is_arn(text: &str) -> bool {
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.is_empty();
     let named = is_word(partition) && is_word(service) && !resource.is_empty();
     let owned = account.is_empty() || account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    named && owned && service == owner && resource.split(['/', ':']).all(|part| !part.is_empty())
+    let once = !MARKS.iter().any(|mark| resource.contains(mark));
+    named && owned && once && service == owner && resource.split(['/', ':']).all(|part| !part.is_empty())
 }

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use chrono::Utc;
 use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
-use keytrail::cloudtrail::key::{Arn, is_bare_id, is_key_arn};
+use keytrail::cloudtrail::arn::{Arn, is_key_arn};
+use keytrail::cloudtrail::key::is_bare_id;
 use keytrail::engine::{Engine, Rows};
 use keytrail::report::texts;
 

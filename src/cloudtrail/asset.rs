@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::key::Arn;
+use super::arn::Arn;
 
 /// The pairs of an encryption context, sorted by key.
 pub type Context<'a> = [(Cow<'a, str>, Cow<'a, str>)];

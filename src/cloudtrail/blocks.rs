@@ -7,14 +7,13 @@
 //! This scan answers only when it is sure of where the record ends and when the record's members stand in CloudTrail's own
 //! order. The source and name it gives are the first that the record says; that it says them once is for whoever drops a
 //! record by them to check. Whatever is unusual (unbalanced, deep, long, an escape that could spell a member's name,
-//! members in another order) is `None`, and [`scan`](super::scan) looks at the record byte by byte. `scan`'s tests hold
-//! the two against each other.
+//! members in another order) is `None`, and [`scan`](super::scan) looks at the record byte by byte. The tests hold the two
+//! against each other.
 
 use memchr::memmem;
 use wide::u8x16;
 
-use super::scan::{Scan, is_json_between_strings};
-use super::split::{DEPTH_MAX, Member, RECORD_BYTES_MAX};
+use super::scan::{DEPTH_MAX, Member, RECORD_BYTES_MAX, Scan, is_json_between_strings};
 
 const BLOCK: usize = 64;
 
@@ -157,4 +156,51 @@ fn behind_time(behind: &[u8]) -> Option<&[u8]> {
 fn plain(text: &[u8]) -> Option<&[u8]> {
     let value = &text[..memchr::memchr(b'"', text)?];
     (!value.contains(&b'\\')).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan;
+    use super::scan as quick;
+    use super::*;
+
+    const RECORD: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"Root","arn":"a"},"eventTime":"2023-07-10T12:07:55Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","x":[1,{"y":"}\"]"},-1.5E3,true,null],"z":"\\"}"#;
+
+    #[allow(clippy::needless_pass_by_value, reason = "made to be called on what was just scanned")]
+    fn closed(scan: Scan<'_>) -> Option<(usize, Member<'_>, Member<'_>)> {
+        match scan {
+            Scan::Closed { len, source, name } => Some((len, source, name)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_block_scan_reads_the_usual_form() {
+        let fast = quick(RECORD.as_bytes()).and_then(closed).unwrap();
+        assert_eq!(fast, closed(scan::scan(RECORD.as_bytes(), true, false)).unwrap());
+        assert_eq!(fast.2, Member::Plain(b"RunInstances"));
+    }
+
+    /// Every way of changing one byte, at every place in a block: the block scan may say less, and nothing else.
+    #[test]
+    fn the_block_scan_says_nothing_that_the_exact_scan_does_not() {
+        for pad in (0..64).step_by(7) {
+            let record = RECORD.replacen("Root", &"R".repeat(pad), 1);
+            for at in 1..record.len() {
+                for byte in [b'"', b'\\', b'{', b'}', b'[', b']', b'Q', b'u'] {
+                    let mut text = record.clone().into_bytes();
+                    text[at] = byte;
+                    let Some((len, source, name)) = quick(&text).and_then(closed) else { continue };
+                    let exact = closed(scan::scan(&text, true, false)).unwrap_or_else(|| panic!("{text:?}"));
+                    let shown = String::from_utf8_lossy(&text);
+                    assert_eq!(len, exact.0, "{shown}");
+                    // What closes and is no JSON is found out by parsing, whatever its members seem to be.
+                    if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok() {
+                        assert!(source == exact.1 || exact.1 == Member::Unclear, "{shown}");
+                        assert!(name == Member::Unclear || name == exact.2, "{shown}");
+                    }
+                }
+            }
+        }
+    }
 }

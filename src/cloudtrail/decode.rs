@@ -6,10 +6,11 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
+use super::arn::{self, Arn};
 use super::asset::{self, Trust};
 use super::columns::{Event, Text};
 use super::json;
-use super::key::{self, Arn, Keys};
+use super::key::{self, Keys};
 use super::operation::{self, UsageClass};
 use super::principal::{self, Caller};
 use super::redact;
@@ -156,10 +157,10 @@ fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
 }
 
 fn name_key<'a>(event: &mut Event<'a>, keys: Keys<'a>) {
-    if let Some(arn) = &keys.key {
-        event.key_account_id = key::part(arn, |arn| Arn::new(arn)?.account());
-        event.key_region = key::part(arn, |arn| Arn::new(arn)?.region());
-        event.key_id = key::part(arn, key::key_id);
+    if let Some(key) = &keys.key {
+        event.key_account_id = arn::part(key, |arn| Arn::new(arn)?.account());
+        event.key_region = arn::part(key, |arn| Arn::new(arn)?.region());
+        event.key_id = arn::part(key, arn::key_id);
     }
     event.key_arn = keys.key;
     event.dest_key_arn = keys.destination;

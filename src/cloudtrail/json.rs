@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use wide::u8x16;
 
-use super::split::DEPTH_MAX;
+use super::scan::DEPTH_MAX;
 
 /// The text is not JSON, or nests deeper than [`DEPTH_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -275,6 +275,23 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The text of a boolean or a number, as [`Reader::scalar`] gives it: a number is spelled as its value is, unless no
+/// double holds it; null has none.
+#[must_use]
+pub fn scalar_text(spelled: &str) -> Option<Cow<'_, str>> {
+    // So many digits are a 64-bit integer for certain, and spelled as it would be printed.
+    let plain = spelled.len() <= 18 && spelled.bytes().all(|byte| byte.is_ascii_digit());
+    match spelled {
+        "null" => None,
+        "true" | "false" => Some(Cow::Borrowed(spelled)),
+        _ if plain => Some(Cow::Borrowed(spelled)),
+        _ => Some(match serde_json::from_str::<serde_json::Number>(spelled) {
+            Ok(number) => Cow::Owned(number.to_string()),
+            Err(_) => Cow::Borrowed(spelled),
+        }),
+    }
+}
+
 /// The bits of a block.
 #[inline]
 fn stops(text: &[u8]) -> u64 {
@@ -313,44 +330,6 @@ fn number(text: &[u8]) -> Option<usize> {
         at += Some(digits(at)).filter(|digits| *digits > 0)?;
     }
     Some(at)
-}
-
-/// The text with every `\uD800`–`\uDFFF` escape that has no partner replaced by `\uFFFD`.
-///
-/// AWS cuts a user agent at 1 KB, which may split a pair; a caller must not be able to hide a call from us by sending
-/// half a character.
-pub(super) fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
-    let mut repaired: Option<String> = None;
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(escape) = text[at..].find('\\').map(|offset| at + offset) {
-        let unit = |at: usize| {
-            let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-            u16::from_str_radix(digits, 16).ok()
-        };
-        at = match unit(escape) {
-            Some(0xD800..=0xDBFF) if matches!(unit(escape + 6), Some(0xDC00..=0xDFFF)) => escape + 12,
-            Some(0xD800..=0xDFFF) => {
-                let out = repaired.get_or_insert_default();
-                out.push_str(&text[copied..escape]);
-                out.push_str("\\uFFFD");
-                copied = escape + 6;
-                copied
-            }
-            // An escape is a backslash and at least one ASCII character; broken text may end here.
-            _ => (escape + 2..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len()),
-        };
-        if at >= text.len() {
-            break;
-        }
-    }
-    match repaired {
-        Some(mut out) => {
-            out.push_str(&text[copied..]);
-            Cow::Owned(out)
-        }
-        None => Cow::Borrowed(text),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //!                                                     └ key, principal, asset, operation
 //! ```
 
+pub mod arn;
 pub mod asset;
 mod blocks;
 pub mod columns;
@@ -19,5 +20,6 @@ pub mod principal;
 pub mod redact;
 mod scan;
 pub mod split;
+mod surrogates;
 mod symbols;
 pub mod wire;

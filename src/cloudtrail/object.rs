@@ -20,9 +20,9 @@ use super::columns::{BATCH_ROWS, EventBuilder};
 use super::decode::{Decoded, Unusable, decode};
 use super::filter::is_surely_other;
 use super::inflate::{Inflater, TextStream};
-use super::json::without_lone_surrogates;
 use super::redact::redact_bytes;
 use super::split::{Damage, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
+use super::surrogates::without_lone_surrogates;
 
 /// Text of the records in a batch, which bounds what its columns can hold however long a context or a message is.
 const BATCH_TEXT_BYTES: usize = 96 * 1024 * 1024;

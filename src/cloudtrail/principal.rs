@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::arn::{Arn, part};
 use super::columns::Text;
-use super::key::{Arn, part};
 use super::wire::UserIdentity;
 
 /// EBS decrypts volumes as a session of this role, which does not exist (facts §2.2, synthetic principals).

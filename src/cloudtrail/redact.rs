@@ -6,8 +6,7 @@
 
 use memchr::memmem;
 
-use super::json::{Broken, Reader};
-use super::wire;
+use super::json::{Broken, Reader, scalar_text};
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "REDACTED";
@@ -66,7 +65,7 @@ fn copy(json: &mut Reader<'_>, out: &mut String, redact: bool) -> Result<(), Bro
             })?;
             out.push(']');
         }
-        _ => out.push_str(&wire::scalar(json.scalar()?).unwrap_or("null".into())),
+        _ => out.push_str(&scalar_text(json.scalar()?).unwrap_or("null".into())),
     }
     Ok(())
 }

@@ -2,12 +2,44 @@
 //!
 //! The scan walks from quote to quote with `memchr`, so it never mistakes a brace inside a string for structure, and it
 //! looks only at the few bytes between strings. It is the one that tells what is wrong with a record. Records of the
-//! usual form are handled by [`blocks`], which says nothing unless it is sure.
+//! usual form are handled by [`blocks`](super::blocks), which says nothing unless it is sure.
 
 use memchr::memchr_iter;
 
-use super::blocks;
-use super::split::{DEPTH_MAX, Damage, Member, RECORD_BYTES_MAX};
+/// The longest record that is read: CloudTrail caps an event at 256 KB (facts §1.1).
+pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+
+/// The deepest nesting that is read, the record itself included; `serde_json` reads as deep.
+pub const DEPTH_MAX: usize = 127;
+
+/// Why a stretch of bytes is not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The bytes end inside a record.
+    #[error("the object ends inside a record")]
+    Truncated,
+    /// Brackets or quotes do not match, or something stands between strings that JSON does not have.
+    #[error("broken JSON")]
+    Broken,
+    /// Longer than [`RECORD_BYTES_MAX`].
+    #[error("record longer than 256 KiB")]
+    TooLong,
+    /// Nested deeper than 127 levels.
+    #[error("record nested deeper than 127 levels")]
+    TooDeep,
+}
+
+/// A top-level string member of a record, as far as the scan can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Member<'b> {
+    /// The record has no such member.
+    #[default]
+    Absent,
+    /// Its value, a string without escapes.
+    Plain(&'b [u8]),
+    /// Escaped, repeated or not a string: only parsing tells.
+    Unclear,
+}
 
 /// What scanning an object came to.
 #[derive(Debug)]
@@ -132,16 +164,7 @@ struct ObjectScan<'b> {
 
 /// Scans the object that begins at `text[0]`, a brace. `last` says that nothing follows the text; `find_records` that the
 /// object may be a wrapper.
-pub(super) fn scan_object(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
-    // A wrapper closes like a record; only the exact scan stops at its `Records`.
-    if !find_records && let Some(closed) = blocks::scan(text) {
-        return closed;
-    }
-    exactly(text, last, find_records)
-}
-
-/// The scan itself.
-fn exactly(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
+pub(super) fn scan(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
     let bounded = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
     let mut scan = ObjectScan {
         text: bounded,
@@ -272,50 +295,5 @@ impl<'b> ObjectScan<'b> {
             _ => {}
         }
         false
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RECORD: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"Root","arn":"a"},"eventTime":"2023-07-10T12:07:55Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","x":[1,{"y":"}\"]"},-1.5E3,true,null],"z":"\\"}"#;
-
-    #[allow(clippy::needless_pass_by_value, reason = "made to be called on what was just scanned")]
-    fn closed(scan: Scan<'_>) -> Option<(usize, Member<'_>, Member<'_>)> {
-        match scan {
-            Scan::Closed { len, source, name } => Some((len, source, name)),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn the_block_scan_reads_the_usual_form() {
-        let fast = blocks::scan(RECORD.as_bytes()).and_then(closed).unwrap();
-        assert_eq!(fast, closed(exactly(RECORD.as_bytes(), true, false)).unwrap());
-        assert_eq!(fast.2, Member::Plain(b"RunInstances"));
-    }
-
-    /// Every way of changing one byte, at every place in a block: the block scan may say less, and nothing else.
-    #[test]
-    fn the_block_scan_says_nothing_that_the_exact_scan_does_not() {
-        for pad in (0..64).step_by(7) {
-            let record = RECORD.replacen("Root", &"R".repeat(pad), 1);
-            for at in 1..record.len() {
-                for byte in [b'"', b'\\', b'{', b'}', b'[', b']', b'Q', b'u'] {
-                    let mut text = record.clone().into_bytes();
-                    text[at] = byte;
-                    let Some((len, source, name)) = blocks::scan(&text).and_then(closed) else { continue };
-                    let exact = closed(exactly(&text, true, false)).unwrap_or_else(|| panic!("{text:?}"));
-                    let shown = String::from_utf8_lossy(&text);
-                    assert_eq!(len, exact.0, "{shown}");
-                    // What closes and is no JSON is found out by parsing, whatever its members seem to be.
-                    if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok() {
-                        assert!(source == exact.1 || exact.1 == Member::Unclear, "{shown}");
-                        assert!(name == Member::Unclear || name == exact.2, "{shown}");
-                    }
-                }
-            }
-        }
     }
 }

@@ -15,46 +15,13 @@
 
 use memchr::memchr_iter;
 
-use super::scan::{Scan, Value, is_escaped, scan_object, value_after_key};
-
-/// The longest record that is read: CloudTrail caps an event at 256 KB (facts §1.1).
-pub const RECORD_BYTES_MAX: usize = 256 * 1024;
-
-/// The deepest nesting that is read, the record itself included; `serde_json` reads as deep.
-pub const DEPTH_MAX: usize = 127;
+use super::blocks;
+use super::scan::{self, Scan, Value, is_escaped, value_after_key};
+pub use super::scan::{Damage, Member, RECORD_BYTES_MAX};
 
 /// Braces that the search for a record passes over where it met too deep a nesting. Trying each of them would look at a
 /// text of nothing but braces 127 times. A record that begins among them would have to nest over 90 deep itself.
 const DEEP_BRACES: usize = 32;
-
-/// Why a stretch of bytes is not a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
-    /// The bytes end inside a record.
-    #[error("the object ends inside a record")]
-    Truncated,
-    /// Brackets or quotes do not match, or something stands between strings that JSON does not have.
-    #[error("broken JSON")]
-    Broken,
-    /// Longer than [`RECORD_BYTES_MAX`].
-    #[error("record longer than 256 KiB")]
-    TooLong,
-    /// Nested deeper than [`DEPTH_MAX`].
-    #[error("record nested deeper than 127 levels")]
-    TooDeep,
-}
-
-/// A top-level string member of a record, as far as the scan can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Member<'b> {
-    /// The record has no such member.
-    #[default]
-    Absent,
-    /// Its value, a string without escapes.
-    Plain(&'b [u8]),
-    /// Escaped, repeated or not a string: only parsing tells.
-    Unclear,
-}
 
 /// A record's bytes and the two members that decide whether it is worth parsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,6 +259,13 @@ impl Splitter {
         }
         (window.len(), Some(if last { Step::End } else { Step::More }))
     }
+}
+
+/// Scans the object that begins at `text[0]`, quickly where it has the usual form. A wrapper of `Records` closes like a
+/// record, and only the exact scan stops at its array.
+fn scan_object(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
+    let quick = if find_records { None } else { blocks::scan(text) };
+    quick.unwrap_or_else(|| scan::scan(text, last, find_records))
 }
 
 /// The length of a text inside a string, without a backslash at its end that may escape what follows.

@@ -9,7 +9,9 @@
 
 use std::borrow::Cow;
 
-use super::json::{Broken, FromJson, Reader};
+use super::arn::is_key_arn;
+use super::json::{Broken, FromJson, Reader, scalar_text};
+use super::redact::compact;
 
 /// A scalar as text: a string is itself, numbers and booleans are their value's JSON text, anything else is absent.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -48,24 +50,9 @@ impl<'a> FromJson<'a> for Text<'a> {
                 json.skip()?;
                 None
             }
-            _ => scalar(json.scalar()?),
+            _ => scalar_text(json.scalar()?),
         };
         Ok(())
-    }
-}
-
-/// The text of a boolean or a number: a number is spelled as its value is, unless no double holds it.
-pub(super) fn scalar(spelled: &str) -> Option<Cow<'_, str>> {
-    // So many digits are a 64-bit integer for certain, and spelled as it would be printed.
-    let plain = spelled.len() <= 18 && spelled.bytes().all(|byte| byte.is_ascii_digit());
-    match spelled {
-        "null" => None,
-        "true" | "false" => Some(Cow::Borrowed(spelled)),
-        _ if plain => Some(Cow::Borrowed(spelled)),
-        _ => Some(match serde_json::from_str::<serde_json::Number>(spelled) {
-            Ok(number) => Cow::Owned(number.to_string()),
-            Err(_) => Cow::Borrowed(spelled),
-        }),
     }
 }
 
@@ -129,7 +116,7 @@ impl<'a> FromJson<'a> for Pairs<'a> {
 
 fn pair_value<'a>(json: &mut Reader<'a>) -> Result<Cow<'a, str>, Broken> {
     if let b'{' | b'[' = json.peek()? {
-        return super::redact::compact(json).map(Cow::Owned);
+        return compact(json).map(Cow::Owned);
     }
     let mut text = Text::default();
     text.read(json)?;
@@ -320,7 +307,7 @@ impl<'a> FromJson<'a> for Resources<'a> {
 impl<'a> Resources<'a> {
     fn add(&mut self, arn: Text<'a>, first: bool) {
         let text = arn.get().unwrap_or_default();
-        let wanted = if super::key::is_key_arn(text) {
+        let wanted = if is_key_arn(text) {
             if self.key.get().is_none() { Some(&mut self.key) } else { Some(&mut self.second_key) }
         } else if text.starts_with("arn:") && text.contains(":alias/") {
             Some(&mut self.alias)
