@@ -7,7 +7,7 @@
 -- ---
 -- ## What it answers
 -- For each key, operation and UTC day: calls, and how many of them failed. A day without a row is a day without a logged
--- call, which means no more than the logs of that day do; `keytrail coverage` tells.
+-- call, which means no more than the logs of that day do.
 -- ## How it counts
 -- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
 -- counts for its source key and for its destination key.

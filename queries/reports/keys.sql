@@ -6,8 +6,8 @@
 -- ---
 -- ## What it answers
 -- Which keys any event speaks of, used or not: a key that is only described or tagged is here too. `events` counts
--- everything that was logged about it, both copies of a cross-account call included; `who` counts its use. `alias` is one
--- that the key was called by; `aliases` has them all.
+-- everything that was logged about it, both copies of a cross-account call included; `who` counts its use. `alias` is the
+-- last one that the key was called by; `aliases` has them all.
 WITH seen AS (
     SELECT key_arn, key_id, key_account_id, key_region, key_alias, event_time
     FROM kms_events
@@ -28,7 +28,7 @@ SELECT
     key_id,
     key_account_id,
     key_region,
-    max(key_alias) AS alias,
+    last_value(key_alias ORDER BY event_time, key_alias) FILTER (WHERE key_alias IS NOT NULL) AS alias,
     count(*) AS events,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen

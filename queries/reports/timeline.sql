@@ -14,7 +14,7 @@
 -- ## What it answers
 -- KMS events and the events that give them meaning (STS, CloudTrail, S3, RDS, EBS and Secrets Manager settings), oldest
 -- first and as they were logged: both copies of a cross-account call, dry runs and patches too. `source_object` is the
--- log object that holds the record; `keytrail event` shows it whole.
+-- log object that holds the record, `record_index` in `events` its place there.
 SELECT
     event_time,
     event_name,

@@ -7,26 +7,25 @@
 -- params.until     = { type = "timestamp", doc = "only calls before this instant" }
 -- ---
 -- ## What it answers
--- The rows of `who`, split by the resource that the encryption context names. `asset_trust` says how far that name can
+-- The calls of `who`, split by the resource that the encryption context names. `asset_trust` says how far that name can
 -- be believed: `service` (an AWS service set it), `proved` (a successful decrypt), `claimed` (the caller's word).
 -- ## How it counts
 -- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
 -- counts for its source key and for its destination key.
 SELECT
-    key_arn,
+    asset,
+    asset_type,
+    asset_trust,
     principal,
     principal_type,
     event_name AS operation,
     via,
     count(*) AS calls,
     count(*) FILTER (WHERE failed) AS failures,
-    CASE WHEN asset IS NULL THEN 0 ELSE 1 END AS assets,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     min(event_id) AS sample_event_id,
-    asset,
-    asset_type,
-    asset_trust
+    key_arn
 FROM usage
 WHERE ($key_arn IS NULL OR key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arrow::array::{RecordBatch, StringArray};
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::Utc;
 use keytrail::engine::{Engine, Rows};
@@ -24,6 +25,22 @@ fn set_window(given: &mut Given, window: &Window) {
     set(given, "until", window.until.as_deref());
 }
 
+/// The answer to a question, with a word on what an empty or a shortened one means.
+fn answer(context: &Context, query: &Query, given: &Given, rows: &Rows) -> Result<Outcome> {
+    let limit = given.iter().find(|(name, _)| name == "limit").map(|(_, value)| value.as_str());
+    let by_default = query.params.iter().find(|param| param.name == "limit").and_then(|param| param.default.as_deref());
+    let count = rows.count();
+    if count == 0 && !given.is_empty() {
+        context
+            .printer
+            .note("note: no event is like that; a name is compared as a whole, and `*` stands for any characters");
+    } else if limit.or(by_default).is_some_and(|limit| limit.parse() == Ok(count)) {
+        context.printer.note(&format!("note: these are the first {count}; a larger limit shows more"));
+    }
+    context.printer.rows(rows)?;
+    Ok(Outcome::Done)
+}
+
 /// Runs a query once per key, or once without a key, and joins the rows.
 fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], given: &Given) -> Result<Rows> {
     let now = Utc::now();
@@ -38,7 +55,21 @@ fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], give
     for key in rest {
         rows.batches.extend(run(Some(key))?.batches);
     }
+    if !rest.is_empty() && rows.schema.column_with_name("event_time").is_some() {
+        let limit = given.iter().find(|(name, _)| name == "limit").and_then(|(_, value)| value.parse().ok());
+        rows = in_order_of_time(&rows, limit)?;
+    }
     Ok(rows)
+}
+
+/// The rows of several keys as one list of events, the oldest first.
+fn in_order_of_time(rows: &Rows, limit: Option<usize>) -> Result<Rows> {
+    let all = concat_batches(&rows.schema, &rows.batches)?;
+    let columns = ["event_time", "event_id", "source_object"].into_iter().filter_map(|name| all.column_by_name(name));
+    let columns: Vec<SortColumn> =
+        columns.map(|column| SortColumn { values: Arc::clone(column), options: None }).collect();
+    let order = lexsort_to_indices(&columns, limit)?;
+    Ok(Rows { schema: Arc::clone(&rows.schema), batches: vec![take_record_batch(&all, &order)?] })
 }
 
 pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
@@ -72,12 +103,12 @@ pub(super) fn timeline(context: &Context, arguments: &Timeline) -> Result<Outcom
     set(&mut given, "source_ip", arguments.source_ip.as_deref());
     set(&mut given, "limit", arguments.limit.map(|limit| limit.to_string()).as_deref());
     set_window(&mut given, &arguments.window);
-    let rows = per_key(context, &engine, context.catalog.get("timeline")?, &keys, &given)?;
+    let query = context.catalog.get("timeline")?;
+    let rows = per_key(context, &engine, query, &keys, &given)?;
     if let (0, Some(name)) = (rows.count(), &arguments.key) {
         key::must_be_known(context, &engine, name, &keys)?;
     }
-    context.printer.rows(&rows)?;
-    Ok(Outcome::Done)
+    answer(context, query, &given, &rows)
 }
 
 pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome> {
@@ -102,8 +133,7 @@ pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome
         }
         None => context.runtime.block_on(engine.run(query, values))?,
     };
-    context.printer.rows(&rows)?;
-    Ok(Outcome::Done)
+    answer(context, query, &given, &rows)
 }
 
 pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {

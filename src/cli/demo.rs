@@ -45,8 +45,7 @@ pub(super) fn run(mut context: Context, arguments: &Demo) -> Result<Outcome> {
         "\nNext: keytrail --lake {0} who {ALIAS} --by asset\n      keytrail --lake {0} queries",
         lake.display()
     ));
-    let whole = report.objects.partial == 0 && report.objects.rejected == 0 && !report.interrupted;
-    Ok(if whole { Outcome::Done } else { Outcome::Incomplete })
+    Ok(if report.is_whole() { Outcome::Done } else { Outcome::Incomplete })
 }
 
 /// Makes the logs, or takes those of an earlier demo.

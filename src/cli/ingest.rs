@@ -36,8 +36,13 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
         _ => context.printer.line(&closing_line(&report))?,
     }
     tell_rejects(context, &report);
-    let whole = report.objects.partial == 0 && report.objects.rejected == 0 && !report.interrupted;
-    Ok(if whole { Outcome::Done } else { Outcome::Incomplete })
+    if report.objects.listed == report.objects.skipped && !report.interrupted {
+        context.printer.warn(&format!(
+            "no log object in {}; `keytrail -v ingest` names what was skipped",
+            arguments.sources.join(", ")
+        ));
+    }
+    Ok(if report.is_whole() { Outcome::Done } else { Outcome::Incomplete })
 }
 
 /// Runs an ingest under a progress bar that ends cleanly on Ctrl-C.
@@ -95,10 +100,14 @@ pub(super) fn closing_line(report: &Report) -> String {
     let (objects, records) = (&report.objects, &report.records);
     let read = objects.ingested + objects.partial + objects.rejected;
     let mut line = format!(
-        "{} objects read, {} unchanged, {} skipped; {} records: {} kept, {} other, {} duplicate, {} rejected; \
+        "{} objects read, {} unchanged{}, {} skipped; {} records: {} kept, {} other, {} duplicate, {} rejected; \
          lake version {}, {:.1} s",
         thousands(read),
         thousands(objects.unchanged),
+        match objects.unchanged_damaged {
+            0 => String::new(),
+            damaged => format!(" ({} damaged)", thousands(damaged)),
+        },
         thousands(objects.skipped),
         thousands(records.read),
         thousands(records.kept),
@@ -117,6 +126,11 @@ pub(super) fn closing_line(report: &Report) -> String {
 pub(super) fn tell_rejects(context: &Context, report: &Report) {
     for rejected in report.rejects.iter().take(NAMED_MAX) {
         context.printer.warn(&format!("{}: {}", rejected.object, rejected.reason));
+    }
+    if report.objects.unchanged_damaged > 0 {
+        context.printer.warn(
+            "what is damaged is as it was: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\"",
+        );
     }
     if report.rejects.len() > NAMED_MAX {
         let more = report.rejects.len() - NAMED_MAX;

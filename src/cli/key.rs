@@ -42,7 +42,7 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
     let alias = match name.split_once(":alias/") {
         Some((_, alias)) if name.starts_with("arn:") => format!("alias/{alias}"),
         _ if name.starts_with("alias/") => name.to_owned(),
-        _ if is_bare_id(name) => return Ok(vec![Key::Id(name.to_owned())]),
+        _ if is_bare_id(name) => return Ok(vec![Key::Id(name.to_ascii_lowercase())]),
         _ => format!("alias/{name}"),
     };
     let rows = ask(context, engine, "aliases", &[("alias", &alias)])?;
@@ -98,7 +98,7 @@ fn unknown(context: &Context, engine: &Engine, name: &str) -> Result<Hinted> {
     names.dedup();
     let near: Vec<&str> = names.iter().filter(|name| score(name) > 0.4).take(NEAR_MAX).map(String::as_str).collect();
     let hint = if near.is_empty() {
-        "`keytrail query keys` lists the keys that were".to_owned()
+        "`keytrail query keys` lists the keys that this lake knows".to_owned()
     } else {
         format!("did you mean {}? (`keytrail query keys` lists them all)", near.join(", "))
     };

@@ -4,9 +4,9 @@
 //! into a buffer that is used again, which is about twice as fast. Everything else is streamed: large objects, several
 //! members, damaged ones (of which the readable part still counts), and plain text.
 
-use std::io::{self, BufRead, Chain, Cursor, Read};
+use std::io::{self, BufRead, Chain, Cursor, ErrorKind, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use libdeflater::Decompressor;
 use memchr::memmem;
 
@@ -52,16 +52,38 @@ impl Inflater {
     }
 }
 
+/// What is wrong with a gzip stream; the inner error of what [`TextStream`] reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GzipDamage {
+    /// What there is of it is sound, as far as one can tell.
+    #[error("gzip ends too early")]
+    Cut,
+    /// Its coding or its checksum is wrong: no byte of the member can be trusted.
+    #[error("corrupt gzip")]
+    Corrupt,
+    /// It ended well, and something else follows.
+    #[error("unexpected data after the end of the gzip stream")]
+    Trailing,
+}
+
+impl GzipDamage {
+    /// The damage that an error of a [`TextStream`] speaks of, unless the bytes themselves could not be had.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
 /// Text that arrives piece by piece.
 pub enum TextStream<R> {
     /// From one or several gzip members.
-    Gzip(Box<MultiGzDecoder<Whole<R>>>),
+    Gzip(Box<Members<R>>),
     /// As it is.
-    Plain(Whole<R>),
+    Plain(Object<R>),
 }
 
 /// An object, its first two bytes put back in front.
-type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+type Object<R> = Chain<Cursor<Vec<u8>>, R>;
 
 impl<R: BufRead> TextStream<R> {
     /// Looks at the first bytes to tell gzip from plain text.
@@ -73,7 +95,7 @@ impl<R: BufRead> TextStream<R> {
         object.by_ref().take(2).read_to_end(&mut head)?;
         let gzip = head == GZIP[..2];
         let object = Cursor::new(head).chain(object);
-        Ok(if gzip { Self::Gzip(Box::new(MultiGzDecoder::new(object))) } else { Self::Plain(object) })
+        Ok(if gzip { Self::Gzip(Box::new(Members::new(object))) } else { Self::Plain(object) })
     }
 
     /// Whether the bytes began like gzip.
@@ -85,10 +107,67 @@ impl<R: BufRead> TextStream<R> {
 impl<R: BufRead> Read for TextStream<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Gzip(members) => members.read(buffer),
             Self::Plain(text) => text.read(buffer),
         }
     }
+}
+
+/// The members of a gzip stream, one after the other.
+pub struct Members<R> {
+    /// Nothing once the last one ended.
+    member: Option<GzDecoder<Object<R>>>,
+    is_first: bool,
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(object: Object<R>) -> Self {
+        Self { member: Some(GzDecoder::new(object)), is_first: true }
+    }
+
+    fn damage(&self, error: io::Error) -> io::Error {
+        let in_header = self.member.as_ref().is_some_and(|member| member.header().is_none());
+        let damage = match error.kind() {
+            // What follows a member and does not begin like one is none.
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData
+                if in_header && !self.is_first =>
+            {
+                GzipDamage::Trailing
+            }
+            ErrorKind::UnexpectedEof => GzipDamage::Cut,
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => GzipDamage::Corrupt,
+            _ => return error,
+        };
+        io::Error::new(error.kind(), damage)
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = match member.read(buffer) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(self.damage(error)),
+                read => read?,
+            };
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
+            if !rest.fill_buf()?.is_empty() {
+                self.member = Some(GzDecoder::new(rest));
+                self.is_first = false;
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether an object's gzip coding or checksum is wrong, within the first `text_max` bytes of its text.
+#[must_use]
+pub fn is_corrupt(object: &[u8], text_max: u64) -> bool {
+    let corrupt = |error: &io::Error| GzipDamage::of(error) == Some(GzipDamage::Corrupt);
+    let text = TextStream::new(object).map(|text| text.take(text_max));
+    text.and_then(|mut text| io::copy(&mut text, &mut io::sink())).is_err_and(|error| corrupt(&error))
 }
 
 #[cfg(test)]
@@ -131,5 +210,31 @@ mod tests {
         let drops = io::BufReader::with_capacity(1, one.as_slice());
         TextStream::new(drops).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello");
+    }
+
+    #[test]
+    fn each_kind_of_damage_is_told_from_the_others() {
+        let one = gzip(&"hello ".repeat(100));
+        let damage = |object: &[u8]| {
+            let read = TextStream::new(object).unwrap().read_to_end(&mut Vec::new());
+            read.err().and_then(|error| GzipDamage::of(&error))
+        };
+        let changed = |at: usize| {
+            let mut object = one.clone();
+            object[at] ^= 16;
+            object
+        };
+        let with = |tail: &[u8]| [one.clone(), tail.to_vec()].concat();
+        assert_eq!(damage(&one), None);
+        assert_eq!(damage(&with(&one)), None);
+        assert_eq!(damage(&one[..one.len() / 2]), Some(GzipDamage::Cut));
+        assert_eq!(damage(&one[..one.len() - 3]), Some(GzipDamage::Cut));
+        assert_eq!(damage(&with(&one[..20])), Some(GzipDamage::Cut));
+        assert_eq!(damage(&changed(14)), Some(GzipDamage::Corrupt));
+        assert_eq!(damage(&changed(one.len() - 5)), Some(GzipDamage::Corrupt), "the checksum");
+        assert_eq!(damage(&with(&changed(14))), Some(GzipDamage::Corrupt));
+        assert_eq!(damage(&with(b"garbage")), Some(GzipDamage::Trailing));
+        assert_eq!(damage(&with(&one[..5])), Some(GzipDamage::Trailing));
+        assert!(is_corrupt(&changed(14), 1000) && !is_corrupt(&one, 1000) && !is_corrupt(b"{}", 1000));
     }
 }

@@ -109,20 +109,12 @@ impl<'a> Reader<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
-        self.open(b'{')?;
-        if self.peek()? != b'}' {
-            loop {
-                self.peek()?;
-                let name = self.string()?;
-                self.take(b':')?;
-                member(self, name)?;
-                if self.peek()? != b',' {
-                    break;
-                }
-                self.at += 1;
-            }
-        }
-        self.close(b'}')
+        self.items(b'{', b'}', |json| {
+            json.peek()?;
+            let name = json.string()?;
+            json.take(b':')?;
+            member(json, name)
+        })
     }
 
     /// Reads an array. `element` is called at each value and takes it.
@@ -130,29 +122,32 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When the text is not JSON.
     #[inline]
-    pub fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Broken>) -> Result<(), Broken> {
-        self.open(b'[')?;
-        if self.peek()? != b']' {
-            loop {
-                element(self)?;
-                if self.peek()? != b',' {
-                    break;
-                }
+    pub fn elements(&mut self, element: impl FnMut(&mut Self) -> Result<(), Broken>) -> Result<(), Broken> {
+        self.items(b'[', b']', element)
+    }
+
+    /// Reads what stands between two brackets, separated by commas.
+    #[inline]
+    fn items(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), Broken>,
+    ) -> Result<(), Broken> {
+        self.take(open)?;
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(Broken);
+        }
+        if self.peek()? != close {
+            item(self)?;
+            while self.peek()? == b',' {
                 self.at += 1;
+                item(self)?;
             }
         }
-        self.close(b']')
-    }
-
-    fn open(&mut self, bracket: u8) -> Result<(), Broken> {
-        self.take(bracket)?;
-        self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(Broken) } else { Ok(()) }
-    }
-
-    fn close(&mut self, bracket: u8) -> Result<(), Broken> {
         self.depth -= 1;
-        self.take(bracket)
+        self.take(close)
     }
 
     /// Passes over the next value.
@@ -162,27 +157,15 @@ impl<'a> Reader<'a> {
     pub fn skip(&mut self) -> Result<(), Broken> {
         match self.peek()? {
             b'"' => self.skip_string(),
-            b'{' => self.members_skipped(),
+            b'{' => self.items(b'{', b'}', |json| {
+                json.peek()?;
+                json.skip_string()?;
+                json.take(b':')?;
+                json.skip()
+            }),
             b'[' => self.elements(Self::skip),
             _ => self.scalar().map(|_| ()),
         }
-    }
-
-    fn members_skipped(&mut self) -> Result<(), Broken> {
-        self.open(b'{')?;
-        if self.peek()? != b'}' {
-            loop {
-                self.peek()?;
-                self.skip_string()?;
-                self.take(b':')?;
-                self.skip()?;
-                if self.peek()? != b',' {
-                    break;
-                }
-                self.at += 1;
-            }
-        }
-        self.close(b'}')
     }
 
     /// Reads the next value with `read` and gives its JSON text.
@@ -345,6 +328,21 @@ mod tests {
         }
     }
 
+    /// Reads every value for what it is.
+    #[derive(Default)]
+    struct Everything;
+
+    impl<'a> FromJson<'a> for Everything {
+        fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+            match json.peek()? {
+                b'{' => json.members(|json, _| Everything.read(json)),
+                b'[' => json.elements(|json| Everything.read(json)),
+                b'"' => json.string().map(|_| ()),
+                _ => json.scalar().map(|_| ()),
+            }
+        }
+    }
+
     /// Every text within one byte of these, and every beginning of them: `serde_json` says the same of each.
     #[test]
     fn what_is_json_is_what_serde_json_says() {
@@ -359,6 +357,9 @@ mod tests {
             let Ok(text) = std::str::from_utf8(text) else { return };
             let theirs = serde_json::from_str::<IgnoredAny>(text).is_ok();
             assert_eq!(from_str::<Anything>(text).is_ok(), theirs, "{text}");
+            // Read and not passed over, half a character is none.
+            let theirs = serde_json::from_str::<serde_json::Value>(text).is_ok();
+            assert_eq!(from_str::<Everything>(text).is_ok(), theirs, "{text}");
         };
         for text in &texts {
             for at in 0..=text.len() {

@@ -18,6 +18,7 @@ pub mod object;
 pub mod operation;
 pub mod principal;
 pub mod redact;
+mod resync;
 mod scan;
 pub mod split;
 mod surrogates;

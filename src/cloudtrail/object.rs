@@ -19,7 +19,7 @@ use memchr::memmem;
 use super::columns::{BATCH_ROWS, EventBuilder};
 use super::decode::{Decoded, Unusable, decode};
 use super::filter::is_surely_other;
-use super::inflate::{Inflater, TextStream};
+use super::inflate::{GzipDamage, Inflater, TextStream, is_corrupt};
 use super::redact::redact_bytes;
 use super::split::{Damage, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
 use super::surrogates::without_lone_surrogates;
@@ -136,6 +136,10 @@ impl ObjectDecoder {
                     None => None,
                 };
                 match text {
+                    // A flipped bit makes other names and ids of the ones that AWS wrote.
+                    None if is_corrupt(bytes, text_max) => {
+                        account.fail(format!("{}: nothing of it is kept, fetch it again", GzipDamage::Corrupt), &[]);
+                    }
                     Some(text) if is_not_json(text) => {
                         account.bytes_decompressed = text.len() as u64;
                         account.fail(not_json(text.as_ptr() != bytes.as_ptr()), text);
@@ -206,8 +210,7 @@ impl ObjectDecoder {
                 Err(error) => {
                     let used = self.steps(&mut splitter, &window, false, source_object, account, full)?;
                     window.drain(..used);
-                    let complete = account.read > 0 && splitter.is_between_values() && window.is_empty();
-                    account.fail(stream_problem(&error, complete), &[]);
+                    account.fail(stream_problem(&error), &[]);
                     true
                 }
             };
@@ -345,16 +348,9 @@ fn has_more(text: &mut impl Read) -> bool {
     matches!(text.read(&mut [0]), Ok(1))
 }
 
-/// What an error of the stream means, given whether the text before it was complete.
-fn stream_problem(error: &io::Error, complete: bool) -> String {
-    match error.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData if complete => {
-            "unexpected data after the end of the gzip stream".to_owned()
-        }
-        ErrorKind::UnexpectedEof => "gzip ends too early".to_owned(),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => format!("broken gzip: {error}"),
-        _ => format!("unreadable: {error}"),
-    }
+/// What an error of the stream means.
+fn stream_problem(error: &io::Error) -> String {
+    GzipDamage::of(error).map_or_else(|| format!("unreadable: {error}"), |damage| damage.to_string())
 }
 
 #[cfg(test)]

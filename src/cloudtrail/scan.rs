@@ -70,11 +70,16 @@ pub(super) enum Scan<'b> {
 }
 
 /// Whether the quote at `at` follows an odd run of backslashes that begins at or after `start`.
-pub(super) fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
+fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
     if at == start || text[at - 1] != b'\\' {
         return false;
     }
     text[start..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// End of the string whose first byte after the quote is `window[start]`: the index behind its closing quote.
+pub(super) fn string_end(window: &[u8], start: usize) -> Option<usize> {
+    memchr_iter(b'"', &window[start..]).map(|at| start + at).find(|&at| !is_escaped(window, start, at)).map(|at| at + 1)
 }
 
 /// What follows a key.
@@ -108,7 +113,7 @@ pub(super) fn value_after_key(text: &[u8]) -> Value {
 
 /// What a byte between strings means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Bad,
     Pass,
     Colon,
@@ -136,9 +141,14 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
+/// What a byte means between strings.
+pub(super) fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
 /// Whether a byte may stand between strings.
 pub(super) fn is_json_between_strings(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] != Class::Bad
+    class(byte) != Class::Bad
 }
 
 /// Which member of the record the scan is in, when it stands on the record's own level.
@@ -184,8 +194,7 @@ pub(super) fn scan(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
             Ok(Gap::Unfinished) => break,
             Err((at, why)) => return Scan::Damaged { at, why },
         };
-        let mut quotes = memchr_iter(b'"', &bounded[from..]).map(|quote| from + quote);
-        let Some(close) = quotes.find(|&close| !is_escaped(bounded, from, close)) else { break };
+        let Some(close) = string_end(bounded, from).map(|end| end - 1) else { break };
         if scan.depth == 1 {
             let records = scan.member(from, close);
             if records && find_records {
@@ -222,7 +231,7 @@ impl<'b> ObjectScan<'b> {
     fn gap(&mut self, from: usize) -> Result<Gap, (usize, Damage)> {
         for at in from..self.text.len() {
             let byte = self.text[at];
-            match CLASSES[byte as usize] {
+            match class(byte) {
                 Class::Pass => {}
                 Class::Colon => self.value = true,
                 Class::Comma => {

@@ -13,15 +13,10 @@
 //!
 //! This file does no I/O, keeps no bytes, and does not check that a record is valid JSON: the decoder does.
 
-use memchr::memchr_iter;
-
 use super::blocks;
-use super::scan::{self, Scan, Value, is_escaped, value_after_key};
+use super::resync::{self, Found};
+use super::scan::{self, Scan, Value, string_end, value_after_key};
 pub use super::scan::{Damage, Member, RECORD_BYTES_MAX};
-
-/// Braces that the search for a record passes over where it met too deep a nesting. Trying each of them would look at a
-/// text of nothing but braces 127 times. A record that begins among them would have to nest over 90 deep itself.
-const DEEP_BRACES: usize = 32;
 
 /// A record's bytes and the two members that decide whether it is worth parsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +104,6 @@ impl Splitter {
                 return (at, step);
             }
         }
-    }
-
-    /// Whether the text so far is complete: no value has begun that has not ended.
-    #[must_use]
-    pub fn is_between_values(&self) -> bool {
-        self.place == Place::Top && !self.resync
     }
 
     fn top<'b>(&mut self, window: &'b [u8], last: bool) -> (usize, Option<Step<'b>>) {
@@ -238,26 +227,19 @@ impl Splitter {
         (used, Some(Step::More))
     }
 
-    /// After damage: the next object that closes and names its source and operation is a record again.
+    /// After damage: goes on where a whole record stands.
     fn find_record<'b>(&mut self, window: &'b [u8], last: bool) -> (usize, Option<Step<'b>>) {
-        let mut braces = memchr_iter(b'{', window);
-        while let Some(at) = braces.next() {
-            match scan_object(&window[at..], last, false) {
-                // Any nested object closes; only a record has both members of its own.
-                Scan::Closed { len, source: source @ Member::Plain(_), name } if name != Member::Absent => {
+        match resync::find(window, last) {
+            Found::Record(place) => {
+                let bytes = &window[place.clone()];
+                if let Scan::Closed { source, name, .. } = scan_object(bytes, true, false) {
                     self.resync = false;
-                    let bytes = &window[at..at + len];
-                    return (at + len, Some(Step::Record(RecordSlice { bytes, source, name })));
+                    return (place.end, Some(Step::Record(RecordSlice { bytes, source, name })));
                 }
-                Scan::More => return (at, Some(Step::More)),
-                Scan::Damaged { at: deep, why: Damage::TooDeep } => {
-                    let passed = memchr_iter(b'{', &window[at + 1..at + deep]).take(DEEP_BRACES - 1).count();
-                    braces.by_ref().take(passed).for_each(drop);
-                }
-                _ => {}
+                (place.end, None)
             }
+            Found::More(keep) => (keep, Some(if last { Step::End } else { Step::More })),
         }
-        (window.len(), Some(if last { Step::End } else { Step::More }))
     }
 }
 
@@ -272,11 +254,6 @@ fn scan_object(text: &[u8], last: bool, find_records: bool) -> Scan<'_> {
 fn without_half_escape(text: &[u8]) -> usize {
     let backslashes = text.iter().rev().take_while(|byte| **byte == b'\\').count();
     text.len() - backslashes % 2
-}
-
-/// End of the string whose first byte after the quote is `window[start]`: the index behind its closing quote.
-fn string_end(window: &[u8], start: usize) -> Option<usize> {
-    memchr_iter(b'"', &window[start..]).map(|at| start + at).find(|&at| !is_escaped(window, start, at)).map(|at| at + 1)
 }
 
 #[cfg(test)]

@@ -139,3 +139,26 @@ fn the_record_behind_many_braces_is_found() {
         }
     }
 }
+
+#[test]
+fn no_sound_record_is_passed_over_with_the_damage_before_it() {
+    let sound: Vec<String> = (0..40).map(record).collect();
+    let deep = format!(r#"{{"eventSource":"kms.amazonaws.com","deep":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let cut = r#"{"eventID":"0","requestParameters":{"a":1,"#;
+    let text = format!("[{cut}{},{deep},{}]", sound.join(","), record(99));
+    let seen = every_chunking(text.as_bytes());
+    let healthy: Vec<&String> = seen.iter().filter(|step| !step.starts_with('!')).collect();
+    assert!(healthy.into_iter().eq(sound.iter().chain([&record(99)])), "{seen:.300?}");
+    // White space or another order of members changes nothing.
+    for found in [
+        r#"{"eventTime":"t","eventSource":"kms.amazonaws.com","eventName":"Decrypt","eventSource":"kms.amazonaws.com"}"#,
+        r#"{"eventName":7, "eventSource":"kms\u002eamazonaws.com"}"#,
+    ] {
+        assert_eq!(every_chunking(format!("[7,{found}]").as_bytes()).last().map(String::as_str), Some(found));
+    }
+    for space in ["", "\t"] {
+        let nameless =
+            format!(r#"{{"userIdentity":{{}},{space}"eventTime":"t","eventSource":"kms.amazonaws.com","x":1}}"#);
+        assert_eq!(every_chunking(format!("[7,{nameless}]").as_bytes()), ["!broken JSON"]);
+    }
+}

@@ -35,6 +35,7 @@ impl Committer {
         let counted = &parcel.counted;
         self.report.objects.listed += counted.listed;
         self.report.objects.unchanged += counted.unchanged;
+        self.report.objects.unchanged_damaged += counted.unchanged_damaged;
         self.report.objects.skipped += counted.skipped;
         let (mut rows, mut rejects) = (Vec::with_capacity(parcel.finished.len()), Vec::new());
         for Finished { mut row, rejects: rejected } in parcel.finished {

@@ -77,6 +77,15 @@ pub struct Progress {
     pub stop: AtomicBool,
 }
 
+impl Report {
+    /// Whether every object of the sources is in the lake in full.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let Objects { partial, rejected, unchanged_damaged, .. } = self.objects;
+        partial + rejected + unchanged_damaged == 0 && !self.interrupted
+    }
+}
+
 impl Progress {
     fn add(counter: &AtomicU64, more: u64) {
         counter.fetch_add(more, Ordering::Relaxed);
@@ -96,6 +105,8 @@ pub struct Objects {
     pub ingested: u64,
     /// In the ledger already, and the same since.
     pub unchanged: u64,
+    /// Of the unchanged ones, those that could not be used in full when they were read.
+    pub unchanged_damaged: u64,
     /// No log objects by their names, or not asked for.
     pub skipped: u64,
     /// Read as far as it went.
@@ -258,13 +269,20 @@ fn list(
         }
         counted.listed += 1;
         match listed {
-            Listed::Skipped => counted.skipped += 1,
+            Listed::Skipped { uri } => {
+                tracing::debug!(uri, "skipped: not a log object by its name");
+                counted.skipped += 1;
+            }
             Listed::Unreadable { uri, why } => send(Found::Account(Box::new(Finished::unreadable(uri, &why))))?,
             Listed::Object(object) if !object.name.kind.holds_events() || !options.prune.admits(&object.name) => {
+                tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
                 counted.skipped += 1;
             }
             Listed::Object(object) if sources.len() > 1 && !met.insert(object.path.clone()) => counted.skipped += 1,
-            Listed::Object(object) if known.has(&object.uri, &object.version_tag) => counted.unchanged += 1,
+            Listed::Object(object) if known.has(&object.uri, &object.version_tag) => {
+                counted.unchanged += 1;
+                counted.unchanged_damaged += u64::from(known.is_damaged(&object.uri));
+            }
             Listed::Object(object) => {
                 Progress::add(&progress.objects_listed, 1);
                 Progress::add(&progress.bytes_listed, object.size);

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 use hashbrown::{HashMap, HashSet};
@@ -80,7 +82,15 @@ pub struct RejectRow {
 /// that a long ledger stays small in memory.
 #[derive(Debug, Default)]
 pub struct Known {
-    objects: HashMap<u128, (i64, u64)>,
+    objects: HashMap<u128, Version>,
+}
+
+/// The latest version of an object that the ledger speaks of.
+#[derive(Debug, Clone, Copy)]
+struct Version {
+    at: i64,
+    tag: u64,
+    damaged: bool,
 }
 
 impl Known {
@@ -88,14 +98,22 @@ impl Known {
     #[must_use]
     pub fn has(&self, uri: &str, version_tag: &str) -> bool {
         let tag = xxh3_64(version_tag.as_bytes());
-        self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|(_, known)| *known == tag)
+        self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.tag == tag)
     }
 
-    fn learn(&mut self, uri: &str, version_tag: &str, at: i64, settled: bool) {
-        let tag = if settled { xxh3_64(version_tag.as_bytes()) } else { 0 };
-        let latest = self.objects.entry(xxh3_128(uri.as_bytes())).or_insert((at, tag));
-        if latest.0 <= at {
-            *latest = (at, tag);
+    /// Whether the object could not be used in full when it was read.
+    #[must_use]
+    pub fn is_damaged(&self, uri: &str) -> bool {
+        self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.damaged)
+    }
+
+    fn learn(&mut self, uri: &str, version_tag: &str, at: i64, reason: Option<&str>) {
+        let again = |reason: &str| reason.starts_with(UNREADABLE) || reason.contains(BOUND);
+        let tag = if reason.is_some_and(again) { 0 } else { xxh3_64(version_tag.as_bytes()) };
+        let version = Version { at, tag, damaged: reason.is_some() };
+        let latest = self.objects.entry(xxh3_128(uri.as_bytes())).or_insert(version);
+        if latest.at <= at {
+            *latest = version;
         }
     }
 }
@@ -140,10 +158,8 @@ impl Ledger {
                 let reasons = Texts::of(&batch, "reason")?;
                 let times = batch["ingested_at"].as_primitive::<TimestampMicrosecondType>();
                 for row in 0..batch.num_rows() {
-                    let again = |reason: &str| reason.starts_with(UNREADABLE) || reason.contains(BOUND);
-                    let settled = !reasons.get(row).is_some_and(again);
                     let text = |texts: Texts<'_>| texts.get(row).unwrap_or_default().to_owned();
-                    known.learn(&text(uris), &text(tags), times.value(row), settled);
+                    known.learn(&text(uris), &text(tags), times.value(row), reasons.get(row));
                 }
             }
         }
@@ -202,7 +218,8 @@ impl Ledger {
                 let (objects, reasons) = (Texts::of(&batch, "object")?, Texts::of(&batch, "reason")?);
                 let indices = batch["record_index"].as_primitive::<Int64Type>();
                 known.extend((0..batch.num_rows()).map(|row| {
-                    let index = indices.iter().nth(row).flatten().and_then(|index| u64::try_from(index).ok());
+                    let index = indices.is_valid(row).then(|| indices.value(row));
+                    let index = index.and_then(|index| u64::try_from(index).ok());
                     reject_key(objects.get(row).unwrap_or_default(), index, reasons.get(row).unwrap_or_default())
                 }));
             }

@@ -48,6 +48,12 @@ pub enum QueryError {
         /// The parameter.
         name: String,
     },
+    /// The window is empty.
+    #[error("`{query}`: `since` is not before `until`, so no event can be in between")]
+    EmptyWindow {
+        /// The query.
+        query: String,
+    },
     /// A required parameter has no value.
     #[error("`{query}` needs the parameter `{name}`: {doc}")]
     MissingParam {

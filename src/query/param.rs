@@ -125,6 +125,15 @@ pub(super) fn bind(
         };
         values.push((param.name.clone(), value));
     }
+    let instant = |wanted: &str| values.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    if let (
+        Some(ScalarValue::TimestampMicrosecond(Some(since), _)),
+        Some(ScalarValue::TimestampMicrosecond(Some(until), _)),
+    ) = (instant("since"), instant("until"))
+        && since >= until
+    {
+        return Err(QueryError::EmptyWindow { query: query.name.clone() });
+    }
     Ok(values)
 }
 

@@ -27,7 +27,10 @@ pub enum Listed {
     /// An object that may hold records.
     Object(ObjectRef),
     /// A file that is no log by its name.
-    Skipped,
+    Skipped {
+        /// Its address.
+        uri: String,
+    },
     /// A place that could not be listed.
     Unreadable {
         /// Its address.
@@ -67,14 +70,14 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
         if path.is_dir() {
             // A link to a folder may lead back to where it is; what it names is read by naming it.
             if path.is_symlink() {
-                visit(Listed::Skipped)?;
+                visit(Listed::Skipped { uri: uri(&path) })?;
             } else {
                 walk_folder(&path, visit)?;
             }
         } else {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let may_hold = name != TRUTH && ENDINGS.iter().any(|ending| name.ends_with(ending));
-            visit(if may_hold { object(&path) } else { Listed::Skipped })?;
+            visit(if may_hold { object(&path) } else { Listed::Skipped { uri: uri(&path) } })?;
         }
     }
     Ok(())
@@ -126,7 +129,7 @@ mod tests {
             .walk::<io::Error>(&mut |listed| {
                 match listed {
                     Listed::Object(object) => seen.push(object.path.file_name().unwrap().to_owned()),
-                    Listed::Skipped => skipped += 1,
+                    Listed::Skipped { .. } => skipped += 1,
                     Listed::Unreadable { why, .. } => return Err(why),
                 }
                 Ok(())

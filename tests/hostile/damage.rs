@@ -86,7 +86,7 @@ fn the_readable_part_of_a_cut_gzip_is_kept() {
         json!({"record_index": null, "reason": "gzip ends too early"}),
     ];
     assert_eq!(rejects, expected);
-    assert_eq!(dir.ingest("logs")["objects"]["unchanged"], 1);
+    assert_eq!(dir.ingest_damaged()["objects"]["unchanged_damaged"], 1);
 }
 
 #[test]

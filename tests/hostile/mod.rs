@@ -66,8 +66,9 @@ impl Harm {
         // What a bound cut short is tried again too, because another run may allow more; all of it is there already.
         let cut = self.reason.contains("--max-object-bytes");
         let retried = self.reason.starts_with("unreadable") || cut;
-        let again = ingest().code(if retried { 3 } else { 0 }).json();
+        let again = ingest().code(3).json();
         assert_eq!(again["objects"]["unchanged"], if retried { 2 } else { 3 }, "{again}");
+        assert_eq!(again["objects"]["unchanged_damaged"], u64::from(!retried), "{again}");
         assert_eq!(again["records"]["read"], again["records"]["duplicate"], "{again}");
         assert_eq!(again["records"]["read"] == 0, !cut, "{again}");
         assert_eq!(content(dir), lake);
@@ -77,7 +78,7 @@ impl Harm {
         let (kept, rejected) = (self.kept.len(), self.rejects.iter().filter(|reject| reject.index.is_some()).count());
         let partial = usize::from(self.state == "partial");
         let objects = json!({
-            "listed": 3, "ingested": 2, "unchanged": 0, "skipped": 0, "partial": partial, "rejected": 1 - partial,
+            "listed": 3, "ingested": 2, "unchanged": 0, "unchanged_damaged": 0, "skipped": 0, "partial": partial, "rejected": 1 - partial,
         });
         assert_eq!(account["objects"], objects, "{account}");
         let records = json!({

@@ -79,10 +79,10 @@ fn calls_of(rows: &str) -> u64 {
 #[tokio::test]
 async fn who_by_asset() {
     insta::assert_snapshot!(answer("who-by-asset", &[("key_id", "k1")]).await, @r"
-    A/k1 role/app AssumedRole Decrypt s3 2 1 1 1T09 2T09 e02 b/2 s3-object service
-    A/k1 role/app AssumedRole ReEncrypt - 1 0 1 3T01 3T01 e06 b/1 s3-object proved
-    A/k1 role/a_p AssumedRole Encrypt - 1 0 0 3T00 3T00 e05 - - -
-    A/k1 role/app AssumedRole Decrypt s3 1 0 1 1T08 1T08 e01 b/1 s3-object service
+    b/2 s3-object service role/app AssumedRole Decrypt s3 2 1 1T09 2T09 e02 A/k1
+    b/1 s3-object proved role/app AssumedRole ReEncrypt - 1 0 3T01 3T01 e06 A/k1
+    - - - role/a_p AssumedRole Encrypt - 1 0 3T00 3T00 e05 A/k1
+    b/1 s3-object service role/app AssumedRole Decrypt s3 1 0 1T08 1T08 e01 A/k1
     ");
 }
 
@@ -177,6 +177,8 @@ async fn every_report_runs_over_an_empty_lake_and_with_every_parameter_set() {
                         "x"
                     } else if param.kind.name() == "integer" {
                         "3"
+                    } else if param.name == "since" {
+                        "-2d"
                     } else {
                         "-1d"
                     },
