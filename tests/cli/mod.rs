@@ -1,6 +1,7 @@
 //! What a user sees, to the letter; and the questions that the first users asked.
 
 mod answers;
+mod demo;
 mod errors;
 
 use std::sync::Arc;
