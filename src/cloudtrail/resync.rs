@@ -111,17 +111,15 @@ impl Search<'_> {
     fn forget(&mut self) {
         self.levels.clear();
         self.key_next = false;
-        self.at = 1 + self.string.take().filter(|quote| self.is_near(*quote)).unwrap_or(self.at);
+        self.at = 1 + self.string.take().filter(|quote| self.at - quote <= RECORD_BYTES_MAX).unwrap_or(self.at);
     }
 
-    fn is_near(&self, start: usize) -> bool {
-        self.at - start <= RECORD_BYTES_MAX
-    }
-
-    /// The first byte that is needed to go on when there is more text.
+    /// The first byte that is needed to go on when there is more text: what began so long before its end that it is too
+    /// long already is not.
     fn keep(&self) -> usize {
-        let level = self.levels.iter().map(|level| level.start).find(|start| self.is_near(*start));
-        let string = self.string.filter(|quote| self.is_near(*quote));
+        let is_near = |start: &usize| self.text.len() - start <= RECORD_BYTES_MAX;
+        let level = self.levels.iter().map(|level| level.start).find(is_near);
+        let string = self.string.filter(is_near);
         self.at.min(level.unwrap_or(self.at)).min(string.unwrap_or(self.at))
     }
 }
