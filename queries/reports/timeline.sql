@@ -3,7 +3,7 @@
 -- params.key_arn    = { type = "text", doc = "only events on this key, by its ARN, ReEncrypt's destination included" }
 -- params.key_id     = { type = "text", doc = "only events on keys with this id, in any account and Region" }
 -- params.principal  = { type = "text", doc = "only this principal; `*` stands for any characters" }
--- params.session    = { type = "text", doc = "only this session, by its name or its STS ARN" }
+-- params.session    = { type = "text", doc = "only this session, by its name or its STS ARN, and the STS call that opened it" }
 -- params.access_key = { type = "text", doc = "only calls signed with this access key, and the STS call that issued it" }
 -- params.asset      = { type = "text", doc = "only this asset; `*` stands for any characters" }
 -- params.source_ip  = { type = "text", doc = "only calls from this address" }
@@ -15,6 +15,9 @@
 -- KMS events and the events that give them meaning (STS, CloudTrail, S3, RDS, EBS and Secrets Manager settings), oldest
 -- first and as they were logged: both copies of a cross-account call, dry runs and patches too. `source_object` is the
 -- log object that holds the record, `record_index` in `events` its place there.
+-- ## How a chain of roles is followed
+-- `AssumeRole` and its kin say which role was assumed (`assumed_role`) and which access key was issued for it
+-- (`issued_access_key`): ask next for the events of that `access_key`.
 SELECT
     event_time,
     event_name,
@@ -27,6 +30,10 @@ SELECT
     key_alias,
     asset,
     asset_type,
+    CASE WHEN event_source = 'sts.amazonaws.com' THEN (regexp_match(request_parameters, '"roleArn":"([^"]*)"'))[1] END
+        AS assumed_role,
+    CASE WHEN event_source = 'sts.amazonaws.com' THEN (regexp_match(response_elements, '"accessKeyId":"([^"]*)"'))[1] END
+        AS issued_access_key,
     error_message,
     access_key_id,
     account_id,
@@ -37,7 +44,12 @@ FROM events
 WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
   AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
-  AND ($session IS NULL OR session_name = $session OR session_arn = $session)
+  AND ($session IS NULL
+       OR session_name = $session
+       OR session_arn = $session
+       OR (event_source = 'sts.amazonaws.com'
+           AND (strpos(request_parameters, concat('"roleSessionName":"', CAST($session AS VARCHAR), '"')) > 0
+                OR strpos(response_elements, concat('"', CAST($session AS VARCHAR), '"')) > 0)))
   AND ($access_key IS NULL
        OR access_key_id = $access_key
        OR (event_source = 'sts.amazonaws.com' AND strpos(response_elements, concat('"', CAST($access_key AS VARCHAR), '"')) > 0))

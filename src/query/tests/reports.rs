@@ -15,7 +15,7 @@ const LAKE: &str = "
     e08 s7     3T02 B       B      role/far     op      AKIA8      Decrypt         ok      -            A/k2 -    -        -   10.0.0.8 -     -          -       -        kms.amazonaws.com
     e09 -      4T00 A       A      role/adm     adm     AKIA9      DescribeKey     ok      -            A/k2 -    alias/x  -   10.0.0.9 -     -          -       -        kms.amazonaws.com
     e10 -      4T01 A       A      role/adm     adm     AKIA9      CreateGrant     denied  AccessDenied A/k2 -    -        -   10.0.0.9 -     -          -       -        kms.amazonaws.com
-    e11 -      1T07 A       A      user/ann     -       AKIA0      AssumeRole      ok      -            -    -    -        -   10.0.0.1 -     -          -       {\"accessKeyId\":\"AKIA1\"} sts.amazonaws.com
+    e11 -      1T07 A       A      user/ann     -       AKIA0      AssumeRole      ok      -            -    -    -        -   10.0.0.1 -     -          -       {\"accessKeyId\":\"AKIA1\",\"arn\":\"i-1\"} sts.amazonaws.com
 ";
 
 async fn answer(name: &str, given: &[(&str, &str)]) -> String {
@@ -89,16 +89,17 @@ async fn who_by_asset() {
 #[tokio::test]
 async fn timeline() {
     insta::assert_snapshot!(answer("timeline", &[("until", "2026-01-03")]).await, @r"
-    1T07 AssumeRole ok user/ann - - 10.0.0.1 - - - - - AKIA0 A eu-west-1 e11 -
-    1T08 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/1 s3-object - AKIA1 A eu-west-1 e01 -
-    1T09 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/2 s3-object - AKIA1 A eu-west-1 e02 -
-    2T09 Decrypt denied role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - AKIA2 A eu-west-1 e03 -
-    2T10 Decrypt dry_run role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - AKIA2 A eu-west-1 e04 -
+    1T07 AssumeRole ok user/ann - - 10.0.0.1 - - - - - AKIA1 - AKIA0 A eu-west-1 e11 -
+    1T08 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/1 s3-object - - - AKIA1 A eu-west-1 e01 -
+    1T09 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA1 A eu-west-1 e02 -
+    2T09 Decrypt denied role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA2 A eu-west-1 e03 -
+    2T10 Decrypt dry_run role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA2 A eu-west-1 e04 -
     ");
     for (given, ids) in [
         (&[("key_arn", "A/k2")][..], "e06 e07 e08 e09 e10"),
         (&[("key_id", "k2")], "e06 e07 e08 e09 e10"),
         (&[("session", "i-2")], "e03 e04 e06"),
+        (&[("session", "i-1")], "e11 e01 e02"),
         (&[("access_key", "AKIA1")], "e11 e01 e02"),
         (&[("asset", "b/1")], "e01 e06"),
         (&[("asset", "b/*"), ("limit", "2")], "e01 e02"),
@@ -107,7 +108,7 @@ async fn timeline() {
         (&[("limit", "0")], ""),
     ] {
         let rows = answer("timeline", given).await;
-        let found: Vec<&str> = rows.lines().filter_map(|row| row.split(' ').nth(15)).collect();
+        let found: Vec<&str> = rows.lines().filter_map(|row| row.split(' ').nth(17)).collect();
         assert_eq!(found.join(" "), ids, "{given:?}");
     }
 }
