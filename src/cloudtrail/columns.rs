@@ -24,12 +24,9 @@ use arrow::error::ArrowError;
 use super::symbols::SymbolBuilder;
 
 /// Rows in a batch: enough for Parquet's dictionaries to pay, little enough that a batch per worker, one on its way and
-/// one being written stay well under the memory bound. Builders have room for so many from the start, which costs address
-/// space only until it is used, and saves copying every column each time that it would grow.
+/// one being written stay well under the memory bound. Builders have room for so many from the start, which saves copying
+/// every column each time that it would grow.
 pub const BATCH_ROWS: usize = 64 * 1024;
-
-/// Room per row for text of its own: an id fills it, most columns are null nearly everywhere.
-const TEXT_BYTES: usize = 36;
 
 /// Name of the partition column: it lives in the table's folder names, not inside its Parquet files.
 pub const PARTITION: &str = "event_date";
@@ -115,7 +112,7 @@ macro_rules! new_builder {
         pairs_builder()
     };
     (Text) => {
-        StringBuilder::with_capacity(BATCH_ROWS, BATCH_ROWS * TEXT_BYTES)
+        StringBuilder::with_capacity(BATCH_ROWS, 0)
     };
     ($kind:ident) => {
         <builder_type!($kind)>::with_capacity(BATCH_ROWS)
@@ -141,6 +138,12 @@ macro_rules! finish {
     (Symbol, $builder:expr) => {
         Arc::new(std::mem::replace(&mut $builder, new_builder!(Symbol)).finish()?)
     };
+    (Text, $builder:expr) => {{
+        let column = $builder.finish();
+        // The next batch's text is about as long.
+        $builder = StringBuilder::with_capacity(BATCH_ROWS, column.value_data().len());
+        Arc::new(column)
+    }};
     ($kind:ident, $builder:expr) => {
         Arc::new(std::mem::replace(&mut $builder, new_builder!($kind)).finish())
     };

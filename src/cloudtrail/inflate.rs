@@ -16,8 +16,9 @@ const GZIP: [u8; 3] = [0x1F, 0x8B, 8];
 /// The largest object, compressed, that is held in memory as a whole.
 pub const WHOLE_COMPRESSED_MAX: u64 = 16 * 1024 * 1024;
 
-/// The largest text that is inflated in one call; CloudTrail's own files end at 50 MB, and nearly all are far smaller.
-const WHOLE_TEXT_MAX: usize = 32 * 1024 * 1024;
+/// The largest text that is inflated in one call, into a buffer that every worker has; nearly all of CloudTrail's own
+/// files are smaller.
+const WHOLE_TEXT_MAX: usize = 16 * 1024 * 1024;
 
 /// Inflates objects in one call each, into one buffer.
 pub struct Inflater {
@@ -44,6 +45,7 @@ impl Inflater {
             return None;
         }
         if self.text.len() < size {
+            self.text.reserve_exact(size - self.text.len());
             self.text.resize(size, 0);
         }
         let text = &mut self.text[..size];

@@ -214,7 +214,7 @@ fn run(
     committer: &mut Committer,
 ) -> Result<(), IngestError> {
     let (object_sender, objects) = sync_channel::<ObjectRef>(QUEUED_OBJECTS);
-    let (parcel_sender, parcels) = sync_channel::<Parcel>(1);
+    let (parcel_sender, parcels) = sync_channel::<Parcel>(0);
     let objects = Arc::new(Mutex::new(objects));
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
