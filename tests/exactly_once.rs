@@ -241,3 +241,33 @@ fn two_processes_on_copies_of_their_own_write_each_event_once() {
     assert_same_as_once(&logs, &dir, &[&one, &two]);
     assert_eq!(sum(&[&one, &two], "duplicate"), logs.truth.kept + 2 * logs.truth.duplicates);
 }
+
+/// Many small runs, as a schedule makes them, leave many small files. Upkeep merges them, and nothing else changes.
+#[test]
+fn upkeep_merges_what_many_runs_left_and_changes_no_answer() {
+    let logs = LOGS.get();
+    let dir = Dir::new();
+    for part in 0..6 {
+        logs.copy(&dir.join("logs"), |index| (index % 6 <= part).then(|| format!("{index}.json.gz")));
+        dir.ingest("logs");
+    }
+    dir.object("broken.json.gz", "{\"Records\":[oops");
+    dir.ingest_damaged();
+    dir.object("worse.json.gz", "neither");
+    dir.ingest_damaged();
+    let tables = ["events", "objects", "rejects"];
+    let files = |table: &str| crate::golden::corpus::files(&dir.lake().join(table), "parquet").len();
+    let told = || tables.map(|table| dir.sql(&format!("SELECT count(*) AS rows FROM {table}"))[0]["rows"].clone());
+    let before = told();
+    // As many as each run wrote, before any is deleted.
+    assert!(files("objects") >= 8 && files("rejects") == 2, "{} {}", files("objects"), files("rejects"));
+    let done = dir.keytrail(["maintain"]).format("json").ok().json();
+    assert!(done["files_merged"].as_u64() >= Some(2 * 6), "{done}");
+    assert_eq!((told(), &done["duplicates_dropped"]), (before, &json!(0)));
+    assert_eq!(rows::of_lake(&dir), logs.rows);
+    // What is live now is what a second upkeep finds, and leaves alone.
+    let again = dir.keytrail(["maintain"]).format("json").ok().json();
+    assert_eq!((&again["files_merged"], &again["files_written"]), (&json!(0), &json!(0)));
+    let account = dir.ingest_damaged();
+    assert_eq!((&account["objects"]["ingested"], &account["records"]["read"]), (&json!(0), &json!(0)), "{account}");
+}

@@ -8,7 +8,8 @@ use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::Utc;
 use keytrail::engine::{Engine, Rows};
-use keytrail::query::{Kind, Query};
+use keytrail::lake::tables::TABLES;
+use keytrail::query::{Kind, Query, QueryError};
 
 use super::args::{By, Explain, NamedQuery, Sql, Timeline, Who, Window};
 use super::key::{self, Key};
@@ -111,8 +112,14 @@ pub(super) fn timeline(context: &Context, arguments: &Timeline) -> Result<Outcom
     answer(context, query, &given, &rows)
 }
 
+/// A query by the name that a user gave.
+fn named<'c>(context: &'c Context, name: &str) -> Result<&'c Query> {
+    let listed = |error: QueryError| Hinted::new(error.to_string(), "`keytrail queries` lists them all");
+    Ok(context.catalog.get(name).map_err(listed)?)
+}
+
 pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome> {
-    let query = context.catalog.get(&arguments.name)?;
+    let query = named(context, &arguments.name)?;
     if query.kind == Kind::View {
         let hint = format!("ask it in SQL: keytrail sql 'SELECT * FROM {} LIMIT 10'", query.name);
         return Err(Hinted::new(format!("{} is a view, not a question", query.name), hint).into());
@@ -138,7 +145,16 @@ pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome
 
 pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {
     let engine = context.engine()?;
-    let rows = context.runtime.block_on(engine.sql(&arguments.statement, Vec::new()))?;
+    let rows = context.runtime.block_on(engine.sql(&arguments.statement, Vec::new())).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        let unknown = error.chain().any(|cause| cause.to_string().contains("not found"));
+        if !unknown {
+            return error;
+        }
+        let tables = TABLES.iter().map(|table| table.name);
+        let names: Vec<&str> = tables.chain(context.catalog.views().map(|view| view.name.as_str())).collect();
+        Hinted::new(error.to_string(), format!("there are {}", names.join(", "))).into()
+    })?;
     context.printer.rows(&rows)?;
     Ok(Outcome::Done)
 }
@@ -161,7 +177,7 @@ pub(super) fn queries(context: &Context) -> Result<Outcome> {
 }
 
 pub(super) fn explain(context: &Context, arguments: &Explain) -> Result<Outcome> {
-    let query = context.catalog.get(&arguments.name)?;
+    let query = named(context, &arguments.name)?;
     context.printer.line(&format!("# {}: {}\n\n{}", query.name, query.title, query.docs))?;
     if !query.params.is_empty() {
         context.printer.line("\n## Parameters")?;

@@ -10,6 +10,9 @@ use keytrail::report::texts;
 
 use super::{Context, Hinted};
 
+/// Characters of a key id that may stand for the whole.
+const START_MIN: usize = 4;
+
 /// Names shown when a key is not known.
 const NEAR_MAX: usize = 5;
 
@@ -58,7 +61,7 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
         .map(Key::Arn)
         .collect();
     match arns.len() {
-        0 if !name.contains("alias/") => Ok(vec![Key::Id(name.to_owned())]),
+        0 if !name.contains("alias/") => Ok(vec![Key::Id(whole_id(context, engine, name)?)]),
         0 => Err(unknown(context, engine, name)?.into()),
         1 => Ok(arns),
         more => {
@@ -68,6 +71,19 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
             Ok(arns)
         }
     }
+}
+
+/// The key id that a text is the beginning of, if there is just one such key.
+fn whole_id(context: &Context, engine: &Engine, start: &str) -> Result<String> {
+    let rows = ask(context, engine, "keys", &[])?;
+    let lower = start.to_ascii_lowercase();
+    let mut ids: Vec<String> = texts(&rows.batches, "key_id").into_iter().flatten().collect();
+    ids.retain(|id| start.len() >= START_MIN && id.starts_with(&lower));
+    ids.sort_unstable();
+    ids.dedup();
+    let [id] = &ids[..] else { return Ok(start.to_owned()) };
+    context.printer.note(&format!("note: {start} is taken for the key {id}, the only one that begins so"));
+    Ok(id.clone())
 }
 
 /// Whether the lake has seen the key at all; fails with near matches when it has not.

@@ -1,8 +1,9 @@
-//! Upkeep: small files of a day become few large ones, and files that nothing names any more are deleted.
+//! Upkeep: small files become few large ones, and files that nothing names any more are deleted.
 //!
 //! Ingest writes a file per batch and day, which is right for writing and wrong for reading. Compaction takes the small
 //! files of one day, bins them up to [`FILE_ROWS`], sorts each bin by key and time, drops what repeats, and commits the
-//! exchange as one set of removes and adds. It changes no answer.
+//! exchange as one set of removes and adds. The ledger and the rejects, of which each batch adds a file as well, are merged
+//! as they are. Nothing of it changes an answer.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use chrono::Duration;
 use deltalake_core::DeltaTable;
+use deltalake_core::kernel::Add;
 use deltalake_core::operations::vacuum::VacuumMode;
 use futures::TryStreamExt;
 use hashbrown::HashSet;
@@ -43,7 +45,8 @@ pub struct Maintained {
     pub files_deleted: u64,
 }
 
-/// Compacts the events day by day, then deletes files that no version younger than `retention` names.
+/// Compacts the events day by day and the other tables as a whole, then deletes files that no version younger than
+/// `retention` names.
 ///
 /// # Errors
 /// When the lake cannot be read or written.
@@ -56,9 +59,15 @@ pub async fn maintain(lake: &Lake, retention: Duration) -> Result<Maintained, La
         }
     }
     for spec in TABLES {
-        if let Some(table) = lake.open(spec).await? {
-            done.files_deleted += table.vacuum(retention).await?;
+        let Some(mut table) = lake.open(spec).await? else { continue };
+        if spec.partition.is_none() {
+            while let Some(bin) = bins(&table.files()).first() {
+                let rows = read(&table, bin).await?;
+                let add = parquet::write(table.store().as_ref(), &rows, None, false).await?;
+                exchange(&mut table, bin, vec![add], &mut done).await?;
+            }
         }
+        done.files_deleted += table.vacuum(retention).await?;
     }
     Ok(done)
 }
@@ -86,16 +95,21 @@ fn bins(files: &[DataFile]) -> Vec<Vec<DataFile>> {
     bins
 }
 
-async fn compact(events: &mut LakeTable, bin: &[DataFile], done: &mut Maintained) -> Result<(), LakeError> {
-    let schema = parquet::dictionary_schema(&(EVENTS.schema)(), EVENTS.partition);
+/// All rows of some files.
+async fn read(table: &LakeTable, bin: &[DataFile]) -> Result<RecordBatch, LakeError> {
+    let spec = table.spec();
+    let schema = parquet::dictionary_schema(&(spec.schema)(), spec.partition);
     let mut batches = Vec::new();
     for file in bin {
         let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
-        let rows = parquet::open(events.store(), file, Read::As(&schema)).await?;
+        let rows = parquet::open(table.store(), file, Read::As(&schema)).await?;
         batches.extend(rows.try_collect::<Vec<RecordBatch>>().await.map_err(failed)?);
     }
-    let rows = with_day(&concat_batches(&schema, &batches)?)?;
-    drop(batches);
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+async fn compact(events: &mut LakeTable, bin: &[DataFile], done: &mut Maintained) -> Result<(), LakeError> {
+    let rows = with_day(&read(events, bin).await?)?;
     let mut seen = HashSet::with_capacity(rows.num_rows());
     let identities = identities(&rows)?;
     let unique: Vec<usize> = (0..rows.num_rows()).filter(|&row| seen.insert(identities[row])).collect();
@@ -104,20 +118,31 @@ async fn compact(events: &mut LakeTable, bin: &[DataFile], done: &mut Maintained
         let sorted = data_columns(&take_record_batch(&rows, &UInt32Array::from(order))?)?;
         adds.push(parquet::write(events.store().as_ref(), &sorted, Some((PARTITION, &day)), false).await?);
     }
-    let written = adds.len() as u64;
+    if exchange(events, bin, adds, done).await? {
+        done.duplicates_dropped += (rows.num_rows() - unique.len()) as u64;
+    }
+    Ok(())
+}
+
+/// Commits files in place of others; false when another writer was first.
+async fn exchange(
+    table: &mut LakeTable,
+    bin: &[DataFile],
+    adds: Vec<Add>,
+    done: &mut Maintained,
+) -> Result<bool, LakeError> {
     let removes = bin.iter().map(DataFile::removal).collect();
     // Delta does not hold removes that change no data against each other; the transaction does, so that of two
     // compactions at once one reads again.
     let files: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
-    if let Commit::Done(_) = events.commit(adds, removes, &["maintain".to_owned()]).await? {
+    if let Commit::Done(_) = table.commit(adds, removes, &["maintain".to_owned()]).await? {
         done.files_merged += bin.len() as u64;
-        done.files_written += written;
-        done.duplicates_dropped += (rows.num_rows() - unique.len()) as u64;
-    } else {
-        events.refresh().await?;
-        events.discard(&files).await;
+        done.files_written += files.len() as u64;
+        return Ok(true);
     }
-    Ok(())
+    table.refresh().await?;
+    table.discard(&files).await;
+    Ok(false)
 }
 
 /// Adds the day that the folder's name says, from the time that every row has.

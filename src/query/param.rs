@@ -123,6 +123,10 @@ pub(super) fn bind(
             }
             None => param.kind.null(),
         };
+        if let ("limit", ScalarValue::Int64(Some(..0))) = (param.name.as_str(), &value) {
+            let (query, name, kind) = (query.name.clone(), param.name.clone(), param.kind);
+            return Err(QueryError::BadValue { query, name, kind, message: "a limit is not negative".to_owned() });
+        }
         values.push((param.name.clone(), value));
     }
     let instant = |wanted: &str| values.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);

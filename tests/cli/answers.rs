@@ -44,6 +44,8 @@ fn a_key_has_many_names() {
     let by_id = who(dir, &["1234abcd-12ab-34cd-56ef-1234567890ab"]);
     let of_key: Vec<Value> = by_id.iter().filter(|row| row["key_arn"] == KEY).cloned().collect();
     assert_eq!((of_key, by_id.len()), (by_arn.clone(), by_arn.len() + 1));
+    // So much of an id as no other key's begins with.
+    assert_eq!(who(dir, &["1234ABCD-12"]), by_id);
 }
 
 /// Scrubbed ids repeat among the samples; only records that agree in all that makes an event one are taken for one.

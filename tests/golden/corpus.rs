@@ -36,12 +36,17 @@ pub fn records(path: &Path) -> Vec<String> {
 
 /// Every log object in a folder and in those below it, by name.
 pub fn objects(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "gz")
+}
+
+/// Every file of a folder, at any depth, whose name ends so.
+pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(objects(&path));
-        } else if path.extension().is_some_and(|extension| extension == "gz") {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             found.push(path);
         }
     }
