@@ -36,7 +36,7 @@ fn answer(context: &Context, query: &Query, given: &Given, rows: &Rows) -> Resul
             .printer
             .note("note: no event is like that; a name is compared as a whole, and `*` stands for any characters");
     } else if limit.or(by_default).is_some_and(|limit| limit.parse() == Ok(count)) {
-        context.printer.note(&format!("note: these are the first {count}; a larger limit shows more"));
+        context.printer.note(&format!("note: these are the first {count}; there may be more beyond the limit"));
     }
     context.printer.rows(rows)?;
     Ok(Outcome::Done)
