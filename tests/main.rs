@@ -5,7 +5,7 @@
 //!                                       ├──► reference (slow, by the letter) ◄── agreement ──► the decoder
 //! strategies (records out of thin air) ─┘
 //!
-//! support (the command, on a folder of its own) ──► exactly_once · interrupted · hostile · cli · other_engine
+//! support (the command, on a folder of its own) ──► exactly_once · interrupted · hostile · cli · evidence · other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -13,6 +13,7 @@
 
 mod agreement;
 mod cli;
+mod evidence;
 mod exactly_once;
 mod golden;
 mod hostile;

@@ -209,6 +209,9 @@ pub(crate) struct Generate {
     /// Events in an object, on average
     #[arg(long, default_value_t = 600)]
     pub events_per_object: u32,
+    /// Also write digests for `verify`, with the public key to check them in public-keys.json
+    #[arg(long)]
+    pub digests: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,8 +12,9 @@ use super::{ObjectName, ObjectRef};
 /// Endings of files that may hold records. Anything else in a folder is left alone, and counted as skipped.
 const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
 
-/// What `keytrail generate` writes beside the logs that it makes: no log.
-const TRUTH: &str = "truth.json";
+/// What `keytrail generate` writes beside the logs that it makes, and what a copy of a digest keeps of its metadata: no
+/// logs.
+const NO_LOGS: [&str; 3] = ["truth.json", "public-keys.json", ".metadata.json"];
 
 /// A folder or file.
 #[derive(Debug, Clone)]
@@ -76,7 +77,8 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
             }
         } else {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let may_hold = name != TRUTH && ENDINGS.iter().any(|ending| name.ends_with(ending));
+            let is_beside = NO_LOGS.iter().any(|ending| name.ends_with(ending));
+            let may_hold = !is_beside && ENDINGS.iter().any(|ending| name.ends_with(ending));
             visit(if may_hold { object(&path) } else { Listed::Skipped { uri: uri(&path) } })?;
         }
     }
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn a_walk_is_in_order_and_leaves_strangers_alone() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b/2.json.gz", "b/1.json", "a.jsonl", "truth.json", "README.md"] {
+        for name in ["b/2.json.gz", "b/1.json", "a.jsonl", "truth.json", "b/2.json.gz.metadata.json", "README.md"] {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
@@ -135,6 +137,6 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert_eq!((seen, skipped), (vec!["a.jsonl".into(), "1.json".into(), "2.json.gz".into()], 2));
+        assert_eq!((seen, skipped), (vec!["a.jsonl".into(), "1.json".into(), "2.json.gz".into()], 3));
     }
 }
