@@ -44,8 +44,16 @@ pub static REJECTS: TableSpec = TableSpec {
     doc: "records and objects that could not be used, with the reason and the raw bytes",
 };
 
+/// Which days of a bucket were listed to their end.
+pub static LISTINGS: TableSpec = TableSpec {
+    name: "listings",
+    partition: None,
+    schema: listings_schema,
+    doc: "days of delivery that were listed to their end, per account and Region of a bucket",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 3] = [&EVENTS, &OBJECTS, &REJECTS];
+pub static TABLES: [&TableSpec; 4] = [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS];
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -85,6 +93,15 @@ fn rejects_schema() -> SchemaRef {
         ("reason", DataType::Utf8),
         ("raw", DataType::Binary),
         ("rejected_at", instant()),
+    ])
+}
+
+fn listings_schema() -> SchemaRef {
+    schema(&[
+        ("lane", DataType::Utf8),
+        ("from_day", DataType::Date32),
+        ("until_day", DataType::Date32),
+        ("listed_at", instant()),
     ])
 }
 
