@@ -24,7 +24,7 @@ use super::plan::Planned;
 use super::worker::{Fetched, Finished, Job, Parcel};
 use super::{Objects, Options, Progress};
 use crate::lake::ledger::Known;
-use crate::source::s3::MEMORY_MAX;
+use crate::source::body::MEMORY_MAX;
 use crate::source::{Listed, ObjectRef, Place, S3Source};
 
 /// Objects that are fetched at the same time.
@@ -192,7 +192,7 @@ impl<'a> Lister<'a> {
                         if let Some(etag) = stored.etag {
                             object.version_tag = etag;
                         }
-                        let fetched = Some(Fetched { bytes: stored.body, _room: room });
+                        let fetched = Some(Fetched { body: stored.body, _room: room });
                         let _ = jobs.send(Job { object, fetched }).await;
                     }
                     // The next pass will list it again.

@@ -16,7 +16,7 @@ use super::{Objects, Options, Progress};
 use crate::cloudtrail::inflate::WHOLE_COMPRESSED_MAX;
 use crate::cloudtrail::object::{Account, Input, ObjectDecoder, Reject};
 use crate::lake::ledger::{ObjectRow, RejectRow, State, UNREADABLE};
-use crate::source::{ObjectRef, Place};
+use crate::source::{Body, ObjectRef, Place};
 
 /// Objects whose accounts wait for a batch to fill; beyond it they are handed on with the rows so far, so that an
 /// archive of objects without a single KMS event still makes progress that lasts.
@@ -34,12 +34,9 @@ pub(super) struct Job {
 
 /// Bytes that were fetched ahead, and the room that they take up until they are decoded.
 pub(super) struct Fetched {
-    pub bytes: Bytes,
+    pub body: Body,
     pub _room: OwnedSemaphorePermit,
 }
-
-/// Where fetched bytes are held.
-pub(super) use crate::source::s3::Body as Bytes;
 
 /// Rows, and the objects that are complete once the rows are in the lake.
 #[derive(Debug, Default)]
@@ -189,10 +186,10 @@ impl Worker {
         let object = &job.object;
         let unreadable = |why: std::io::Error| Ok(Finished::unreadable(object.uri.clone(), &why.to_string()));
         let opened = match (&job.fetched, &object.place) {
-            (Some(Fetched { bytes: Bytes::Memory(bytes), .. }), _) => {
+            (Some(Fetched { body: Body::Memory(bytes), .. }), _) => {
                 return Ok(Finished::of(object, self.decode(bytes, None, &object.uri)?));
             }
-            (Some(Fetched { bytes: Bytes::File(file), .. }), _) => file.try_clone(),
+            (Some(Fetched { body: Body::File(file), .. }), _) => file.try_clone(),
             (None, Place::File(path)) => File::open(path),
             (None, Place::Remote) => Err(std::io::Error::other("it was not fetched")),
         };

@@ -4,11 +4,13 @@
 //! and opens them.
 
 pub mod aws;
+pub mod body;
 pub mod local;
 pub mod name;
 pub mod s3;
 pub mod store;
 
+pub use body::Body;
 pub use local::LocalSource;
 pub use name::{Kind, ObjectName};
 pub use s3::S3Source;

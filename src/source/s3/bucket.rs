@@ -5,13 +5,14 @@
 //! taken for one.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
+
+use crate::source::Body;
 
 /// How often a body is asked for before the object counts as unreadable.
 const BODY_ATTEMPTS: u32 = 8;
@@ -65,35 +66,6 @@ pub(super) struct Wanted<'a> {
     pub after: Option<&'a str>,
     /// Where the page before ended.
     pub next: Option<&'a str>,
-}
-
-/// An object larger than this is kept in a file that goes away with it. No trail delivers such an object.
-pub const MEMORY_MAX: u64 = 64 * 1024 * 1024;
-
-/// The bytes of an object.
-#[derive(Debug)]
-pub enum Body {
-    /// In memory.
-    Memory(Vec<u8>),
-    /// In an unnamed file, to be read from its beginning.
-    File(File),
-}
-
-impl Body {
-    fn new(size: u64) -> io::Result<Self> {
-        match usize::try_from(size) {
-            Ok(capacity) if size <= MEMORY_MAX => Ok(Self::Memory(Vec::with_capacity(capacity))),
-            _ => Ok(Self::File(tempfile::tempfile()?)),
-        }
-    }
-
-    fn push(&mut self, chunk: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(bytes) => bytes.extend_from_slice(chunk),
-            Self::File(file) => file.write_all(chunk)?,
-        }
-        Ok(())
-    }
 }
 
 /// An object's bytes, and what S3 keeps beside them.
@@ -160,6 +132,13 @@ impl Bucket {
         }
     }
 
+    /// What is kept beside an object.
+    pub async fn head(&self, key: &str) -> Result<HashMap<String, String>, S3Error> {
+        let request = self.client.head_object().bucket(&self.name).key(key).set_request_payer(self.payer()).send();
+        let answer = request.await.map_err(|error| self.failed(key, &error))?;
+        Ok(answer.metadata.unwrap_or_default())
+    }
+
     /// An object, whole.
     pub async fn get(&self, key: &str, size: u64) -> Result<Stored, S3Error> {
         let mut pause = PAUSE;
@@ -192,7 +171,7 @@ impl Bucket {
             let why = format!("it cannot be kept in a temporary file: {error}");
             Stopped::ForGood(S3Error { uri: self.uri(key), code: None, why })
         };
-        let mut body = Body::new(length.unwrap_or(size)).map_err(on_disk)?;
+        let mut body = Body::with_capacity(length.unwrap_or(size));
         let mut had = 0;
         let mut chunks = answer.body;
         loop {
@@ -209,9 +188,7 @@ impl Bucket {
         if length.is_some_and(|length| length != had) {
             return Err(Stopped::MidWay(format!("the body ended after {had} bytes")));
         }
-        if let Body::File(file) = &mut body {
-            file.rewind().map_err(on_disk)?;
-        }
+        let body = body.finish().map_err(on_disk)?;
         let metadata = answer.metadata.unwrap_or_default();
         Ok(Stored { body, etag: answer.e_tag.as_deref().map(|tag| unquoted(Some(tag)).to_owned()), metadata })
     }

@@ -12,6 +12,7 @@ mod bucket;
 mod place;
 mod tree;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -22,7 +23,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-pub use bucket::{Body, Listing, MEMORY_MAX, S3Error, Stored};
+pub use bucket::{Listing, S3Error, Stored};
 pub use place::DaySpan;
 pub use tree::{Found, Lane};
 
@@ -148,8 +149,7 @@ impl S3Source {
         for listing in found.loose {
             sender.send(self.listed(listing)).await?;
         }
-        // A day ahead of the clock may exist by a clock that is not this machine's.
-        let horizon = now.date_naive() + Days::new(2);
+        let horizon = horizon(now);
         let mut asked = stream::iter(0..lanes.len())
             .map(|at| async move {
                 let LaneDays { lane, spans, .. } = &lanes[at];
@@ -198,14 +198,60 @@ impl S3Source {
         Listed::Object(ObjectRef { uri, place: Place::Remote, size: listing.size, version_tag: listing.etag, name })
     }
 
+    /// The days of a lane within a span on which something was delivered, or may have been.
+    ///
+    /// # Errors
+    /// When a place below the lane cannot be listed.
+    pub async fn days(&self, lane: &Lane, span: DaySpan, now: DateTime<Utc>) -> Result<Vec<NaiveDate>, S3Error> {
+        tree::days(&self.bucket, lane, &[span], horizon(now)).await
+    }
+
+    /// The objects of one day of a lane, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the day cannot be listed.
+    pub async fn day(&self, lane: &Lane, day: NaiveDate) -> Result<Vec<ObjectRef>, S3Error> {
+        let mut objects = Vec::new();
+        let mut next = None;
+        loop {
+            let page = tree::day_page(&self.bucket, lane, day, None, next.as_deref()).await?;
+            objects.extend(page.objects.into_iter().filter_map(|listing| match self.listed(listing) {
+                Listed::Object(object) => Some(object),
+                Listed::Skipped { .. } | Listed::Unreadable { .. } => None,
+            }));
+            next = page.next;
+            if next.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// What S3 keeps beside an object: `x-amz-meta-*` without the prefix, such as the `signature` of a digest.
+    ///
+    /// # Errors
+    /// When S3 refuses.
+    pub async fn metadata(&self, object: &ObjectRef) -> Result<HashMap<String, String>, S3Error> {
+        self.bucket.head(self.key(object)).await
+    }
+
+    /// The key of an object of this bucket.
+    #[must_use]
+    pub fn key<'o>(&self, object: &'o ObjectRef) -> &'o str {
+        object.uri.strip_prefix(&self.bucket.uri("")).unwrap_or(&object.uri)
+    }
+
     /// An object's bytes, whole.
     ///
     /// # Errors
     /// When S3 refuses, or the object cannot be had whole in many attempts.
     pub async fn fetch(&self, object: &ObjectRef) -> Result<Stored, S3Error> {
-        let key = object.uri.strip_prefix(&self.bucket.uri("")).unwrap_or(&object.uri);
-        self.bucket.get(key, object.size).await
+        self.bucket.get(self.key(object), object.size).await
     }
+}
+
+/// The day behind the last that can exist; one ahead of the clock may, by a clock that is not this machine's.
+fn horizon(now: DateTime<Utc>) -> NaiveDate {
+    now.date_naive() + Days::new(2)
 }
 
 /// Nobody listens any more.
