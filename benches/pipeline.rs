@@ -23,8 +23,7 @@ use flate2::write::GzEncoder;
 use keytrail::cloudtrail::inflate::Inflater;
 use keytrail::cloudtrail::object::{Input, ObjectDecoder};
 use keytrail::cloudtrail::split::{Splitter, Step};
-use keytrail::source::LocalSource;
-use keytrail::source::local::Listed;
+use keytrail::source::{Listed, LocalSource, ObjectRef, Place};
 use support::{Used, asked_stage, bytes_below, least, logs, run, scratch, setting, stage};
 
 fn main() {
@@ -85,9 +84,9 @@ fn each_object(folder: &Path, visit: &mut dyn FnMut(&[u8])) {
     let mut bytes = Vec::new();
     let source = LocalSource::new(folder).expect("the logs are there");
     let walked = source.walk::<Infallible>(&mut |listed| {
-        if let Listed::Object(object) = listed {
+        if let Listed::Object(ObjectRef { place: Place::File(path), .. }) = listed {
             bytes.clear();
-            let file = File::open(&object.path).expect("the object can be opened");
+            let file = File::open(&path).expect("the object can be opened");
             BufReader::new(file).read_to_end(&mut bytes).expect("the object can be read");
             visit(&bytes);
         }

@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   keytrail demo                                   a whole run on logs that it makes
   keytrail ingest ./AWSLogs                       read log files into ./keytrail-lake
+  keytrail ingest s3://trail-bucket --since -90d  the same from where a trail delivers them
   keytrail who alias/payroll --by asset           who used this key, for what
   keytrail timeline --session alice --since -7d   what one session did
   keytrail query key-usage --param since=-30d     calls per key, operation and day
@@ -21,8 +22,8 @@ Exit codes: 0 done, 1 bad news, 2 wrong usage or failure, 3 done but some input 
 #[derive(Debug, Parser)]
 #[command(name = "keytrail", version, after_help = EXAMPLES, styles = Styles::plain(), max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// The lake: a folder of Delta tables, made by `ingest`
-    #[arg(long, global = true, value_name = "FOLDER", env = "KEYTRAIL_LAKE", default_value = "./keytrail-lake")]
+    /// The lake: a folder or `s3://bucket/prefix` of Delta tables, made by `ingest`
+    #[arg(long, global = true, value_name = "LAKE", env = "KEYTRAIL_LAKE", default_value = "./keytrail-lake")]
     pub lake: String,
     /// How answers are written
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table", value_parser = format_parser())]
@@ -39,6 +40,8 @@ pub(crate) struct Arguments {
     /// More about what is going on; twice for everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    #[command(flatten)]
+    pub aws: Aws,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -79,7 +82,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Ingest {
-    /// Folders or files; .json, .json.gz, .gz, .jsonl and .ndjson are read
+    /// A folder, a file, or `s3://bucket[/prefix]`
+    ///
+    /// In a folder, .json, .json.gz, .gz, .jsonl and .ndjson are read. In a bucket, every
+    /// `AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/` below the prefix is, day by day.
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Only objects delivered since: RFC 3339, YYYY-MM-DD, or an age such as -30d
@@ -100,6 +106,33 @@ pub(crate) struct Ingest {
     /// Bytes that one object may inflate to; what lies beyond is not read, and said so
     #[arg(long, value_name = "BYTES", default_value_t = keytrail::ingest::OBJECT_BYTES_MAX)]
     pub max_object_bytes: u64,
+    /// List a day of a bucket again for so many days after its end; then it is settled
+    #[arg(long, value_name = "DAYS", default_value_t = keytrail::ingest::RELIST_DAYS)]
+    pub relist_days: u32,
+    /// List every day of a bucket, also those that are settled
+    #[arg(long)]
+    pub full: bool,
+    /// Keep up with new objects until stopped (Ctrl-C, SIGTERM)
+    #[arg(long)]
+    pub follow: bool,
+    /// Seconds from one look for new objects to the next, with --follow
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "follow", value_parser = clap::value_parser!(u64).range(1..))]
+    pub interval: u64,
+    /// Pay for requests to a bucket whose owner wants it so
+    #[arg(long, help_heading = "AWS")]
+    pub requester_pays: bool,
+}
+
+/// The way to AWS, beyond what its own environment variables and profiles say.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub(crate) struct Aws {
+    /// Assume this role before anything is asked of AWS
+    #[arg(long, global = true, value_name = "ARN")]
+    pub assume_role: Option<String>,
+    /// The external id that the role's trust policy asks for
+    #[arg(long, global = true, value_name = "ID", requires = "assume_role")]
+    pub external_id: Option<String>,
 }
 
 /// What a `who` row stands for.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use chrono::Utc;
 use keytrail::ingest::Options;
 use keytrail::lake::Lake;
-use keytrail::source::Prune;
 use keytrail::synthetic::{Plan, Truth, write_folder};
 
 use super::args::{By, Demo, Who, Window};
@@ -25,11 +25,7 @@ pub(super) fn run(mut context: Context, arguments: &Demo) -> Result<Outcome> {
     context.lake_uri = lake.display().to_string();
     context.lake = Lake::at(&context.lake_uri)?;
     let truth = logs_and_truth(&context, arguments, &logs)?;
-    let options = Options {
-        jobs: std::thread::available_parallelism().map(Into::into)?,
-        object_bytes_max: keytrail::ingest::OBJECT_BYTES_MAX,
-        prune: Prune::default(),
-    };
+    let options = Options::at(Utc::now());
     context.printer.note(&format!("\n$ keytrail --lake {} ingest {}", lake.display(), logs.display()));
     let report = watched(&context, &[logs.display().to_string()], &options)?;
     context.printer.note(&closing_line(&report));

@@ -6,37 +6,32 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::Utc;
-use keytrail::ingest::{Options, Progress, Report, ingest};
+use keytrail::ingest::follow::{Follow, Passed};
+use keytrail::ingest::{Options, Progress, Report, Scope, ingest};
 use keytrail::instant;
 use keytrail::report::Format;
 use keytrail::source::Prune;
+use keytrail::source::aws::AwsOptions;
 
-use super::args::Ingest;
+use super::args::{Aws, Ingest};
 use super::{Context, Outcome};
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
 const NAMED_MAX: usize = 20;
 
 pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
-    let now = Utc::now();
-    let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
-    let options = Options {
-        jobs: arguments.jobs.map_or_else(|| std::thread::available_parallelism().map(Into::into), Ok)?,
-        object_bytes_max: arguments.max_object_bytes,
-        prune: Prune {
-            since: time(&arguments.since)?,
-            until: time(&arguments.until)?,
-            accounts: arguments.account.clone(),
-            regions: arguments.region.clone(),
-        },
+    let options = options(context, arguments)?;
+    let report = if arguments.follow {
+        followed(context, arguments, options)?
+    } else {
+        watched(context, &arguments.sources, &options)?
     };
-    let report = watched(context, &arguments.sources, &options)?;
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&report)?,
         _ => context.printer.line(&closing_line(&report))?,
     }
     tell_rejects(context, &report);
-    if report.objects.listed == report.objects.skipped && !report.interrupted {
+    if report.objects.listed == report.objects.skipped && !report.interrupted && !arguments.follow {
         context.printer.warn(&format!(
             "no log object in {}; `keytrail -v ingest` names what was skipped",
             arguments.sources.join(", ")
@@ -45,11 +40,37 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     Ok(if report.is_whole() { Outcome::Done } else { Outcome::Incomplete })
 }
 
+fn options(context: &Context, arguments: &Ingest) -> Result<Options> {
+    let now = Utc::now();
+    let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
+    let mut options = Options::at(now);
+    options.jobs = arguments.jobs.unwrap_or(options.jobs);
+    options.object_bytes_max = arguments.max_object_bytes;
+    options.prune = Prune {
+        since: time(&arguments.since)?,
+        until: time(&arguments.until)?,
+        accounts: arguments.account.clone(),
+        regions: arguments.region.clone(),
+    };
+    options.source.aws = context.aws.clone();
+    options.source.s3.requester_pays = arguments.requester_pays;
+    options.relist_days = arguments.relist_days;
+    options.scope = if arguments.full { Scope::Everything } else { Scope::Unsettled };
+    Ok(options)
+}
+
+impl Aws {
+    /// What the library makes clients of.
+    pub fn options(&self) -> AwsOptions {
+        AwsOptions { region: None, assume_role: self.assume_role.clone(), external_id: self.external_id.clone() }
+    }
+}
+
 /// Runs an ingest under a progress bar that ends cleanly on Ctrl-C.
 pub(super) fn watched(context: &Context, sources: &[String], options: &Options) -> Result<Report> {
     let progress = Arc::new(Progress::default());
     let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");
-    let stop = context.runtime.spawn(stop_on_interrupt(Arc::clone(&progress), context.printer));
+    let stop = context.runtime.spawn(stop_when_asked(Arc::clone(&progress), context.printer));
     let watch = context.runtime.spawn(watch(Arc::clone(&progress), bar.clone()));
     let report = ingest(context.runtime.handle(), &context.lake, sources, options, &progress);
     stop.abort();
@@ -58,15 +79,61 @@ pub(super) fn watched(context: &Context, sources: &[String], options: &Options) 
     Ok(report?)
 }
 
+/// Keeps up with the sources until it is stopped; each pass that read something is told in a line.
+fn followed(context: &Context, arguments: &Ingest, options: Options) -> Result<Report> {
+    let progress = Arc::new(Progress::default());
+    let stop = context.runtime.spawn(stop_when_asked(Arc::clone(&progress), context.printer));
+    let follow = Follow {
+        runtime: context.runtime.handle(),
+        lake: &context.lake,
+        sources: &arguments.sources,
+        options,
+        each: Duration::from_secs(arguments.interval),
+        progress: &progress,
+        clock: &Utc::now,
+    };
+    let report = follow.run(&mut |passed| match passed {
+        Passed::Done(report) => {
+            if report.objects.ingested + report.objects.partial + report.objects.rejected > 0 {
+                context.printer.note(&closing_line(report));
+            }
+            if report.put_off > 0 {
+                let more = thousands(report.put_off);
+                context.printer.warn(&format!("{more} places or objects could not be read now; -v names them"));
+            }
+        }
+        Passed::Failed(error) => context.printer.warn(&format!("{error}; the next look tries again")),
+    });
+    stop.abort();
+    Ok(report?)
+}
+
 #[allow(clippy::exit, reason = "a second Ctrl-C asks for just that: the end, now")]
-async fn stop_on_interrupt(progress: Arc<Progress>, printer: super::Printer) {
-    if tokio::signal::ctrl_c().await.is_ok() {
+async fn stop_when_asked(progress: Arc<Progress>, printer: super::Printer) {
+    if asked_to_stop().await.is_ok() {
         progress.stop.store(true, Ordering::Relaxed);
         printer.note("stopping: what is read so far is being committed (Ctrl-C again to give up)");
     }
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if asked_to_stop().await.is_ok() {
         std::process::exit(130);
     }
+}
+
+/// Waits for Ctrl-C, or for what a service manager sends.
+#[cfg(unix)]
+async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn asked_to_stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {

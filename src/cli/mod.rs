@@ -22,6 +22,9 @@ use clap::Parser;
 use keytrail::engine::{Engine, EngineError};
 use keytrail::lake::Lake;
 use keytrail::query::Catalog;
+use keytrail::source;
+use keytrail::source::aws::AwsOptions;
+use keytrail::source::store::bucket_store;
 use tokio::runtime::Runtime;
 
 use args::{Arguments, Command};
@@ -56,6 +59,7 @@ impl Hinted {
 pub(crate) struct Context {
     pub lake: Lake,
     pub lake_uri: String,
+    pub aws: AwsOptions,
     pub catalog: Catalog,
     pub printer: Printer,
     pub runtime: Runtime,
@@ -98,13 +102,9 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     for folder in &arguments.queries {
         catalog = catalog.with_folder(folder)?;
     }
-    let context = Context {
-        lake: Lake::at(&arguments.lake)?,
-        lake_uri: arguments.lake,
-        catalog,
-        printer,
-        runtime: Runtime::new()?,
-    };
+    let runtime = Runtime::new()?;
+    let lake = runtime.block_on(lake(&arguments.lake, &arguments.aws.options()))?;
+    let context = Context { lake, lake_uri: arguments.lake, aws: arguments.aws.options(), catalog, printer, runtime };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Who(options) => ask::who(&context, &options),
@@ -119,6 +119,14 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::Coverage(options) => coverage::run(&context, &options),
         Command::Maintain(options) => maintain::run(&context, &options),
     }
+}
+
+/// The lake at an address.
+async fn lake(uri: &str, aws: &AwsOptions) -> Result<Lake> {
+    let Some(address) = uri.strip_prefix("s3://") else { return Ok(Lake::at(uri)?) };
+    let bucket = address.split('/').next().unwrap_or(address);
+    let store = bucket_store(bucket, &source::aws::config(aws).await).await?;
+    Ok(Lake::on(uri, store)?)
 }
 
 fn is_closed_pipe(error: &Error) -> bool {

@@ -17,7 +17,7 @@ use keytrail::instant;
 use keytrail::lake::evidence::EvidenceLog;
 use keytrail::lake::tables::EVENTS;
 use keytrail::report::Format;
-use keytrail::source::Prune;
+use keytrail::source::{Prune, aws};
 
 use super::args::Verify;
 use super::ingest::thousands;
@@ -76,7 +76,7 @@ fn archive(source: &str) -> Result<Box<dyn Archive>> {
 /// The keys of the files that are named, or else those that AWS gives.
 fn keys(context: &Context, arguments: &Verify) -> Result<PublicKeys> {
     if arguments.public_keys.is_empty() {
-        let client = context.runtime.block_on(client());
+        let client = aws_sdk_cloudtrail::Client::new(&context.runtime.block_on(aws::config(&context.aws)));
         return Ok(PublicKeys::from_source(Box::new(CloudTrailKeys::new(client))));
     }
     let mut keys = PublicKeys::default();
@@ -85,16 +85,6 @@ fn keys(context: &Context, arguments: &Verify) -> Result<PublicKeys> {
         keys.add_json(&json, &path.display().to_string())?;
     }
     Ok(keys)
-}
-
-/// CloudTrail's API, as the environment and AWS's own files say.
-async fn client() -> aws_sdk_cloudtrail::Client {
-    use aws_smithy_http_client::Builder;
-    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await;
-    aws_sdk_cloudtrail::Client::new(&config)
 }
 
 /// Verifies under a spinner; results go into the lake if there is one.

@@ -18,6 +18,7 @@ pub mod key;
 pub mod object;
 pub mod operation;
 pub mod principal;
+pub mod raw;
 pub mod redact;
 mod resync;
 mod scan;

@@ -16,8 +16,7 @@ use url::Url;
 
 use super::EvidenceError;
 use super::archive::{Archive, Place, StoredSignature, agree, shelved};
-use crate::source::local::{self, Listed};
-use crate::source::{Kind, LocalSource, ObjectRef};
+use crate::source::{Kind, Listed, LocalSource, ObjectRef};
 
 /// Behind the name of a digest, the name of the file with its metadata.
 const METADATA: &str = ".metadata.json";
@@ -69,7 +68,7 @@ impl LocalArchive {
                 Ok(())
             }
             Listed::Skipped { .. } => Ok(()),
-            Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why: why.to_string() }),
+            Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why }),
         })?;
         Ok(archive)
     }
@@ -123,13 +122,12 @@ impl Archive for LocalArchive {
         let folders = self.shelves.get(place).and_then(|days| days.get(&(kind == Kind::Digest, day)));
         let mut objects = Vec::new();
         for folder in folders.into_iter().flatten() {
-            let failed =
-                |why: &io::Error| EvidenceError::Archive { uri: folder.display().to_string(), why: why.to_string() };
+            let failed = |why: String| EvidenceError::Archive { uri: folder.display().to_string(), why };
             let source = match LocalSource::new(folder) {
                 Ok(source) => source,
                 // It was there when the folder was looked through: then its objects are gone, which is told of each.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(&error)),
+                Err(error) => return Err(failed(error.to_string())),
             };
             source.walk(&mut |listed| {
                 match listed {
@@ -141,7 +139,7 @@ impl Archive for LocalArchive {
                         }
                     }
                     Listed::Skipped { .. } => {}
-                    Listed::Unreadable { why, .. } => return Err(failed(&why)),
+                    Listed::Unreadable { why, .. } => return Err(failed(why)),
                 }
                 Ok(())
             })?;
@@ -151,12 +149,8 @@ impl Archive for LocalArchive {
     }
 
     async fn read(&self, object: &ObjectRef) -> io::Result<Bytes> {
-        let object = object.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            local::open(&object)?.read_to_end(&mut bytes)?;
-            Ok(Bytes::from(bytes))
-        });
+        let Some(path) = path(&object.uri) else { return Err(io::ErrorKind::NotFound.into()) };
+        let read = tokio::task::spawn_blocking(move || fs::read(path).map(Bytes::from));
         read.await.map_err(io::Error::other)?
     }
 

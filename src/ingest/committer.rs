@@ -8,7 +8,7 @@ use super::worker::{Finished, Parcel};
 use super::{Rejected, Report};
 use crate::lake::LakeError;
 use crate::lake::events::EventsWriter;
-use crate::lake::ledger::{Ledger, State};
+use crate::lake::ledger::{Known, Ledger, State};
 
 pub(super) struct Committer {
     runtime: Handle,
@@ -17,11 +17,19 @@ pub(super) struct Committer {
     report: Report,
     /// Duplicates found so far in objects that are not finished: a large object comes in several parcels.
     duplicates: HashMap<String, u64>,
+    learned: Known,
 }
 
 impl Committer {
     pub fn new(runtime: Handle, events: EventsWriter, ledger: Ledger) -> Self {
-        Self { runtime, events, ledger, report: Report::default(), duplicates: HashMap::new() }
+        Self {
+            runtime,
+            events,
+            ledger,
+            report: Report::default(),
+            duplicates: HashMap::new(),
+            learned: Known::default(),
+        }
     }
 
     /// Commits a parcel: events first, so that a ledger row never speaks of events that are not there.
@@ -47,7 +55,11 @@ impl Committer {
             rejects.extend(rejected);
         }
         let now = Utc::now().timestamp_micros();
-        self.runtime.block_on(self.ledger.record(&rows, &rejects, now))
+        self.runtime.block_on(self.ledger.record(&rows, &rejects, now))?;
+        for row in &rows {
+            self.learned.learn_row(row, now);
+        }
+        Ok(())
     }
 
     fn count(&mut self, row: &crate::lake::ledger::ObjectRow) {
@@ -69,11 +81,11 @@ impl Committer {
         }
     }
 
-    /// The account of everything taken.
-    pub fn report(self) -> Report {
-        let mut report = self.report;
+    /// The account of everything taken since the last one, and what the ledger has learned.
+    pub fn report(&mut self) -> (Report, Known) {
+        let mut report = std::mem::take(&mut self.report);
         report.lake_version = self.events.version();
         report.rejects.sort_by(|a, b| a.object.cmp(&b.object));
-        report
+        (report, std::mem::take(&mut self.learned))
     }
 }

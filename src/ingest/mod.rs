@@ -1,8 +1,8 @@
 //! From sources to the lake, with an account of every record.
 //!
 //! ```text
-//! walk ─► [objects] ─► workers: read, inflate, split, decode ─► [parcels] ─► committer: dedupe, write, commit
-//!                                                                           └ then the ledger
+//! lister ─► [jobs] ─► workers: read, inflate, split, decode ─► [parcels] ─► committer: dedupe, write, commit
+//!    └ fetches what is far away                                            └ then the ledger
 //! ```
 //!
 //! Both queues are bounded, so memory does not grow with the input. The committer is one, because two commits on one
@@ -10,31 +10,51 @@
 //! counts in [`Progress`], which anyone may look at meanwhile, and tells the end in a [`Report`].
 
 mod committer;
+pub mod follow;
+mod lister;
+mod plan;
 mod worker;
 
-use std::collections::HashSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::channel;
 
 use crate::lake::events::EventsWriter;
-use crate::lake::ledger::{Known, Ledger};
+use crate::lake::ledger::{Known, Ledger, UNREADABLE};
+use crate::lake::listings::Listings;
 use crate::lake::{Lake, LakeError};
-use crate::source::local::Listed;
-use crate::source::{LocalSource, ObjectRef, Prune};
+use crate::source::{Prune, Source, SourceOptions};
 
 use committer::Committer;
-use worker::{Finished, Parcel, Worker};
+use lister::Lister;
+use plan::{Plan, Planned};
+use worker::{Job, Parcel, Worker};
 
 /// Objects that wait for a worker.
-const QUEUED_OBJECTS: usize = 256;
+const QUEUED_JOBS: usize = 256;
+
+/// How many days after its end a day is listed again, unless told otherwise: objects may be delivered late.
+pub const RELIST_DAYS: u32 = 7;
 
 /// Inflated bytes that one object may have, unless told otherwise.
 pub const OBJECT_BYTES_MAX: u64 = 1 << 30;
+
+/// Which days of a bucket a pass lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every day asked for, also those that are settled.
+    Everything,
+    /// The days that can have changed since they were listed.
+    Unsettled,
+    /// Where objects of the last hours are.
+    Recent,
+}
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -45,6 +65,34 @@ pub struct Options {
     pub object_bytes_max: u64,
     /// Which objects to read.
     pub prune: Prune,
+    /// How sources are reached.
+    pub source: SourceOptions,
+    /// For so many days after its end, a day of a bucket is listed again.
+    pub relist_days: u32,
+    /// Which days of a bucket to list.
+    pub scope: Scope,
+    /// How long rows may wait to be committed, in a run of several passes; what cannot be fetched is then left for the
+    /// next pass. None in a run of one pass, which commits when a batch is full and accounts for everything.
+    pub commit_each: Option<Duration>,
+    /// The instant of the run.
+    pub now: DateTime<Utc>,
+}
+
+impl Options {
+    /// Everything there is, by one worker per processor.
+    #[must_use]
+    pub fn at(now: DateTime<Utc>) -> Self {
+        Self {
+            jobs: std::thread::available_parallelism().map_or(1, Into::into),
+            object_bytes_max: OBJECT_BYTES_MAX,
+            prune: Prune::default(),
+            source: SourceOptions::default(),
+            relist_days: RELIST_DAYS,
+            scope: Scope::Unsettled,
+            commit_each: None,
+            now,
+        }
+    }
 }
 
 /// What can end a run early.
@@ -75,6 +123,10 @@ pub struct Progress {
     pub listing_done: AtomicBool,
     /// Set from outside to end the run: what is begun is finished and committed.
     pub stop: AtomicBool,
+    /// Whether the pass has failed.
+    failed: AtomicBool,
+    /// What could not be listed or fetched and was left for the next pass.
+    put_off: AtomicU64,
 }
 
 impl Report {
@@ -92,7 +144,7 @@ impl Progress {
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
     }
 }
 
@@ -157,13 +209,17 @@ pub struct Report {
     pub lake_version: u64,
     /// Whether the run was stopped before its end.
     pub interrupted: bool,
+    /// What could not be listed or fetched and is left for the next pass.
+    #[serde(skip)]
+    pub put_off: u64,
     /// How long it took.
     pub seconds: f64,
 }
 
 /// Reads sources into a lake.
 ///
-/// Runs on threads of its own; `runtime` drives the lake's I/O. Must not be called from within an async task.
+/// Runs on threads of its own; `runtime` drives the I/O of the lake and of what is fetched. Must not be called from
+/// within an async task.
 ///
 /// # Errors
 /// When a source does not exist or the lake fails. What is wrong with an object is in the report.
@@ -171,127 +227,106 @@ pub struct Report {
 /// # Panics
 /// When the records do not add up, which would mean that one was lost.
 pub fn ingest(
-    runtime: &tokio::runtime::Handle,
+    runtime: &Handle,
     lake: &Lake,
     sources: &[String],
     options: &Options,
-    progress: &Progress,
+    progress: &Arc<Progress>,
 ) -> Result<Report, IngestError> {
-    let started = Instant::now();
-    let sources = sources.iter().map(|source| local(source)).collect::<Result<Vec<_>, _>>()?;
-    let ledger = runtime.block_on(Ledger::open(lake))?;
-    let known = runtime.block_on(ledger.known())?;
-    let events = runtime.block_on(EventsWriter::open(lake))?;
-    let mut committer = Committer::new(runtime.clone(), events, ledger);
-    run(&sources, options, &known, progress, &mut committer)?;
-    let mut report = committer.report();
-    let records = &report.records;
-    assert_eq!(
-        records.read,
-        records.kept + records.other + records.duplicate + records.rejected,
-        "every record is accounted for"
-    );
-    report.interrupted = progress.stopped();
-    report.seconds = started.elapsed().as_secs_f64();
-    Ok(report)
+    Ingest::open(runtime, lake, sources, options)?.pass(options, progress)
 }
 
-fn local(source: &str) -> Result<LocalSource, IngestError> {
-    let failed = |why: String| IngestError::Source { uri: source.to_owned(), why };
-    let path = match source.split_once("://") {
-        Some(("file", path)) => path,
-        Some((scheme, _)) => return Err(failed(format!("{scheme}:// is not a kind of source; give a folder or file"))),
-        None => source,
-    };
-    LocalSource::new(Path::new(path)).map_err(|error| failed(error.to_string()))
+/// Sources and a lake, opened for one pass after the other.
+pub struct Ingest {
+    runtime: Handle,
+    sources: Vec<(String, Source)>,
+    known: Known,
+    listings: Listings,
+    committer: Committer,
 }
 
-fn run(
-    sources: &[LocalSource],
-    options: &Options,
-    known: &Known,
-    progress: &Progress,
-    committer: &mut Committer,
-) -> Result<(), IngestError> {
-    let (object_sender, objects) = sync_channel::<ObjectRef>(QUEUED_OBJECTS);
-    let (parcel_sender, parcels) = sync_channel::<Parcel>(0);
-    let objects = Arc::new(Mutex::new(objects));
-    std::thread::scope(|scope| {
-        for _ in 0..options.jobs.max(1) {
-            let worker = Worker::new(options.object_bytes_max, parcel_sender.clone());
-            let objects = Arc::clone(&objects);
-            scope.spawn(move || worker.run(&objects, progress));
+impl Ingest {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When a source does not exist or the lake cannot be opened.
+    pub fn open(runtime: &Handle, lake: &Lake, sources: &[String], options: &Options) -> Result<Self, IngestError> {
+        let open = |uri: &String| match runtime.block_on(Source::open(uri, &options.source)) {
+            Ok(source) => Ok((uri.clone(), source)),
+            Err(error) => Err(IngestError::Source { uri: uri.clone(), why: error.to_string() }),
+        };
+        let sources = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        runtime.block_on(async {
+            let ledger = Ledger::open(lake).await?;
+            let known = ledger.known().await?;
+            let listings = Listings::open(lake).await?;
+            let events = EventsWriter::open(lake).await?;
+            let committer = Committer::new(runtime.clone(), events, ledger);
+            Ok(Self { runtime: runtime.clone(), sources, known, listings, committer })
+        })
+    }
+
+    /// Reads what is new since the last pass.
+    ///
+    /// # Errors
+    /// When a bucket cannot be listed at all or the lake fails. What is wrong with an object is in the report.
+    ///
+    /// # Panics
+    /// When the records do not add up, which would mean that one was lost.
+    pub fn pass(&mut self, options: &Options, progress: &Arc<Progress>) -> Result<Report, IngestError> {
+        let started = Instant::now();
+        progress.failed.store(false, Ordering::Relaxed);
+        progress.put_off.store(0, Ordering::Relaxed);
+        let mut plan = Plan::default();
+        let mut planned = Vec::with_capacity(self.sources.len());
+        for (address, source) in &self.sources {
+            planned.push(self.runtime.block_on(plan.source(source, address, options, &self.listings))?);
         }
-        let lister = parcel_sender;
-        // The workers' ends are theirs alone from here on, so that a queue closes when its last user is gone.
-        drop(objects);
-        scope.spawn(move || {
-            // Nobody listens any more when the committer failed; its error is the one to tell.
-            let _ = list(sources, options, known, progress, |listed| match listed {
-                Found::Object(object) => object_sender.send(*object).map_err(|_| ()),
-                Found::Account(finished) => {
-                    lister.send(Parcel { finished: vec![*finished], ..Parcel::default() }).map_err(|_| ())
+        let ran = self.run(planned, options, progress);
+        let (mut report, learned) = self.committer.report();
+        self.known.extend(learned);
+        ran?;
+        let records = &report.records;
+        assert_eq!(
+            records.read,
+            records.kept + records.other + records.duplicate + records.rejected,
+            "every record is accounted for"
+        );
+        report.interrupted = progress.stopped();
+        report.put_off = progress.put_off.load(Ordering::Relaxed);
+        if !report.interrupted && report.put_off == 0 && options.scope != Scope::Recent {
+            let unreadable = report.rejects.iter().filter(|reject| reject.reason.starts_with(UNREADABLE));
+            let unreadable: Vec<&str> = unreadable.map(|reject| reject.object.as_str()).collect();
+            let listed = plan.listed(options, &unreadable, options.now);
+            let at = options.now.timestamp_micros();
+            self.runtime.block_on(self.listings.record(&listed, at, options.relist_days))?;
+        }
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    fn run(&mut self, sources: Vec<Planned>, options: &Options, progress: &Arc<Progress>) -> Result<(), IngestError> {
+        let (job_sender, jobs) = channel::<Job>(QUEUED_JOBS);
+        let (parcel_sender, parcels) = sync_channel::<Parcel>(0);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let (known, committer) = (&self.known, &mut self.committer);
+        std::thread::scope(|scope| {
+            for _ in 0..options.jobs.max(1) {
+                let worker = Worker::new(options, parcel_sender.clone());
+                let jobs = Arc::clone(&jobs);
+                scope.spawn(move || worker.run(&jobs, progress));
+            }
+            // The workers' ends are theirs alone from here on, so that a queue closes when its last user is gone.
+            drop(jobs);
+            let lister = Lister::new(self.runtime.clone(), options, known, progress, job_sender, parcel_sender);
+            scope.spawn(move || lister.run(sources));
+            for parcel in parcels {
+                if let Err(error) = committer.take(parcel) {
+                    progress.failed.store(true, Ordering::Relaxed);
+                    return Err(error.into());
                 }
-                Found::Counted(counted) => lister.send(Parcel { counted, ..Parcel::default() }).map_err(|_| ()),
-            });
-            progress.listing_done.store(true, Ordering::Relaxed);
-        });
-        for parcel in parcels {
-            if let Err(error) = committer.take(parcel) {
-                progress.stop.store(true, Ordering::Relaxed);
-                return Err(error.into());
             }
-        }
-        Ok(())
-    })
-}
-
-enum Found {
-    Object(Box<ObjectRef>),
-    Account(Box<Finished>),
-    Counted(Objects),
-}
-
-/// Walks the sources and sorts out what need not be read.
-fn list(
-    sources: &[LocalSource],
-    options: &Options,
-    known: &Known,
-    progress: &Progress,
-    mut send: impl FnMut(Found) -> Result<(), ()>,
-) -> Result<(), ()> {
-    let mut counted = Objects::default();
-    // Sources may overlap: a file that two of them name is read once.
-    let mut met = HashSet::new();
-    let mut visit = |listed: Listed| {
-        if progress.stopped() {
-            return Err(());
-        }
-        counted.listed += 1;
-        match listed {
-            Listed::Skipped { uri } => {
-                tracing::debug!(uri, "skipped: not a log object by its name");
-                counted.skipped += 1;
-            }
-            Listed::Unreadable { uri, why } => send(Found::Account(Box::new(Finished::unreadable(uri, &why))))?,
-            Listed::Object(object) if !object.name.kind.holds_events() || !options.prune.admits(&object.name) => {
-                tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
-                counted.skipped += 1;
-            }
-            Listed::Object(object) if sources.len() > 1 && !met.insert(object.path.clone()) => counted.skipped += 1,
-            Listed::Object(object) if known.has(&object.uri, &object.version_tag) => {
-                counted.unchanged += 1;
-                counted.unchanged_damaged += u64::from(known.is_damaged(&object.uri));
-            }
-            Listed::Object(object) => {
-                Progress::add(&progress.objects_listed, 1);
-                Progress::add(&progress.bytes_listed, object.size);
-                send(Found::Object(Box::new(object)))?;
-            }
-        }
-        Ok(())
-    };
-    let walked = sources.iter().try_for_each(|source| source.walk(&mut visit));
-    send(Found::Counted(counted))?;
-    walked
+            Ok(())
+        })
+    }
 }

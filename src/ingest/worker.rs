@@ -1,18 +1,22 @@
 //! A worker: takes objects off the queue, decodes them, and hands on parcels of rows with the accounts of the objects
 //! that ended with them.
 
-use std::io::{self, BufReader, Read};
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::Receiver;
 
-use super::{Objects, Progress};
+use super::{Objects, Options, Progress};
 use crate::cloudtrail::inflate::WHOLE_COMPRESSED_MAX;
 use crate::cloudtrail::object::{Account, Input, ObjectDecoder, Reject};
 use crate::lake::ledger::{ObjectRow, RejectRow, State, UNREADABLE};
-use crate::source::{ObjectRef, local};
+use crate::source::{Body, ObjectRef, Place};
 
 /// Objects whose accounts wait for a batch to fill; beyond it they are handed on with the rows so far, so that an
 /// archive of objects without a single KMS event still makes progress that lasts.
@@ -20,6 +24,19 @@ const FINISHED_MAX: usize = 2000;
 
 /// Bytes of rejected records that wait likewise.
 const RAW_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// An object to be read.
+pub(super) struct Job {
+    pub object: ObjectRef,
+    /// Its bytes, when they were fetched already; a file is read by the worker.
+    pub fetched: Option<Fetched>,
+}
+
+/// Bytes that were fetched ahead, and the room that they take up until they are decoded.
+pub(super) struct Fetched {
+    pub body: Body,
+    pub _room: OwnedSemaphorePermit,
+}
 
 /// Rows, and the objects that are complete once the rows are in the lake.
 #[derive(Debug, Default)]
@@ -38,7 +55,7 @@ pub(super) struct Finished {
 
 impl Finished {
     /// An object or folder whose bytes could not be had.
-    pub fn unreadable(uri: String, why: &io::Error) -> Self {
+    pub fn unreadable(uri: String, why: &str) -> Self {
         let reason = format!("{UNREADABLE}: {why}");
         let reject = RejectRow { object: uri.clone(), record_index: None, reason: reason.clone(), raw: None };
         let row = ObjectRow { uri, state: Some(State::Rejected), reason: Some(reason), ..ObjectRow::default() };
@@ -106,21 +123,33 @@ pub(super) struct Worker {
     finished: Vec<Finished>,
     raw_bytes: usize,
     object_bytes_max: u64,
+    commit_each: Option<Duration>,
+    handed_on: Instant,
     parcels: SyncSender<Parcel>,
 }
 
 impl Worker {
-    pub fn new(object_bytes_max: u64, parcels: SyncSender<Parcel>) -> Self {
+    pub fn new(options: &Options, parcels: SyncSender<Parcel>) -> Self {
         let (decoder, bytes, finished) = (ObjectDecoder::default(), Vec::new(), Vec::new());
-        Self { decoder, bytes, finished, raw_bytes: 0, object_bytes_max, parcels }
+        let Options { object_bytes_max, commit_each, .. } = *options;
+        Self {
+            decoder,
+            bytes,
+            finished,
+            raw_bytes: 0,
+            object_bytes_max,
+            commit_each,
+            handed_on: Instant::now(),
+            parcels,
+        }
     }
 
     /// Works until the queue closes or the run is stopped, and hands on what is left.
     ///
     /// # Panics
     /// When rows do not fit their columns, which would be a fault of keytrail.
-    pub fn run(mut self, objects: &Mutex<Receiver<ObjectRef>>, progress: &Progress) {
-        let done = self.work(objects, progress).and_then(|()| {
+    pub fn run(mut self, jobs: &Mutex<Receiver<Job>>, progress: &Progress) {
+        let done = self.work(jobs, progress).and_then(|()| {
             let rest = self.decoder.finish()?;
             self.hand_on(rest)
         });
@@ -129,57 +158,80 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, objects: &Mutex<Receiver<ObjectRef>>, progress: &Progress) -> Result<(), Stopped> {
+    fn work(&mut self, jobs: &Mutex<Receiver<Job>>, progress: &Progress) -> Result<(), Stopped> {
         loop {
             // A poisoned lock means that another worker panicked, and the run with it.
-            let next = objects.lock().map_or(None, |queue| queue.recv().ok());
-            let Some(object) = next else { return Ok(()) };
+            let next = jobs.lock().map_or(None, |mut queue| queue.blocking_recv());
+            let Some(job) = next else { return Ok(()) };
             if progress.stopped() {
                 // What is queued is left for the next run; emptying the queue lets the walk come to its end.
                 continue;
             }
-            let finished = self.read(&object)?;
+            let finished = self.read(&job)?;
             Progress::add(&progress.objects_finished, 1);
-            Progress::add(&progress.bytes_finished, object.size);
+            Progress::add(&progress.bytes_finished, job.object.size);
             Progress::add(&progress.records_read, finished.row.records_read);
             self.raw_bytes +=
                 finished.rejects.iter().filter_map(|reject| reject.raw.as_ref()).map(Vec::len).sum::<usize>();
             self.finished.push(finished);
-            if self.finished.len() >= FINISHED_MAX || self.raw_bytes >= RAW_BYTES_MAX {
+            let is_due = self.commit_each.is_some_and(|each| self.handed_on.elapsed() >= each);
+            if is_due || self.finished.len() >= FINISHED_MAX || self.raw_bytes >= RAW_BYTES_MAX {
                 let rest = self.decoder.finish()?;
                 self.hand_on(rest)?;
             }
         }
     }
 
-    fn read(&mut self, object: &ObjectRef) -> Result<Finished, Stopped> {
-        let mut file = match local::open(object) {
-            Ok(file) => file,
-            Err(why) => return Ok(Finished::unreadable(object.uri.clone(), &why)),
+    fn read(&mut self, job: &Job) -> Result<Finished, Stopped> {
+        let object = &job.object;
+        let unreadable = |why: std::io::Error| Ok(Finished::unreadable(object.uri.clone(), &why.to_string()));
+        let opened = match (&job.fetched, &object.place) {
+            (Some(Fetched { body: Body::Memory(bytes), .. }), _) => {
+                return Ok(Finished::of(object, self.decode(bytes, None, &object.uri)?));
+            }
+            (Some(Fetched { body: Body::File(file), .. }), _) => file.try_clone(),
+            (None, Place::File(path)) => File::open(path),
+            (None, Place::Remote) => Err(std::io::Error::other("it was not fetched")),
         };
-        let Self { decoder, bytes, finished, object_bytes_max, parcels, .. } = self;
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(why) => return unreadable(why),
+        };
+        // What was listed as small may have grown, and some files do not tell their size at all.
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let read = (&mut file).take(WHOLE_COMPRESSED_MAX + 1).read_to_end(&mut bytes);
+        let finished = match read {
+            Ok(_) => Ok(Finished::of(object, self.decode(&bytes, Some(file), &object.uri)?)),
+            Err(why) => unreadable(why),
+        };
+        self.bytes = bytes;
+        finished
+    }
+
+    /// Decodes bytes, and what of the object is still to be read behind them.
+    fn decode(&mut self, bytes: &[u8], rest: Option<File>, uri: &str) -> Result<Account, Stopped> {
+        let Self { decoder, finished, object_bytes_max, parcels, .. } = self;
         let mut full = |batch| {
             // Objects that ended before this batch was full are complete with it; this one is not.
             let parcel = Parcel { batch: Some(batch), finished: std::mem::take(finished), counted: Objects::default() };
             parcels.send(parcel).map_err(|_| Stopped::NobodyListens)
         };
-        // What was listed as small may have grown, and some files do not tell their size at all.
-        bytes.clear();
-        if let Err(why) = (&mut file).take(WHOLE_COMPRESSED_MAX + 1).read_to_end(bytes) {
-            return Ok(Finished::unreadable(object.uri.clone(), &why));
+        match rest {
+            Some(rest) if bytes.len() as u64 > WHOLE_COMPRESSED_MAX => {
+                let mut stream = BufReader::with_capacity(256 * 1024, bytes.chain(rest));
+                decoder.decode(Input::Stream(&mut stream), uri, *object_bytes_max, &mut full)
+            }
+            None if bytes.len() as u64 > WHOLE_COMPRESSED_MAX => {
+                decoder.decode(Input::Stream(&mut { bytes }), uri, *object_bytes_max, &mut full)
+            }
+            _ => decoder.decode(Input::Whole(bytes), uri, *object_bytes_max, &mut full),
         }
-        let account = if bytes.len() as u64 <= WHOLE_COMPRESSED_MAX {
-            decoder.decode(Input::Whole(bytes), &object.uri, *object_bytes_max, &mut full)?
-        } else {
-            let mut stream = BufReader::with_capacity(256 * 1024, bytes.as_slice().chain(file));
-            decoder.decode(Input::Stream(&mut stream), &object.uri, *object_bytes_max, &mut full)?
-        };
-        Ok(Finished::of(object, account))
     }
 
     fn hand_on(&mut self, batch: Option<RecordBatch>) -> Result<(), Stopped> {
         let finished = std::mem::take(&mut self.finished);
-        self.raw_bytes = 0;
+        (self.raw_bytes, self.handed_on) = (0, Instant::now());
         if batch.is_none() && finished.is_empty() {
             return Ok(());
         }

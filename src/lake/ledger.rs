@@ -107,6 +107,16 @@ impl Known {
         self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.damaged)
     }
 
+    /// Learns what was recorded of an object at the instant `at`.
+    pub fn learn_row(&mut self, row: &ObjectRow, at: i64) {
+        self.learn(&row.uri, &row.version_tag, at, row.reason.as_deref());
+    }
+
+    /// Learns all that another knows.
+    pub fn extend(&mut self, later: Self) {
+        self.objects.extend(later.objects);
+    }
+
     fn learn(&mut self, uri: &str, version_tag: &str, at: i64, reason: Option<&str>) {
         let again = |reason: &str| reason.starts_with(UNREADABLE) || reason.contains(BOUND);
         let tag = if reason.is_some_and(again) { 0 } else { xxh3_64(version_tag.as_bytes()) };

@@ -12,13 +12,16 @@ pub mod events;
 pub mod evidence;
 pub mod identity;
 pub mod ledger;
+pub mod listings;
 pub mod maintain;
 pub mod parquet;
 pub mod table;
 pub mod tables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use object_store::ObjectStore;
 use url::Url;
 
 pub use table::{DataFile, LakeTable};
@@ -71,6 +74,8 @@ pub enum LakeError {
 #[derive(Debug, Clone)]
 pub struct Lake {
     root: Url,
+    /// The store that the root is in, when it is not this machine's files.
+    store: Option<Arc<dyn ObjectStore>>,
 }
 
 impl Lake {
@@ -85,12 +90,24 @@ impl Lake {
                 let url = Url::parse(uri).map_err(|error| address(&error.to_string()))?;
                 url.to_file_path().map_err(|()| address("not a local path"))?
             }
-            Some(_) => return Err(address("only a local folder can hold a lake")),
+            Some(_) => return Err(address("a lake is in a folder or at s3://bucket/prefix")),
             None => PathBuf::from(uri),
         };
         let path = std::path::absolute(&path).map_err(|error| address(&error.to_string()))?;
         let root = Url::from_directory_path(&path).map_err(|()| address("not an absolute path"))?;
-        Ok(Self { root })
+        Ok(Self { root, store: None })
+    }
+
+    /// Names a lake in a store; nothing is read or created yet. `uri` is its whole address, `store` is rooted where the
+    /// address' path begins.
+    ///
+    /// # Errors
+    /// When the address is no URL.
+    pub fn on(uri: &str, store: Arc<dyn ObjectStore>) -> Result<Self, LakeError> {
+        let slash = if uri.ends_with('/') { "" } else { "/" };
+        let root = Url::parse(&format!("{uri}{slash}"))
+            .map_err(|error| LakeError::Address { uri: uri.to_owned(), why: error.to_string() })?;
+        Ok(Self { root, store: Some(store) })
     }
 
     /// The lake's own URL, ending in a slash.
@@ -104,7 +121,7 @@ impl Lake {
     /// # Errors
     /// When the table's log cannot be read.
     pub async fn open(&self, spec: &'static TableSpec) -> Result<Option<LakeTable>, LakeError> {
-        LakeTable::open(&self.root, spec).await
+        LakeTable::open(self, spec).await
     }
 
     /// Opens one of its tables, creating it when it is missing.
@@ -112,6 +129,6 @@ impl Lake {
     /// # Errors
     /// When the table's log cannot be read or written.
     pub async fn open_or_create(&self, spec: &'static TableSpec) -> Result<LakeTable, LakeError> {
-        LakeTable::open_or_create(&self.root, spec).await
+        LakeTable::open_or_create(self, spec).await
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, Transaction};
-use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef};
+use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
@@ -15,8 +15,8 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use url::Url;
 
-use super::LakeError;
 use super::tables::{TableSpec, delta_columns};
+use super::{Lake, LakeError};
 
 /// A table at the version that was read last.
 #[derive(Debug, Clone)]
@@ -64,23 +64,24 @@ pub enum Commit {
 }
 
 impl LakeTable {
-    pub(super) async fn open(root: &Url, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
-        let log_store = log_store(root, spec)?;
+    pub(super) async fn open(lake: &Lake, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
+        let log_store = log_store(lake, spec)?;
         if !log_store.is_delta_table_location().await.map_err(|source| delta(spec, source))? {
             return Ok(None);
         }
         Self::load(log_store, spec).await.map(Some)
     }
 
-    pub(super) async fn open_or_create(root: &Url, spec: &'static TableSpec) -> Result<Self, LakeError> {
-        if let Some(table) = Self::open(root, spec).await? {
+    pub(super) async fn open_or_create(lake: &Lake, spec: &'static TableSpec) -> Result<Self, LakeError> {
+        if let Some(table) = Self::open(lake, spec).await? {
             return Ok(table);
         }
+        let root = &lake.root;
         if let Ok(path) = root.to_file_path() {
             std::fs::create_dir_all(path.join(spec.name))
                 .map_err(|error| LakeError::Address { uri: root.to_string(), why: error.to_string() })?;
         }
-        let log_store = log_store(root, spec)?;
+        let log_store = log_store(lake, spec)?;
         let created = CreateBuilder::new()
             .with_log_store(Arc::clone(&log_store))
             .with_table_name(spec.name)
@@ -232,9 +233,14 @@ fn delta(spec: &TableSpec, source: DeltaTableError) -> LakeError {
     LakeError::Delta { table: spec.name, source: Box::new(source) }
 }
 
-fn log_store(root: &Url, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
-    let address = |why: String| LakeError::Address { uri: root.to_string(), why };
-    let url = root.join(&format!("{}/", spec.name)).map_err(|error| address(error.to_string()))?;
+fn log_store(lake: &Lake, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
+    let address = |why: String| LakeError::Address { uri: lake.root.to_string(), why };
+    let url = lake.root.join(&format!("{}/", spec.name)).map_err(|error| address(error.to_string()))?;
+    if let Some(store) = &lake.store {
+        let config = StorageConfig::default();
+        let table = config.decorate_store(Arc::clone(store), &url).map_err(|source| delta(spec, source))?;
+        return Ok(default_logstore(Arc::new(table), Arc::clone(store), &url, &config));
+    }
     let builder = DeltaTableBuilder::from_url(url).map_err(|source| delta(spec, source))?;
     builder.build_storage().map_err(|source| delta(spec, source))
 }

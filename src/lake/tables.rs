@@ -60,8 +60,16 @@ pub static DIGEST_FILES: TableSpec = TableSpec {
     doc: "what `verify` found of each log object that a digest names, or should, one row per object and check",
 };
 
+/// Which days of a bucket were listed to their end.
+pub static LISTINGS: TableSpec = TableSpec {
+    name: "listings",
+    partition: None,
+    schema: listings_schema,
+    doc: "days of delivery that were listed to their end, per account and Region of a bucket",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 5] = [&EVENTS, &OBJECTS, &REJECTS, &DIGESTS, &DIGEST_FILES];
+pub static TABLES: [&TableSpec; 6] = [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &DIGESTS, &DIGEST_FILES];
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -139,6 +147,15 @@ fn digest_files_schema() -> SchemaRef {
         ("state", DataType::Utf8),
         ("reason", DataType::Utf8),
         ("checked_at", instant()),
+    ])
+}
+
+fn listings_schema() -> SchemaRef {
+    schema(&[
+        ("lane", DataType::Utf8),
+        ("from_day", DataType::Date32),
+        ("until_day", DataType::Date32),
+        ("listed_at", instant()),
     ])
 }
 

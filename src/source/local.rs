@@ -1,16 +1,16 @@
 //! Log objects in a folder of this machine, or a single file.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use url::Url;
 
-use super::{ObjectName, ObjectRef};
+use super::{Listed, ObjectName, ObjectRef, Place};
 
 /// Endings of files that may hold records. Anything else in a folder is left alone, and counted as skipped.
-const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
+pub(super) const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
 
 /// What `keytrail generate` writes beside the logs that it makes, and what a copy of a digest keeps of its metadata: no
 /// logs.
@@ -20,25 +20,6 @@ const NO_LOGS: [&str; 3] = ["truth.json", "public-keys.json", ".metadata.json"];
 #[derive(Debug, Clone)]
 pub struct LocalSource {
     root: PathBuf,
-}
-
-/// What a walk comes upon.
-#[derive(Debug)]
-pub enum Listed {
-    /// An object that may hold records.
-    Object(ObjectRef),
-    /// A file that is no log by its name.
-    Skipped {
-        /// Its address.
-        uri: String,
-    },
-    /// A place that could not be listed.
-    Unreadable {
-        /// Its address.
-        uri: String,
-        /// Why.
-        why: io::Error,
-    },
 }
 
 impl LocalSource {
@@ -64,7 +45,7 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
         fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
     let mut paths = match names {
         Ok(paths) => paths,
-        Err(why) => return visit(Listed::Unreadable { uri: uri(folder), why }),
+        Err(why) => return visit(Listed::Unreadable { uri: uri(folder), why: why.to_string() }),
     };
     paths.sort_unstable();
     for path in paths {
@@ -89,28 +70,20 @@ fn object(path: &Path) -> Listed {
     let uri = uri(path);
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(why) => return Listed::Unreadable { uri, why },
+        Err(why) => return Listed::Unreadable { uri, why: why.to_string() },
     };
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     Listed::Object(ObjectRef {
         name: ObjectName::parse(&path.to_string_lossy()),
         version_tag: format!("{}-{}", metadata.len(), changed.as_nanos()),
         size: metadata.len(),
-        path: path.to_owned(),
+        place: Place::File(path.to_owned()),
         uri,
     })
 }
 
 fn uri(path: &Path) -> String {
     Url::from_file_path(path).map_or_else(|()| path.to_string_lossy().into_owned(), String::from)
-}
-
-/// Opens an object of a folder.
-///
-/// # Errors
-/// When the file cannot be opened.
-pub fn open(object: &ObjectRef) -> io::Result<File> {
-    File::open(&object.path)
 }
 
 #[cfg(test)]
@@ -130,13 +103,13 @@ mod tests {
             .unwrap()
             .walk::<io::Error>(&mut |listed| {
                 match listed {
-                    Listed::Object(object) => seen.push(object.path.file_name().unwrap().to_owned()),
+                    Listed::Object(object) => seen.push(object.uri.rsplit('/').next().unwrap().to_owned()),
                     Listed::Skipped { .. } => skipped += 1,
-                    Listed::Unreadable { why, .. } => return Err(why),
+                    Listed::Unreadable { why, .. } => return Err(io::Error::other(why)),
                 }
                 Ok(())
             })
             .unwrap();
-        assert_eq!((seen, skipped), (vec!["a.jsonl".into(), "1.json".into(), "2.json.gz".into()], 3));
+        assert_eq!((seen, skipped), (["a.jsonl", "1.json", "2.json.gz"].map(str::to_owned).to_vec(), 3));
     }
 }

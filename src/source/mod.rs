@@ -3,27 +3,124 @@
 //! Nothing here knows of events. A source lists [`ObjectRef`]s in a steady order, prunes what a run does not ask for,
 //! and opens them.
 
+pub mod aws;
+pub mod body;
 pub mod local;
 pub mod name;
+pub mod s3;
+pub mod store;
 
+pub use body::Body;
 pub use local::LocalSource;
 pub use name::{Kind, ObjectName};
+pub use s3::S3Source;
 
-use chrono::{DateTime, Utc};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aws_config::SdkConfig;
+use chrono::{DateTime, Days, Utc};
+
+/// Where log objects come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A folder or file.
+    Local(LocalSource),
+    /// A bucket, or what lies below a prefix of it.
+    S3(S3Source),
+}
+
+/// A source that cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Its address is of no kind that is known.
+    #[error("{0}:// is not a kind of source; give a folder, a file or s3://bucket/prefix")]
+    Scheme(String),
+    /// The folder or file cannot be read.
+    #[error("{0}")]
+    Local(#[from] io::Error),
+    /// S3 refuses.
+    #[error("{}", .0.why)]
+    S3(#[from] s3::S3Error),
+}
+
+/// How sources are reached.
+#[derive(Debug, Clone, Default)]
+pub struct SourceOptions {
+    /// What the command line says of the way to AWS.
+    pub aws: aws::AwsOptions,
+    /// A configuration made elsewhere, used as it is instead.
+    pub sdk: Option<SdkConfig>,
+    /// How buckets are asked.
+    pub s3: s3::S3Options,
+}
+
+impl SourceOptions {
+    /// The configuration of every client.
+    pub async fn sdk(&self) -> SdkConfig {
+        match &self.sdk {
+            Some(sdk) => sdk.clone(),
+            None => aws::config(&self.aws).await,
+        }
+    }
+}
+
+impl Source {
+    /// Names a source by its address: a path, `file://` or `s3://`.
+    ///
+    /// # Errors
+    /// When the address is of no kind that is known, or there is no such folder, file or bucket.
+    pub async fn open(address: &str, options: &SourceOptions) -> Result<Self, SourceError> {
+        match address.split_once("://") {
+            None => Ok(Self::Local(LocalSource::new(Path::new(address))?)),
+            Some(("file", path)) => Ok(Self::Local(LocalSource::new(Path::new(path))?)),
+            Some(("s3", _)) => Ok(Self::S3(S3Source::open(address, &options.sdk().await, &options.s3).await?)),
+            Some((scheme, _)) => Err(SourceError::Scheme(scheme.to_owned())),
+        }
+    }
+}
 
 /// An object that a source lists.
 #[derive(Debug, Clone)]
 pub struct ObjectRef {
     /// Its address, the same at every run.
     pub uri: String,
-    /// Where a local source finds it.
-    pub path: std::path::PathBuf,
+    /// Where its bytes are.
+    pub place: Place,
     /// Bytes as stored.
     pub size: u64,
     /// Changes whenever the object's content may have: an etag, or size and time of change.
     pub version_tag: String,
     /// What its name tells.
     pub name: ObjectName,
+}
+
+/// Where an object's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of this machine.
+    File(PathBuf),
+    /// Where the source that listed it can fetch them.
+    Remote,
+}
+
+/// What a listing comes upon.
+#[derive(Debug)]
+pub enum Listed {
+    /// An object that may hold records.
+    Object(ObjectRef),
+    /// An object that is no log by its name.
+    Skipped {
+        /// Its address.
+        uri: String,
+    },
+    /// A place that could not be listed.
+    Unreadable {
+        /// Its address.
+        uri: String,
+        /// Why.
+        why: String,
+    },
 }
 
 /// Which objects a run asks for; what an object's name does not tell, counts as asked for.
@@ -56,5 +153,24 @@ impl Prune {
             && among(&self.regions, &name.region)
             && self.since.is_none_or(|since| delivered.is_none_or(|at| at >= since))
             && self.until.is_none_or(|until| delivered.is_none_or(|at| at < until + late))
+    }
+
+    /// The days of delivery that may hold what the run asks for.
+    #[must_use]
+    pub fn days(&self) -> s3::DaySpan {
+        let until = self.until.map(|until| until + chrono::Duration::days(DELIVERY_DAYS));
+        s3::DaySpan {
+            from: self.since.map(|since| since.date_naive()),
+            until: until.and_then(|until| until.date_naive().checked_add_days(Days::new(1))),
+        }
+    }
+
+    /// The days of delivery of which the run asks for everything.
+    #[must_use]
+    pub fn whole_days(&self) -> s3::DaySpan {
+        let asked = self.days();
+        let starts_midday = self.since.is_some_and(|since| since.time() != chrono::NaiveTime::MIN);
+        let from = asked.from.and_then(|from| from.checked_add_days(Days::new(u64::from(starts_midday))));
+        s3::DaySpan { from, until: asked.until.and_then(|until| until.checked_sub_days(Days::new(1))) }
     }
 }

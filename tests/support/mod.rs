@@ -8,6 +8,7 @@
 //! It knows nothing of what keytrail should answer.
 
 pub mod rows;
+pub mod s3;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -107,6 +108,11 @@ pub struct Keytrail {
 impl Keytrail {
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
+        self
+    }
+
+    pub fn env(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.command.envs(variables);
         self
     }
 

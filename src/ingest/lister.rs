@@ -1,0 +1,239 @@
+//! The lister: walks the sources, sorts out what need not be read, and sees to it that bytes from afar are there when a
+//! worker has time for them.
+//!
+//! ```text
+//! Source ─► listed ─┬─ skipped, unchanged: counted
+//!                   ├─ a file ─────────────────────────────► [jobs] ─► workers
+//!                   └─ far away ─► room for its bytes ─► fetch ─┘   in the order in which they arrive
+//! ```
+//!
+//! The room is bounded in bytes, so memory does not depend on how far the fetching is ahead of the decoding.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+
+use super::plan::Planned;
+use super::worker::{Fetched, Finished, Job, Parcel};
+use super::{Objects, Options, Progress};
+use crate::lake::ledger::Known;
+use crate::source::body::MEMORY_MAX;
+use crate::source::{Listed, ObjectRef, Place, S3Source};
+
+/// Objects that are fetched at the same time.
+const FETCHES_IN_FLIGHT: usize = 256;
+
+/// Bytes as stored that are fetched and not yet decoded; at least [`MEMORY_MAX`], or the largest would never fit.
+const FETCHED_BYTES_MAX: u64 = MEMORY_MAX;
+
+/// What a permit stands for: a semaphore counts in 32 bits.
+const ROOM_BYTES: u64 = 1024;
+
+/// How often a wait looks up to see whether the run was stopped.
+const LOOK_UP: Duration = Duration::from_millis(200);
+
+/// The run is over: it was stopped, or the committer failed, which tells why.
+#[derive(Debug)]
+pub(super) struct Over;
+
+impl<T> From<T> for Over
+where
+    T: std::error::Error,
+{
+    fn from(_: T) -> Self {
+        Self
+    }
+}
+
+pub(super) struct Lister<'a> {
+    pub runtime: Handle,
+    pub options: &'a Options,
+    pub known: &'a Known,
+    pub progress: &'a Arc<Progress>,
+    pub jobs: Sender<Job>,
+    pub parcels: SyncSender<Parcel>,
+    counted: Objects,
+    /// Addresses met, when there are several sources: an object that two of them name is read once.
+    met: Option<HashSet<String>>,
+    fetches: JoinSet<()>,
+    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+}
+
+impl<'a> Lister<'a> {
+    pub fn new(
+        runtime: Handle,
+        options: &'a Options,
+        known: &'a Known,
+        progress: &'a Arc<Progress>,
+        jobs: Sender<Job>,
+        parcels: SyncSender<Parcel>,
+    ) -> Self {
+        let room = usize::try_from(FETCHED_BYTES_MAX / ROOM_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            runtime,
+            options,
+            known,
+            progress,
+            jobs,
+            parcels,
+            counted: Objects::default(),
+            met: None,
+            fetches: JoinSet::new(),
+            room: Arc::new(Semaphore::new(room)),
+            slots: Arc::new(Semaphore::new(FETCHES_IN_FLIGHT)),
+        }
+    }
+
+    /// Walks all sources and waits for what is being fetched. When the run is over early, what is not finished is left
+    /// for the next.
+    pub fn run(mut self, sources: Vec<Planned>) {
+        self.met = (sources.len() > 1).then(HashSet::new);
+        let walked = sources.into_iter().try_for_each(|source| self.walk(source));
+        let _ = self.parcels.send(Parcel { counted: std::mem::take(&mut self.counted), ..Parcel::default() });
+        self.progress.listing_done.store(true, Ordering::Relaxed);
+        if walked.is_ok() {
+            self.wait_for_fetches();
+        }
+        // What is still under way is given up with `self`.
+    }
+
+    fn walk(&mut self, source: Planned) -> Result<(), Over> {
+        match source {
+            Planned::Local(source) => source.walk(&mut |listed| self.visit(listed, None)),
+            Planned::S3 { source, found, lanes } => {
+                let runtime = self.runtime.clone();
+                let mut listed = {
+                    let _inside = runtime.enter();
+                    source.list(found, lanes, self.options.now)
+                };
+                loop {
+                    match runtime.block_on(async { tokio::time::timeout(LOOK_UP, listed.recv()).await }) {
+                        Ok(Some(listed)) => self.visit(listed, Some(&source))?,
+                        Ok(None) => return Ok(()),
+                        Err(_) if self.progress.stopped() => return Err(Over),
+                        Err(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn visit(&mut self, listed: Listed, source: Option<&S3Source>) -> Result<(), Over> {
+        if self.progress.stopped() {
+            return Err(Over);
+        }
+        if let (Listed::Unreadable { uri, why }, Some(_), Some(_)) = (&listed, source, self.options.commit_each) {
+            Progress::add(&self.progress.put_off, 1);
+            tracing::warn!(uri, why, "not listed, to be tried again");
+            return Ok(());
+        }
+        self.counted.listed += 1;
+        match listed {
+            Listed::Skipped { uri } => {
+                tracing::debug!(uri, "skipped: not a log object by its name");
+                self.counted.skipped += 1;
+            }
+            Listed::Unreadable { uri, why } => self.account(Finished::unreadable(uri, &why))?,
+            Listed::Object(object) if !self.is_asked_for(&object) => {
+                tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
+                self.counted.skipped += 1;
+            }
+            Listed::Object(object) if self.met.as_mut().is_some_and(|met| !met.insert(object.uri.clone())) => {
+                self.counted.skipped += 1;
+            }
+            Listed::Object(object) if self.known.has(&object.uri, &object.version_tag) => {
+                self.counted.unchanged += 1;
+                self.counted.unchanged_damaged += u64::from(self.known.is_damaged(&object.uri));
+            }
+            Listed::Object(object) => {
+                Progress::add(&self.progress.objects_listed, 1);
+                Progress::add(&self.progress.bytes_listed, object.size);
+                match (&object.place, source) {
+                    (Place::Remote, Some(source)) => self.fetch(object, source)?,
+                    _ => self.jobs.blocking_send(Job { object, fetched: None })?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_asked_for(&self, object: &ObjectRef) -> bool {
+        object.name.kind.holds_events() && self.options.prune.admits(&object.name)
+    }
+
+    fn account(&self, finished: Finished) -> Result<(), Over> {
+        Ok(self.parcels.send(Parcel { finished: vec![finished], ..Parcel::default() })?)
+    }
+
+    /// Begins to fetch an object, once there is room for it.
+    fn fetch(&mut self, object: ObjectRef, source: &S3Source) -> Result<(), Over> {
+        let bytes = object.size.clamp(1, FETCHED_BYTES_MAX);
+        let permits = u32::try_from(bytes.div_ceil(ROOM_BYTES)).unwrap_or(u32::MAX);
+        let slot = self.wait_for(&self.slots, 1)?;
+        let room = self.wait_for(&self.room, permits)?;
+        let (source, jobs, parcels) = (source.clone(), self.jobs.clone(), self.parcels.clone());
+        let (keeps_on, progress) = (self.options.commit_each.is_some(), Arc::clone(self.progress));
+        self.fetches.spawn_on(
+            async move {
+                let fetched = source.fetch(&object).await;
+                drop(slot);
+                match fetched {
+                    Ok(stored) => {
+                        let mut object = object;
+                        // What was fetched is what the ledger shall speak of.
+                        if let Some(etag) = stored.etag {
+                            object.version_tag = etag;
+                        }
+                        let fetched = Some(Fetched { body: stored.body, _room: room });
+                        let _ = jobs.send(Job { object, fetched }).await;
+                    }
+                    // The next pass will list it again.
+                    Err(error) if keeps_on => {
+                        Progress::add(&progress.put_off, 1);
+                        tracing::warn!(%error, "not fetched, to be tried again");
+                    }
+                    Err(error) => {
+                        let finished = Finished::unreadable(object.uri, &error.why);
+                        let parcel = Parcel { finished: vec![finished], ..Parcel::default() };
+                        // The queue of parcels is one for threads.
+                        let _ = tokio::task::spawn_blocking(move || parcels.send(parcel)).await;
+                    }
+                }
+            },
+            &self.runtime,
+        );
+        while self.fetches.try_join_next().is_some() {}
+        Ok(())
+    }
+
+    fn wait_for(&self, what: &Arc<Semaphore>, permits: u32) -> Result<tokio::sync::OwnedSemaphorePermit, Over> {
+        loop {
+            let acquired = Arc::clone(what).acquire_many_owned(permits);
+            if let Ok(permit) = self.runtime.block_on(async { tokio::time::timeout(LOOK_UP, acquired).await }) {
+                return Ok(permit?);
+            }
+            if self.progress.stopped() {
+                return Err(Over);
+            }
+        }
+    }
+
+    fn wait_for_fetches(&mut self) {
+        loop {
+            let next = self.fetches.join_next();
+            match self.runtime.block_on(async { tokio::time::timeout(LOOK_UP, next).await }) {
+                Ok(None) => return,
+                Err(_) if self.progress.stopped() => return,
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How AWS is reached: credentials, Regions, endpoints and retries in one place, for every client that keytrail makes.
+//!
+//! ```text
+//! environment, profile, SSO, instance ─► base ──────────────────────────────► SdkConfig ─► S3, KMS, CloudTrail, STS
+//!                                          └ --assume-role: STS AssumeRole ─────┘
+//! ```
+//!
+//! Everything that an AWS tool is usually told by environment variables and profiles (credentials, SSO, Region, endpoints
+//! per service, FIPS, dual stack, proxies) is left to the SDK's own conventions; this module adds what a command line can
+//! say and nothing else. It makes no calls: a wrong credential is told by the first request that uses it.
+
+use std::time::Duration;
+
+use aws_config::retry::{RetryConfig, RetryMode};
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_kms::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, Connector, tls};
+
+/// How often a request is tried, the first time included. The SDK's three are meant for a service that must answer soon;
+/// a run of an hour had better wait out a minute of trouble. A profile or `AWS_MAX_ATTEMPTS` may ask for more.
+const ATTEMPTS_MIN: u32 = 8;
+
+/// How long a connection may take to come about.
+const CONNECT_SECONDS_MAX: u64 = 10;
+
+/// How long a service may take to begin its answer; how long a body may stall is the SDK's own business.
+const ANSWER_SECONDS_MAX: u64 = 60;
+
+/// The Region whose STS is asked for a role when nothing names a Region. It is there for every account of its partition.
+const STS_REGION: &str = "us-east-1";
+
+/// What the user agent and CloudTrail's own records call us, so that keytrail's calls can be told from others.
+const APP_NAME: &str = concat!("keytrail-", env!("CARGO_PKG_VERSION"));
+
+/// What a command line may say of the way to AWS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AwsOptions {
+    /// The Region to use instead of the configured one.
+    pub region: Option<String>,
+    /// The ARN of a role to assume with the credentials that are found.
+    pub assume_role: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// The configuration of every client: found as the AWS tools find theirs, with a role assumed if one is given.
+///
+/// Its Region may be unset, when neither the options nor the environment nor a profile names one.
+///
+/// # Panics
+/// Within the SDK, when the environment holds a setting that makes no sense, such as `AWS_MAX_ATTEMPTS=0`.
+pub async fn config(options: &AwsOptions) -> SdkConfig {
+    let base = patient(loader(options).load().await);
+    let Some(role) = &options.assume_role else { return base };
+    let region = base.region().cloned().unwrap_or(Region::from_static(STS_REGION));
+    let mut provider = AssumeRoleProvider::builder(role).session_name("keytrail").region(region).configure(&base);
+    if let Some(id) = &options.external_id {
+        provider = provider.external_id(id);
+    }
+    let assumed = SharedCredentialsProvider::new(provider.build().await);
+    base.into_builder().credentials_provider(assumed).build()
+}
+
+fn loader(options: &AwsOptions) -> ConfigLoader {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+        .read_timeout(Duration::from_secs(ANSWER_SECONDS_MAX));
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).timeout_config(timeouts.build());
+    // The name is made of letters, digits, dots and dashes, which is all that the check asks for.
+    if let Ok(name) = AppName::new(APP_NAME) {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader
+}
+
+/// The same with more attempts. Adaptive mode slows down every request of a client for the throttling of one, and lists
+/// of a hundred prefixes share a client; so the mode is the standard one whatever is configured.
+fn patient(config: SdkConfig) -> SdkConfig {
+    let configured = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+    let attempts = configured.max_attempts().max(ATTEMPTS_MIN);
+    let retries = configured.with_retry_mode(RetryMode::Standard).with_max_attempts(attempts);
+    config.into_builder().retry_config(retries).build()
+}
+
+/// The HTTP client, with the TLS that the rest of keytrail has already. The SDK's own default brings a second
+/// cryptographic library; apart from that, this is what it does, proxies from the environment included.
+fn http_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder()
+            .proxy_config(ProxyConfig::from_env())
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build()
+    })
+}

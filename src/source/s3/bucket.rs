@@ -1,0 +1,219 @@
+//! One bucket as requests: a page of a listing, an object's bytes, an object's metadata.
+//!
+//! What fails for a while (throttling, 5xx, a connection that breaks) is tried again by the SDK; what the SDK does not
+//! try again (a body that stalls or ends early) is tried again here, from its beginning, so that half an object is never
+//! taken for one.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::RequestPayer;
+
+use crate::source::Body;
+
+/// How often a body is asked for before the object counts as unreadable.
+const BODY_ATTEMPTS: u32 = 8;
+
+/// The pause before a body is asked for again; it doubles each time, up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// A request that failed for good.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{uri}: {why}")]
+pub struct S3Error {
+    /// What was asked for, as `s3://bucket/key`.
+    pub uri: String,
+    /// AWS's code, such as `AccessDenied`, when it answered at all.
+    pub code: Option<String>,
+    /// The code and the message, or what went wrong on the way.
+    pub why: String,
+}
+
+/// An object as a listing tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Its key.
+    pub key: String,
+    /// Bytes as stored.
+    pub size: u64,
+    /// Its etag, without quotes.
+    pub etag: String,
+}
+
+/// One page of a listing.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Prefixes one level down, when the listing was by level.
+    pub prefixes: Vec<String>,
+    pub objects: Vec<Listing>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub prefix: &'a str,
+    /// One level only, with the names of the levels below.
+    pub one_level: bool,
+    /// Keys behind this one only.
+    pub after: Option<&'a str>,
+    /// Where the page before ended.
+    pub next: Option<&'a str>,
+}
+
+/// An object's bytes, and what S3 keeps beside them.
+#[derive(Debug)]
+pub struct Stored {
+    /// The bytes, as stored.
+    pub body: Body,
+    /// The tag of the version that they are of.
+    pub etag: Option<String>,
+    /// `x-amz-meta-*` without the prefix, such as `signature` of a digest.
+    pub metadata: HashMap<String, String>,
+}
+
+/// A bucket, and how it is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    pub client: Client,
+    pub name: String,
+    pub requester_pays: bool,
+    /// How long a body may stay silent before it is asked for again.
+    pub silence_max: Duration,
+}
+
+impl Bucket {
+    pub fn uri(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.name)
+    }
+
+    fn payer(&self) -> Option<RequestPayer> {
+        self.requester_pays.then_some(RequestPayer::Requester)
+    }
+
+    /// One page, of at most 1000 keys.
+    pub async fn list(&self, wanted: Wanted<'_>) -> Result<Page, S3Error> {
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(wanted.prefix);
+        let request = request
+            .set_delimiter(wanted.one_level.then(|| "/".to_owned()))
+            .set_start_after(wanted.after.map(str::to_owned))
+            .set_continuation_token(wanted.next.map(str::to_owned))
+            .set_request_payer(self.payer());
+        let answer = request.send().await.map_err(|error| self.failed(wanted.prefix, &error))?;
+        let next = answer.next_continuation_token.filter(|_| answer.is_truncated == Some(true));
+        let prefixes = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|each| each.prefix).collect();
+        let listing = |object: aws_sdk_s3::types::Object| {
+            let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            Some(Listing { key: object.key?, size, etag: unquoted(object.e_tag.as_deref()).to_owned() })
+        };
+        let objects = answer.contents.unwrap_or_default().into_iter().filter_map(listing).collect();
+        Ok(Page { prefixes, objects, next })
+    }
+
+    /// All the prefixes one level below, and the objects beside them.
+    pub async fn level(&self, prefix: &str, after: Option<&str>) -> Result<Page, S3Error> {
+        let mut all = Page::default();
+        loop {
+            let next = all.next.take();
+            let page = self.list(Wanted { prefix, one_level: true, after, next: next.as_deref() }).await?;
+            all.prefixes.extend(page.prefixes);
+            all.objects.extend(page.objects);
+            if page.next.is_none() {
+                return Ok(all);
+            }
+            all.next = page.next;
+        }
+    }
+
+    /// What is kept beside an object.
+    pub async fn head(&self, key: &str) -> Result<HashMap<String, String>, S3Error> {
+        let request = self.client.head_object().bucket(&self.name).key(key).set_request_payer(self.payer()).send();
+        let answer = request.await.map_err(|error| self.failed(key, &error))?;
+        Ok(answer.metadata.unwrap_or_default())
+    }
+
+    /// An object, whole.
+    pub async fn get(&self, key: &str, size: u64) -> Result<Stored, S3Error> {
+        let mut pause = PAUSE;
+        let mut attempt = 1;
+        loop {
+            let stopped = match self.get_once(key, size).await {
+                Ok(stored) => return Ok(stored),
+                Err(Stopped::ForGood(error)) => return Err(error),
+                Err(Stopped::MidWay(why)) => why,
+            };
+            if attempt == BODY_ATTEMPTS {
+                let why = format!("{stopped}, {attempt} times in a row");
+                return Err(S3Error { uri: self.uri(key), code: None, why });
+            }
+            tracing::debug!(key, attempt, stopped, "asking for the body again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            attempt += 1;
+        }
+    }
+
+    async fn get_once(&self, key: &str, size: u64) -> Result<Stored, Stopped> {
+        let request = self.client.get_object().bucket(&self.name).key(key).set_request_payer(self.payer()).send();
+        let answer = match request.await {
+            Ok(answer) => answer,
+            Err(error) => return Err(Stopped::ForGood(self.failed(key, &error))),
+        };
+        let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
+        let on_disk = |error: io::Error| {
+            let why = format!("it cannot be kept in a temporary file: {error}");
+            Stopped::ForGood(S3Error { uri: self.uri(key), code: None, why })
+        };
+        let mut body = Body::with_capacity(length.unwrap_or(size));
+        let mut had = 0;
+        let mut chunks = answer.body;
+        loop {
+            match tokio::time::timeout(self.silence_max, chunks.next()).await {
+                Err(_) => return Err(Stopped::MidWay(format!("the body fell silent after {had} bytes"))),
+                Ok(None) => break,
+                Ok(Some(Ok(chunk))) => {
+                    body.push(&chunk).map_err(on_disk)?;
+                    had += chunk.len() as u64;
+                }
+                Ok(Some(Err(error))) => return Err(Stopped::MidWay(format!("the body broke off: {error}"))),
+            }
+        }
+        if length.is_some_and(|length| length != had) {
+            return Err(Stopped::MidWay(format!("the body ended after {had} bytes")));
+        }
+        let body = body.finish().map_err(on_disk)?;
+        let metadata = answer.metadata.unwrap_or_default();
+        Ok(Stored { body, etag: answer.e_tag.as_deref().map(|tag| unquoted(Some(tag)).to_owned()), metadata })
+    }
+
+    fn failed<E>(&self, key: &str, error: &SdkError<E>) -> S3Error
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let why = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            _ => DisplayErrorContext(error).to_string(),
+        };
+        S3Error { uri: self.uri(key), code: error.code().map(str::to_owned), why }
+    }
+}
+
+/// Why an attempt at an object ended.
+enum Stopped {
+    /// S3 answered, or the SDK gave up.
+    ForGood(S3Error),
+    /// The body stopped; another attempt may do better.
+    MidWay(String),
+}
+
+fn unquoted(tag: Option<&str>) -> &str {
+    tag.unwrap_or_default().trim_matches('"')
+}

@@ -1,0 +1,151 @@
+//! What is listed: only what a run asks for, and only what can have changed.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+
+use super::{LOGS, at, bucket, options, pass};
+use crate::support::s3::Server;
+use crate::support::{Dir, decrypt, gzip, with};
+
+/// Days of delivery that were listed, and how often anything else was.
+fn days(lists: &[String]) -> (BTreeSet<String>, usize) {
+    let day =
+        |prefix: &&String| prefix.trim_end_matches('/').rsplit('/').take(3).all(|part| part.parse::<u32>().is_ok());
+    let days: Vec<&String> = lists.iter().filter(day).collect();
+    (days.iter().map(|prefix| (*prefix).clone()).collect(), lists.len() - days.len())
+}
+
+#[test]
+fn a_second_run_lists_only_the_days_that_can_change() {
+    let logs = LOGS.get();
+    let server = logs.server();
+    let dir = Dir::new();
+    pass(&dir, &options(&server, "2026-01-08T12:00:00Z"));
+    let (lists, _) = server.asked.take();
+    let (first, _) = days(&lists);
+    let lanes: BTreeSet<String> =
+        first.iter().map(|prefix| prefix[..prefix.len() - "2026/01/05/".len()].to_owned()).collect();
+    assert!(lanes.len() >= 12, "two trails, three accounts, two Regions: {lanes:?}");
+
+    // Listed on the 8th, a day is settled when it was over by the 1st: none is.
+    let report = pass(&dir, &options(&server, "2026-01-13T12:00:00Z"));
+    let (lists, gets) = server.asked.take();
+    assert_eq!((report.objects.ingested, gets), (0, 0));
+    assert!(days(&lists).0.is_superset(&first), "nothing is settled yet");
+
+    // Listed on the 13th, everything before the 6th is settled.
+    pass(&dir, &options(&server, "2026-01-13T18:00:00Z"));
+    let (lists, gets) = server.asked.take();
+    let from: NaiveDate = "2026-01-06".parse().unwrap();
+    let expected: BTreeSet<String> = lanes
+        .iter()
+        .flat_map(|lane| from.iter_days().take(9).map(move |day| format!("{lane}{}/", day.format("%Y/%m/%d"))))
+        .collect();
+    let (listed, above) = days(&lists);
+    assert_eq!((listed, gets), (expected, 0));
+    assert!(above < 20, "the way to the Regions: {lists:?}");
+
+    // A late object in a settled day is found by who asks for everything.
+    let day = first.iter().find(|day| day.ends_with("/2026/01/05/") && day.starts_with("AWSLogs/")).unwrap();
+    let name = format!("{day}{}_CloudTrail_x_20260105T0000Z_abcdefghij123456.json.gz", &day["AWSLogs/".len()..][..12]);
+    let log = serde_json::json!({ "Records": [decrypt("5a8a6d0e-0000-4000-8000-000000000001")] }).to_string();
+    server.bucket.put(&name, gzip(log.as_bytes()));
+    assert_eq!(pass(&dir, &options(&server, "2026-01-13T19:00:00Z")).objects.ingested, 0);
+    let mut full = options(&server, "2026-01-13T20:00:00Z");
+    full.scope = keytrail::ingest::Scope::Everything;
+    assert_eq!(pass(&dir, &full).objects.ingested, 1);
+}
+
+/// Twenty accounts, fifteen Regions, two years: an object a day.
+fn organization(server: &Server) {
+    let first: NaiveDate = "2024-11-23".parse().unwrap();
+    for account in 0..20 {
+        for region in 0..15 {
+            for day in first.iter_days().take(730) {
+                let (account, region) = (format!("{:012}", 100_000_000_000_u64 + account), format!("xx-test-{region}"));
+                let folder =
+                    format!("logs/AWSLogs/o-abcdefghij/{account}/CloudTrail/{region}/{}", day.format("%Y/%m/%d"));
+                let name =
+                    format!("{account}_CloudTrail_{region}_{}T1200Z_abcdefghij123456.json.gz", day.format("%Y%m%d"));
+                let id = format!("{account}-{region}-{day}");
+                let record =
+                    with(with(decrypt(&id), "recipientAccountId", account), "eventTime", format!("{day}T12:00:00Z"));
+                let log = serde_json::json!({ "Records": [record] }).to_string();
+                server.bucket.put(&format!("{folder}/{name}"), log);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_week_of_one_account_costs_listings_in_proportion() {
+    let server = Server::start();
+    organization(&server);
+    let listings = |since: &str, until: &str, accounts: &[&str]| {
+        let dir = Dir::new();
+        let mut options = options(&server, "2026-11-22T00:00:00Z");
+        options.prune.since = Some(at(since));
+        options.prune.until = Some(at(until));
+        options.prune.accounts = accounts.iter().map(|account| (*account).to_owned()).collect();
+        let report = pass(&dir, &options);
+        (server.asked.take().0.len(), report.objects.ingested)
+    };
+    let one = ["100000000007"];
+    // A day more than asked for is listed, for what is delivered late; the rest is the way to the Regions.
+    let (week, objects) = listings("2026-03-01T00:00:00Z", "2026-03-08T00:00:00Z", &one);
+    assert_eq!(objects, 15 * 8);
+    assert!((15 * 8..=15 * 9 + 5).contains(&week), "{week} listings for a week of one account");
+    let (fortnight, _) = listings("2026-03-01T00:00:00Z", "2026-03-15T00:00:00Z", &one);
+    assert_eq!(fortnight - week, 15 * 7);
+    let (two, _) = listings("2026-03-01T00:00:00Z", "2026-03-08T00:00:00Z", &[one[0], "100000000008"]);
+    assert!(two <= 2 * week, "{two} listings for two accounts");
+    // Without bounds the days are searched for: all of one Region's two years.
+    let dir = Dir::new();
+    let mut options = options(&server, "2026-11-22T00:00:00Z");
+    options.prune.accounts = vec![one[0].to_owned()];
+    options.prune.regions = vec!["xx-test-3".to_owned()];
+    assert_eq!(pass(&dir, &options).objects.ingested, 730);
+    let lists = server.asked.take().0.len();
+    assert!((730..=730 + 3 + 25 + 6).contains(&lists), "{lists} listings for two years of a lane");
+}
+
+#[test]
+fn a_source_may_begin_anywhere_in_the_layout() {
+    let logs = LOGS.get();
+    let server = logs.server();
+    let key = server.bucket.keys().into_iter().find(|key| key.starts_with("AWSLogs/")).unwrap();
+    let parts: Vec<&str> = key.split('/').collect();
+    let read = |source: String| {
+        let dir = Dir::new();
+        let account = dir.keytrail(["ingest", &source]).env(server.environment()).format("json").ok().json();
+        account["objects"]["ingested"].as_u64().unwrap()
+    };
+    let below = |depth: usize| {
+        let prefix = parts[..depth].join("/");
+        let inside = server.bucket.keys().iter().filter(|key| key.starts_with(&format!("{prefix}/"))).count();
+        (prefix, inside as u64)
+    };
+    for depth in 1..parts.len() {
+        let (prefix, expected) = below(depth);
+        assert_eq!(read(format!("{}/{prefix}", bucket())), expected, "{prefix}");
+    }
+    assert_eq!(read(format!("{}/{key}", bucket())), 1);
+}
+
+#[test]
+fn other_kinds_are_never_mixed_in() {
+    let server = Server::start();
+    let log = serde_json::json!({ "Records": [decrypt("5a8a6d0e-0000-4000-8000-000000000001")] }).to_string();
+    for kind in
+        ["CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"]
+    {
+        let name = format!("111122223333_{kind}_eu-west-1_20260105T0010Z_abcdefghij123456.json");
+        server.bucket.put(&format!("AWSLogs/111122223333/{kind}/eu-west-1/2026/01/05/{name}"), log.clone());
+    }
+    server.bucket.put("AWSLogs/111122223333/Config/eu-west-1/2026/1/5/x.json", log.clone());
+    let report = pass(&Dir::new(), &options(&server, "2026-02-01T00:00:00Z"));
+    assert_eq!((report.objects.ingested, report.records.read), (1, 1));
+    let (lists, _) = server.asked.take();
+    assert!(!lists.iter().any(|prefix| prefix.contains("CloudTrail-") || prefix.contains("Config")), "{lists:?}");
+}
