@@ -9,6 +9,7 @@
 
 pub mod cloudtrail;
 pub mod engine;
+pub mod evidence;
 pub mod ingest;
 pub mod instant;
 pub mod lake;

@@ -5,7 +5,8 @@
 //!                                       ├──► reference (slow, by the letter) ◄── agreement ──► the decoder
 //! strategies (records out of thin air) ─┘
 //!
-//! support (the command, on a folder of its own) ──► exactly_once · from_s3 · interrupted · hostile · cli · other_engine
+//! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · interrupted · hostile · cli ·
+//!                                                   other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -13,6 +14,7 @@
 
 mod agreement;
 mod cli;
+mod evidence;
 mod exactly_once;
 mod from_s3;
 mod golden;

@@ -16,7 +16,7 @@ Examples:
   keytrail query key-usage --param since=-30d     calls per key, operation and day
   keytrail sql 'SELECT count(*) FROM usage'       or any question in SQL
 
-Exit codes: 0 done, 2 wrong usage or failure, 3 done but some input could not be used.";
+Exit codes: 0 done, 1 bad news, 2 wrong usage or failure, 3 done but some input could not be used.";
 
 /// Turns AWS CloudTrail logs into answers about KMS keys: who decrypted what, when, and through which service.
 #[derive(Debug, Parser)]
@@ -60,6 +60,10 @@ pub(crate) enum Command {
     Who(Who),
     /// What happened, event by event
     Timeline(Timeline),
+    /// Verify digests: that no log file was changed, removed or added since CloudTrail delivered it
+    Verify(Verify),
+    /// For which hours the lake can vouch, per account, Region and day, and why not
+    Coverage(Coverage),
     /// Run a query by its name (`queries` lists them)
     Query(NamedQuery),
     /// Ask in SQL: tables events, objects, rejects; views usage, `kms_events`, calls
@@ -108,6 +112,12 @@ pub(crate) struct Ingest {
     /// List every day of a bucket, also those that are settled
     #[arg(long)]
     pub full: bool,
+    /// Afterwards verify the digests, and every log that they name, as `verify` does; the logs are read again for it
+    #[arg(long, conflicts_with = "follow")]
+    pub verify: bool,
+    /// Public keys for --verify, see `verify`; may be repeated
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub public_keys: Vec<PathBuf>,
     /// Keep up with new objects until stopped (Ctrl-C, SIGTERM)
     #[arg(long)]
     pub follow: bool,
@@ -191,6 +201,51 @@ pub(crate) struct Timeline {
     pub window: Window,
 }
 
+/// Verify digests: that no log file was changed, removed or added since CloudTrail delivered it
+///
+/// Checks the signature, place and predecessor of every digest, the hash of every log that one names, and that no other
+/// log lies there. What it finds is kept in the lake, if there is one, in the tables digests and digest_files; `coverage`
+/// rests on them. Signatures live in the metadata of S3's objects, which a copy to disk loses: each digest but the
+/// newest is then checked with the signature that its successor names, and the newest with
+/// <DIGEST>.metadata.json beside it, the answer of `aws s3api head-object`.
+///
+/// Exit codes: 0 all is valid, 1 something is invalid, missing, extra or moved, 2 wrong usage or failure, 3 not all could
+/// be judged (a digest without signature, an unknown key, times without a digest).
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A folder that holds digests and logs as they lie in the bucket, or any part of it
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// Public keys: what `aws cloudtrail list-public-keys` prints, one file per Region; may be repeated [default: asked of
+    /// CloudTrail, for each Region]
+    #[arg(long, value_name = "FILE")]
+    pub public_keys: Vec<PathBuf>,
+    /// Only deliveries since: RFC 3339, YYYY-MM-DD, or an age such as -30d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only deliveries before
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+    /// Only this account; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub account: Vec<String>,
+    /// Only this Region; may be repeated
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Coverage {
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// Only this Region
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    #[command(flatten)]
+    pub window: Window,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NamedQuery {
     /// Its name
@@ -242,6 +297,9 @@ pub(crate) struct Generate {
     /// Events in an object, on average
     #[arg(long, default_value_t = 600)]
     pub events_per_object: u32,
+    /// Also write digests for `verify`, with the public key to check them in public-keys.json
+    #[arg(long)]
+    pub digests: bool,
 }
 
 #[derive(Debug, Args)]

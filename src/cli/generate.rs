@@ -23,6 +23,7 @@ pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {
         accounts: arguments.accounts,
         regions: arguments.regions,
         events_per_object: arguments.events_per_object,
+        digests: arguments.digests,
         ..Plan::default()
     };
     let bar = context.printer.bar("{bar:24} {percent:>3}%  {human_pos} records  {eta} left");

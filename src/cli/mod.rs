@@ -5,12 +5,14 @@
 
 mod args;
 mod ask;
+mod coverage;
 mod demo;
 mod generate;
 mod ingest;
 mod key;
 mod maintain;
 mod printer;
+mod verify;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ use printer::Printer;
 pub(crate) enum Outcome {
     /// Done.
     Done,
+    /// Done, and the answer is bad news.
+    BadNews,
     /// Done, but some input could not be used, or the run was stopped.
     Incomplete,
 }
@@ -82,6 +86,7 @@ pub(crate) fn main() -> ExitCode {
     trace(arguments.verbose);
     match run(arguments, printer) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::BadNews) => ExitCode::from(1),
         Ok(Outcome::Incomplete) => ExitCode::from(3),
         // Whoever reads our output has seen enough: `keytrail … | head` is no failure.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -110,6 +115,8 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::Explain(options) => ask::explain(&context, &options),
         Command::Generate(options) => generate::run(&context, &options),
         Command::Demo(options) => demo::run(context, &options),
+        Command::Verify(options) => verify::run(&context, &options),
+        Command::Coverage(options) => coverage::run(&context, &options),
         Command::Maintain(options) => maintain::run(&context, &options),
     }
 }

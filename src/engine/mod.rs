@@ -3,6 +3,7 @@
 //! There is no SQL here; statements come from `queries/` or from the user. A session only reads: a statement that would
 //! create, change or write anything is refused.
 
+pub(crate) mod functions;
 mod provider;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 
-use crate::lake::{Lake, LakeError, LakeTable, tables};
+use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
 use crate::query::{Catalog, Query};
 use provider::LakeProvider;
 
@@ -83,14 +84,14 @@ impl Engine {
         // Instants are UTC everywhere, whatever the machine's own zone.
         options.execution.time_zone = Some("UTC".to_owned());
         let session = SessionContext::new_with_config(config);
+        functions::register(&session);
         let mut events_version = None;
         for spec in tables::TABLES {
-            if let Some(table) = lake.open(spec).await? {
-                if std::ptr::eq(spec, &raw const tables::EVENTS) {
-                    events_version = Some(table.version());
-                }
-                register(&session, &table)?;
+            let table = lake.open(spec).await?;
+            if std::ptr::eq(spec, &raw const tables::EVENTS) {
+                events_version = table.as_ref().map(LakeTable::version);
             }
+            register(&session, spec, table.as_ref())?;
         }
         let events_version = events_version.ok_or_else(|| EngineError::NoLake(lake.root().to_string()))?;
         let engine = Self { session, events_version };
@@ -138,10 +139,13 @@ impl Engine {
     }
 }
 
-fn register(session: &SessionContext, table: &LakeTable) -> Result<(), EngineError> {
-    let name = table.spec().name;
-    let url = ObjectStoreUrl::parse(format!("lake://{name}/"))?;
-    session.register_object_store(url.as_ref(), table.store());
-    session.register_table(name, Arc::new(LakeProvider::new(url, table)))?;
+/// A table that the lake does not have yet is one without rows: views may read it all the same.
+fn register(session: &SessionContext, spec: &TableSpec, table: Option<&LakeTable>) -> Result<(), EngineError> {
+    let url = ObjectStoreUrl::parse(format!("lake://{}/", spec.name))?;
+    if let Some(table) = table {
+        session.register_object_store(url.as_ref(), table.store());
+    }
+    let files = table.map(LakeTable::files).unwrap_or_default();
+    session.register_table(spec.name, Arc::new(LakeProvider::new(url, spec, &files)))?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 
-use crate::lake::{DataFile, LakeTable};
+use crate::lake::{DataFile, TableSpec};
 
 /// One table at one version.
 #[derive(Debug)]
@@ -36,8 +36,7 @@ pub(super) struct LakeProvider {
 }
 
 impl LakeProvider {
-    pub fn new(store: ObjectStoreUrl, table: &LakeTable) -> Self {
-        let spec = table.spec();
+    pub fn new(store: ObjectStoreUrl, spec: &TableSpec, files: &[DataFile]) -> Self {
         let schema = (spec.schema)();
         let (mut columns, mut partitions): (Vec<Field>, Vec<FieldRef>) = (Vec::new(), Vec::new());
         for field in schema.fields() {
@@ -49,7 +48,7 @@ impl LakeProvider {
         }
         let files_schema =
             TableSchema::builder(Arc::new(Schema::new(columns))).with_table_partition_cols(partitions).build();
-        let files = table.files().iter().map(|file| partitioned(file, &files_schema)).collect();
+        let files = files.iter().map(|file| partitioned(file, &files_schema)).collect();
         let found = files_schema.table_schema();
         // Both are made of the same fields, so every one is found.
         let places: Vec<usize> = schema.fields().iter().filter_map(|field| found.index_of(field.name()).ok()).collect();

@@ -9,6 +9,7 @@
 //! [`events`]); there is no lock and no server.
 
 pub mod events;
+pub mod evidence;
 pub mod identity;
 pub mod ledger;
 pub mod listings;

@@ -52,8 +52,24 @@ pub static LISTINGS: TableSpec = TableSpec {
     doc: "days of delivery that were listed to their end, per account and Region of a bucket",
 };
 
+/// What each check found of each digest.
+pub static DIGESTS: TableSpec = TableSpec {
+    name: "digests",
+    partition: None,
+    schema: digests_schema,
+    doc: "what `verify` found of each digest, one row per digest and check",
+};
+
+/// What each check found of each log object.
+pub static DIGEST_FILES: TableSpec = TableSpec {
+    name: "digest_files",
+    partition: None,
+    schema: digest_files_schema,
+    doc: "what `verify` found of each log object that a digest names, or should, one row per object and check",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 4] = [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS];
+pub static TABLES: [&TableSpec; 6] = [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &DIGESTS, &DIGEST_FILES];
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -102,6 +118,44 @@ fn listings_schema() -> SchemaRef {
         ("from_day", DataType::Date32),
         ("until_day", DataType::Date32),
         ("listed_at", instant()),
+    ])
+}
+
+fn digests_schema() -> SchemaRef {
+    schema(&[
+        ("uri", DataType::Utf8),
+        ("account_id", DataType::Utf8),
+        ("region", DataType::Utf8),
+        ("trail", DataType::Utf8),
+        ("home_region", DataType::Utf8),
+        ("prefix", DataType::Utf8),
+        ("is_organization", DataType::Boolean),
+        ("is_backfill", DataType::Boolean),
+        ("start_time", instant()),
+        ("end_time", instant()),
+        ("state", DataType::Utf8),
+        ("reason", DataType::Utf8),
+        ("chain", DataType::Utf8),
+        ("gap_from", instant()),
+        ("previous_uri", DataType::Utf8),
+        ("logs_valid", DataType::Int64),
+        ("logs_invalid", DataType::Int64),
+        ("logs_missing", DataType::Int64),
+        ("checked_at", instant()),
+    ])
+}
+
+fn digest_files_schema() -> SchemaRef {
+    schema(&[
+        ("uri", DataType::Utf8),
+        ("version_tag", DataType::Utf8),
+        ("account_id", DataType::Utf8),
+        ("region", DataType::Utf8),
+        ("delivered_at", instant()),
+        ("digest_uri", DataType::Utf8),
+        ("state", DataType::Utf8),
+        ("reason", DataType::Utf8),
+        ("checked_at", instant()),
     ])
 }
 

@@ -12,8 +12,9 @@ use super::{Listed, ObjectName, ObjectRef, Place};
 /// Endings of files that may hold records. Anything else in a folder is left alone, and counted as skipped.
 pub(super) const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
 
-/// What `keytrail generate` writes beside the logs that it makes: no log.
-const TRUTH: &str = "truth.json";
+/// What `keytrail generate` writes beside the logs that it makes, and what a copy of a digest keeps of its metadata: no
+/// logs.
+const NO_LOGS: [&str; 3] = ["truth.json", "public-keys.json", ".metadata.json"];
 
 /// A folder or file.
 #[derive(Debug, Clone)]
@@ -57,7 +58,8 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
             }
         } else {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let may_hold = name != TRUTH && ENDINGS.iter().any(|ending| name.ends_with(ending));
+            let is_beside = NO_LOGS.iter().any(|ending| name.ends_with(ending));
+            let may_hold = !is_beside && ENDINGS.iter().any(|ending| name.ends_with(ending));
             visit(if may_hold { object(&path) } else { Listed::Skipped { uri: uri(&path) } })?;
         }
     }
@@ -91,7 +93,7 @@ mod tests {
     #[test]
     fn a_walk_is_in_order_and_leaves_strangers_alone() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b/2.json.gz", "b/1.json", "a.jsonl", "truth.json", "README.md"] {
+        for name in ["b/2.json.gz", "b/1.json", "a.jsonl", "truth.json", "b/2.json.gz.metadata.json", "README.md"] {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
@@ -108,6 +110,6 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert_eq!((seen, skipped), (["a.jsonl", "1.json", "2.json.gz"].map(str::to_owned).to_vec(), 2));
+        assert_eq!((seen, skipped), (["a.jsonl", "1.json", "2.json.gz"].map(str::to_owned).to_vec(), 3));
     }
 }

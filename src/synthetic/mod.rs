@@ -7,14 +7,16 @@
 //! ```
 //!
 //! It serves `generate`, `demo`, tests and benches. The same plan gives the same bytes, on any machine; memory does not grow
-//! with the events; [`Truth`] says what an engine must find, to the last call. It refuses to imitate any real account, and
-//! writes no digests.
+//! with the events; [`Truth`] says what an engine must find, to the last call. It refuses to imitate any real account. Digests
+//! are written when the plan asks for them, signed with a key that proves nothing: it is part of this crate.
 
 mod background;
 mod choices;
 mod clock;
 mod dice;
+mod digests;
 mod event;
+mod folder;
 mod identity;
 mod incidents;
 mod noise;
@@ -34,16 +36,17 @@ mod usage;
 mod workload;
 mod world;
 
-use std::fs;
 use std::io;
-use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+pub use digests::public_keys;
+pub use folder::write_folder;
 pub use truth::{Call, Incident, TRUTH_VERSION, Truth};
 
 /// What to generate.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Plan {
     /// The same seed (and plan) gives the same bytes.
     pub seed: u64,
@@ -75,6 +78,8 @@ pub struct Plan {
     pub hostile: bool,
     /// Whether some records and objects have odd shapes.
     pub odd_shapes: bool,
+    /// Whether the trails write digests.
+    pub digests: bool,
 }
 
 impl Default for Plan {
@@ -94,19 +99,22 @@ impl Default for Plan {
             incidents: true,
             hostile: true,
             odd_shapes: true,
+            digests: false,
         }
     }
 }
 
-/// A log object as CloudTrail delivers it to a bucket.
+/// A log object or a digest as CloudTrail delivers it to a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogObject {
     /// The object's key, such as `AWSLogs/111122223333/CloudTrail/eu-central-1/2026/01/05/….json.gz`.
     pub path: String,
     /// The object itself.
     pub gzip: Vec<u8>,
-    /// The records in it.
+    /// The records in it; a digest has none.
     pub records: u32,
+    /// What S3 keeps beside it, by name without `x-amz-meta-`: a digest's signature. Logs have none.
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 /// Generates the objects of a plan, roughly in the order of their delivery, and hands each to `sink`.
@@ -116,31 +124,4 @@ pub struct LogObject {
 /// The first error of `sink` ends the run and is returned.
 pub fn generate(plan: &Plan, sink: &mut dyn FnMut(LogObject) -> io::Result<()>) -> io::Result<Truth> {
     stream::run(plan, sink)
-}
-
-/// Generates the objects of a plan into a folder, with `truth.json` at its top.
-///
-/// `progress` is told the number of records written so far, after each object.
-///
-/// # Errors
-///
-/// The first file that cannot be written ends the run; the error names it.
-pub fn write_folder(plan: &Plan, folder: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<Truth> {
-    let mut written = 0;
-    let truth = generate(plan, &mut |object| {
-        write_file(&folder.join(&object.path), &object.gzip)?;
-        written += u64::from(object.records);
-        progress(written);
-        Ok(())
-    })?;
-    write_file(&folder.join("truth.json"), &serde_json::to_vec_pretty(&truth)?)?;
-    Ok(truth)
-}
-
-fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(named)?;
-    }
-    fs::write(path, content).map_err(named)
 }

@@ -126,7 +126,7 @@ impl Packer {
     }
 
     /// Appends one gzip member.
-    fn append(&mut self, text: &[u8], gzip: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn append(&mut self, text: &[u8], gzip: &mut Vec<u8>) -> io::Result<()> {
         let bound = self.compressor.gzip_compress_bound(text.len());
         if self.room.len() < bound {
             self.room.resize(bound, 0);

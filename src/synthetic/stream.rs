@@ -15,6 +15,7 @@ use std::io;
 use super::background::actors;
 use super::clock::{DAY, HOUR, MINUTE, Seconds};
 use super::dice::{Dice, Wheel};
+use super::digests::{Digests, Log};
 use super::incidents::{self, Planned, Plot};
 use super::noise::Noise;
 use super::objects::{self, ObjectBody, Packer, Shape, Trail};
@@ -75,7 +76,7 @@ pub(super) struct Open {
     pub(super) late: bool,
 }
 
-type Sink<'s> = &'s mut dyn FnMut(LogObject) -> io::Result<()>;
+pub(super) type Sink<'s> = &'s mut dyn FnMut(LogObject) -> io::Result<()>;
 
 /// A run of the generator.
 pub(super) struct Run<'p, 's> {
@@ -96,6 +97,7 @@ pub(super) struct Run<'p, 's> {
     /// Background events to be made.
     pub(super) wanted: u64,
     held: Vec<(Seconds, LogObject)>,
+    digests: Option<Digests>,
     packer: Packer,
     spare: Vec<u8>,
     sink: Sink<'s>,
@@ -122,10 +124,12 @@ pub(super) fn run(plan: &Plan, sink: Sink<'_>) -> io::Result<Truth> {
         open: None,
         made: 0,
         held: Vec::new(),
+        digests: None,
         packer: Packer::new(),
         spare: Vec::new(),
         sink,
     };
+    run.digests = plan.digests.then(|| Digests::new(&run.world, plan.start.timestamp())).transpose()?;
     run.deliver_everything()?;
     Ok(run.tally.into_truth(plan.seed, &run.world, incidents))
 }
@@ -156,6 +160,7 @@ impl Run<'_, '_> {
             }
             let delivered = schedule.delivered(number);
             self.catch_up(delivered)?;
+            self.write_digests(delivered)?;
             let lane = schedule.lane(number, &mut self.dice);
             self.one_object(lane, delivered, target, number)?;
         }
@@ -165,10 +170,22 @@ impl Run<'_, '_> {
             self.deliver_waiting(lane, schedule.end, Trail::Organization)?;
         }
         self.held.sort_by_key(|(at, _)| *at);
+        let last = self.held.last().map_or(schedule.end, |(at, _)| schedule.end.max(*at));
         for (_, object) in std::mem::take(&mut self.held) {
             (self.sink)(object)?;
         }
-        Ok(())
+        match &mut self.digests {
+            Some(digests) => digests.finish(&self.world, last, &mut self.packer, self.sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the digests of the hours before this instant; nothing is delivered for them any more.
+    fn write_digests(&mut self, now: Seconds) -> io::Result<()> {
+        match &mut self.digests {
+            Some(digests) => digests.close(&self.world, now, &mut self.packer, self.sink),
+            None => Ok(()),
+        }
     }
 
     /// Delivers what is due before this instant: late objects, and planted records whose lane is quiet.
@@ -237,10 +254,13 @@ impl Run<'_, '_> {
         let path = objects::path(&self.world, trail, lane, at, &mut self.dice);
         let records = body.records();
         let (gzip, spare) = body.finish(&mut self.packer)?;
+        if let Some(digests) = &mut self.digests {
+            digests.add(trail, lane, &Log { at, key: &path, text: &spare, is_late: hold });
+        }
         self.spare = spare;
         self.tally.objects += 1;
         self.lanes[lane].last_path.clone_from(&path);
-        let object = LogObject { path, gzip, records };
+        let object = LogObject { path, gzip, records, metadata: Vec::new() };
         if hold && self.held.len() < HELD_MAX {
             self.held.push((at, object));
             return Ok(());

@@ -5,6 +5,7 @@
 mod recount;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs;
 
 use serde_json::Value;
 
@@ -33,6 +34,22 @@ fn the_same_plan_gives_the_same_bytes_and_another_seed_others() {
     assert_eq!(first.objects, second.objects);
     assert_eq!(first.truth, second.truth);
     assert_ne!(first.objects, run(&Plan { seed: 8, ..plan }).objects);
+}
+
+/// Digests come on top: nothing else changes, and their bytes depend on the plan alone as well.
+#[test]
+fn digests_change_no_log_and_are_the_same_each_time() {
+    let plan = Plan { events: 3_000, ..Plan::default() };
+    let signed = Plan { digests: true, ..plan.clone() };
+    let (without, with, again) = (run(&plan), run(&signed), run(&signed));
+    assert_eq!((&with.objects, &with.truth), (&again.objects, &without.truth));
+    let (digests, logs): (Vec<_>, Vec<_>) =
+        with.objects.into_iter().partition(|object| object.path.contains("/CloudTrail-Digest/"));
+    assert_eq!(logs, without.objects);
+    // Every hour of three days, for two trails of three accounts in two Regions and of the outsiders' account.
+    assert!(digests.len() >= 72 * 2 * 7, "{} digests", digests.len());
+    assert!(digests.iter().any(|digest| digest.path.ends_with("_backfill.json.gz")));
+    assert!(digests.iter().all(|digest| digest.metadata[0].0 == "signature" && digest.records == 0));
 }
 
 #[test]

@@ -11,9 +11,12 @@ use arrow::compute::cast;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::datasource::MemTable;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::cloudtrail::columns::{Event, EventBuilder, Text, lake_schema};
+use crate::engine::functions;
+use crate::lake::tables::TABLES;
 use crate::query::Catalog;
 
 const ACCOUNTS: [(&str, &str); 3] = [("A", "111111111111"), ("B", "222222222222"), ("C", "333333333333")];
@@ -27,8 +30,14 @@ pub async fn session(table: &str) -> SessionContext {
     session
 }
 
-/// Registers the shipped views over the session's `events`.
+/// Registers the shipped views over the session's `events`, the lake's other tables being empty unless they are there.
 pub async fn views(session: &SessionContext) {
+    functions::register(session);
+    for spec in TABLES {
+        if !session.table_exist(spec.name).unwrap() {
+            session.register_table(spec.name, Arc::new(EmptyTable::new((spec.schema)()))).unwrap();
+        }
+    }
     for view in Catalog::shipped().views() {
         let rows = session.sql(&view.sql).await.unwrap_or_else(|error| panic!("{}: {error}", view.name));
         session.register_table(view.name.as_str(), rows.into_view()).unwrap();

@@ -1,0 +1,113 @@
+-- ---
+-- title = "What each trail's digests say of each hour of events"
+-- ---
+-- ## What it holds
+-- One row per trail, account, Region and hour that a digest bears on. Digests are of deliveries, and an event may be
+-- delivered late: an hour of events is borne on by the digests of the hour and of the two after it.
+-- ## Columns
+-- `is_signed`: a digest's window overlaps the hour, so that the trail was logging. `is_chained`: from the begin of the hour to
+-- the end of the second hour after it, digests are valid and name each other without a gap, and every log that they name
+-- is valid and was ingested as it was checked. `doubt`: what is wrong with a digest, or a log that it names, that bears on
+-- the hour; backfill digests count here. `first_read`: when the trail is first seen to record calls that read from KMS,
+-- in any account and Region that it records.
+WITH ingested AS (
+    SELECT uri, version_tag FROM objects WHERE state = 'ingested' GROUP BY uri, version_tag
+),
+first_reads AS (
+    SELECT source_object, min(event_time) AS first_read FROM kms_events WHERE read_only GROUP BY source_object
+),
+files AS (
+    SELECT
+        f.digest_uri,
+        min(CASE
+            WHEN f.state <> 'valid' THEN concat('log ', f.state, ': ', f.uri)
+            WHEN i.uri IS NULL THEN concat('log not ingested as it was verified: ', f.uri)
+        END) AS doubt,
+        min(r.first_read) AS first_read
+    FROM verified_files AS f
+    LEFT JOIN ingested AS i ON i.uri = f.uri AND i.version_tag = f.version_tag
+    LEFT JOIN first_reads AS r ON r.source_object = f.uri
+    WHERE f.digest_uri IS NOT NULL
+    GROUP BY f.digest_uri
+),
+checked AS (
+    SELECT
+        d.*,
+        CASE WHEN d.state = 'valid' THEN f.doubt ELSE concat('digest ', d.state, ': ', d.uri) END AS doubt,
+        CASE WHEN d.gap_from IS NOT NULL THEN concat('no digests between ', d.gap_from, ' and ', d.start_time) END AS gap,
+        min(f.first_read) OVER (
+            PARTITION BY d.trail, d.home_region, d.prefix, CASE WHEN d.is_organization THEN '' ELSE d.account_id END
+        ) AS first_read
+    FROM verified_digests AS d
+    LEFT JOIN files AS f ON f.digest_uri = d.uri
+),
+ordered AS (
+    SELECT
+        *,
+        lag(CASE WHEN doubt IS NULL THEN uri END) OVER (
+            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill ORDER BY end_time, start_time, uri
+        ) AS before_uri,
+        lag(end_time) OVER (
+            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill ORDER BY end_time, start_time, uri
+        ) AS before_end
+    FROM checked
+),
+-- A run of sound digests that name each other has one number.
+numbered AS (
+    SELECT
+        *,
+        sum(CASE
+            WHEN doubt IS NULL AND previous_uri = before_uri AND start_time <= before_end AND chain IN ('linked', 'outside')
+            THEN 0
+            ELSE 1
+        END) OVER (
+            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill ORDER BY end_time, start_time, uri
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS run
+    FROM ordered
+),
+runs AS (
+    SELECT
+        *,
+        min(start_time) OVER (
+            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill, run
+        ) AS run_start,
+        max(end_time) OVER (
+            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill, run
+        ) AS run_end
+    FROM numbered
+),
+hours AS (
+    SELECT
+        *,
+        arrow_cast(
+            unnest(generate_series(
+                date_trunc('hour', least(coalesce(gap_from, start_time), start_time)) - INTERVAL '2 hours',
+                date_trunc('hour', end_time - INTERVAL '1 microsecond'),
+                INTERVAL '1 hour'
+            )),
+            'Timestamp(Microsecond, Some("UTC"))'
+        ) AS hour
+    FROM runs
+)
+SELECT
+    account_id,
+    region,
+    trail,
+    home_region,
+    prefix,
+    is_organization,
+    hour,
+    bool_or(
+        NOT is_backfill
+        AND state IN ('valid', 'unsigned', 'key_unknown')
+        AND start_time < hour + INTERVAL '1 hour'
+        AND end_time > hour
+    ) AS is_signed,
+    bool_or(
+        NOT is_backfill AND doubt IS NULL AND run_start <= hour AND run_end >= hour + INTERVAL '3 hours'
+    ) AND bool_and(doubt IS NULL) AS is_chained,
+    coalesce(min(doubt), min(CASE WHEN start_time > hour THEN gap END)) AS doubt,
+    min(first_read) AS first_read
+FROM hours
+GROUP BY account_id, region, trail, home_region, prefix, is_organization, hour

@@ -1,0 +1,136 @@
+//! Logs that no digest names: injected, moved here from elsewhere, or delivered at a time that no digest covers.
+//!
+//! AWS's validator follows digests to logs and never comes upon these (facts §7.6).
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
+
+use super::Options;
+use super::archive::Archive;
+use super::logs::{EXTRA, MOVED, hash_of};
+use super::report::Findings;
+use crate::lake::evidence::FileRow;
+use crate::source::ObjectRef;
+
+/// How far from the edge of the covered time a log may lie and be named by the digest beyond: the minute in a name and the
+/// instant of delivery are not quite the same.
+const EDGE_MINUTES: i64 = 15;
+
+/// How long after the last digest logs wait for theirs: it is delivered in the hour that follows its own.
+const PENDING_HOURS: i64 = 2;
+
+/// A log that no digest names, and its row without a state.
+#[derive(Debug, Clone)]
+pub(super) struct Stray {
+    pub object: ObjectRef,
+    pub row: FileRow,
+}
+
+/// What it means that no digest names a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The digests of its time are there and do not name it.
+    Extra,
+    /// No digest of its time is there, or none that can be believed.
+    Uncovered,
+    /// Its digest may still come.
+    Pending,
+}
+
+type Window = (DateTime<Utc>, DateTime<Utc>);
+
+/// The times that digests cover, and those that they should and do not.
+#[derive(Debug, Default)]
+pub(super) struct Covered {
+    good: Vec<Window>,
+    bad: Vec<Window>,
+}
+
+impl Covered {
+    /// A digest's window; `gap_from` is the end of the digest before, when there is time between.
+    pub fn add(&mut self, window: Window, is_usable: bool, gap_from: Option<i64>, is_missing: bool) {
+        if let Some(from) = gap_from.and_then(DateTime::from_timestamp_micros) {
+            self.bad.push((from, window.0));
+        }
+        // The name of a missing digest tells its end; its window may have been a little longer.
+        let edge = Duration::minutes(if is_missing { EDGE_MINUTES } else { 0 });
+        if is_usable { &mut self.good } else { &mut self.bad }.push((window.0 - edge, window.1));
+    }
+
+    /// Joins the windows that meet.
+    pub fn close(&mut self) {
+        self.good.sort_unstable();
+        let mut joined: Vec<Window> = Vec::new();
+        for window in self.good.drain(..) {
+            match joined.last_mut() {
+                Some(last) if window.0 <= last.1 => last.1 = last.1.max(window.1),
+                _ => joined.push(window),
+            }
+        }
+        self.good = joined;
+    }
+
+    /// What it means that no digest names a log of this time.
+    pub fn judge(&self, delivered: Option<DateTime<Utc>>, day: NaiveDate, now: DateTime<Utc>) -> Meaning {
+        let Some(at) = delivered else { return self.judge_day(day) };
+        if let Some((_, end)) = self.good.last()
+            && at >= *end - Duration::minutes(EDGE_MINUTES)
+            && (at < *end + Duration::hours(PENDING_HOURS) || at > now - Duration::hours(PENDING_HOURS))
+        {
+            return Meaning::Pending;
+        }
+        let is_bad = self.bad.iter().any(|(from, to)| *from <= at && at < *to);
+        let edge = Duration::minutes(EDGE_MINUTES);
+        let is_covered = self.good.iter().any(|(from, to)| *from + edge <= at && at < *to - edge);
+        if is_covered && !is_bad { Meaning::Extra } else { Meaning::Uncovered }
+    }
+
+    /// CloudTrail gives every log a time in its name; what has none is extra wherever the day is covered at all.
+    fn judge_day(&self, day: NaiveDate) -> Meaning {
+        let from = day.and_time(NaiveTime::MIN).and_utc();
+        let to = from.checked_add_days(Days::new(1)).unwrap_or(from);
+        let is_covered = self.good.iter().any(|(begin, end)| *begin < to && from < *end);
+        if is_covered { Meaning::Extra } else { Meaning::Uncovered }
+    }
+}
+
+/// Tells the extra logs from those that were moved: by the name or the hash of one that is missing.
+pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: &mut Findings) -> Vec<FileRow> {
+    let (by_file, by_hash) = findings.missing_logs();
+    let mut rows = Vec::new();
+    for (stray, meaning) in findings.take_strays() {
+        let origin = origin(archive, options, &stray, (&by_file, &by_hash)).await;
+        let (state, reason) = match (origin, meaning) {
+            (Some(origin), _) => (MOVED, format!("has been moved from its original location: it belongs at {origin}")),
+            (None, Meaning::Extra) => {
+                (EXTRA, "no digest names it, though digests cover its time of delivery".to_owned())
+            }
+            (None, Meaning::Uncovered | Meaning::Pending) => {
+                findings.count_unnamed(meaning);
+                continue;
+            }
+        };
+        let row = FileRow { state, reason: Some(reason), ..stray.row };
+        findings.found_unnamed(&row);
+        rows.push(row);
+    }
+    rows
+}
+
+/// Where a log comes from that is not where it belongs.
+async fn origin(
+    archive: &dyn Archive,
+    options: &Options,
+    stray: &Stray,
+    (by_file, by_hash): (&HashMap<String, String>, &HashMap<String, String>),
+) -> Option<String> {
+    let file = stray.object.uri.rsplit('/').next().unwrap_or_default();
+    if let Some(uri) = by_file.get(file) {
+        return Some(uri.clone());
+    }
+    if by_hash.is_empty() {
+        return None;
+    }
+    by_hash.get(&hash_of(archive, &stray.object, options.object_bytes_max).await?).cloned()
+}

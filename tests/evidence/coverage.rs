@@ -1,0 +1,202 @@
+//! Coverage of signed logs: proven where they are whole, and no longer where they are not, hour by hour.
+//!
+//! Facts §7.1 and design §7: digests speak of deliveries, so an hour of events is proven when the chain covers it and the
+//! two hours after.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Signed;
+use crate::support::{Dir, gzip};
+
+/// A lake of signed logs.
+struct Case {
+    dir: Dir,
+    signed: Signed,
+    /// The account whose logs are looked at.
+    account: String,
+}
+
+impl Case {
+    fn new() -> Self {
+        let (dir, signed) = (Dir::new(), Signed::new());
+        dir.ingest(signed.path());
+        let account = signed.digests()[0].file_name().unwrap().to_str().unwrap()[..12].to_owned();
+        Self { dir, signed, account }
+    }
+
+    /// Verifies, and expects this exit code.
+    fn verify(&self, code: i32) -> Value {
+        let keys = self.signed.path().join("public-keys.json");
+        let folder = self.signed.path().as_os_str();
+        self.dir
+            .keytrail(["verify".as_ref(), folder, "--public-keys".as_ref(), keys.as_os_str()])
+            .format("json")
+            .code(code)
+            .json()
+    }
+
+    /// The state of each hour of the account, by the hour such as `2026-01-05T10`.
+    fn hours(&self) -> BTreeMap<String, String> {
+        let rows = self.dir.sql(&format!("SELECT hour, state FROM coverage WHERE account_id = '{}'", self.account));
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+        rows.iter().map(|row| (text(row, "hour")[..13].to_owned(), text(row, "state"))).collect()
+    }
+
+    fn is_proven(&self, hours: &BTreeMap<String, String>) -> Vec<String> {
+        assert!(!hours.is_empty(), "{}", self.account);
+        hours.iter().filter(|(_, state)| *state == "proven").map(|(hour, _)| hour.clone()).collect()
+    }
+
+    /// Does something to the logs, verifies, and expects just these hours to be proven no more: those of this instant, and
+    /// the two before, whose events may have been delivered then.
+    #[track_caller]
+    fn unproves(&self, at: &str, change: impl FnOnce(&Self)) {
+        self.verify(0);
+        let before = self.hours();
+        change(self);
+        self.verify(1);
+        let after = self.hours();
+        let lost: Vec<String> =
+            self.is_proven(&before).into_iter().filter(|hour| after.get(hour) != before.get(hour)).collect();
+        assert!(lost.contains(&at.to_owned()), "{at} is still proven; no more are {lost:?}");
+        // The windows of digests do not begin with the hour, so that each touches two.
+        assert!(lost.len() <= 6, "{lost:?}");
+        assert!(self.is_proven(&after).len() + lost.len() == self.is_proven(&before).len(), "{after:?}");
+        assert!(self.is_proven(&after).len() > 12, "{after:?}");
+    }
+
+    /// A log of the account in the middle of the day, delivered by its own trail, and the hour of its delivery.
+    fn log(&self) -> (PathBuf, String) {
+        let own = |path: &&PathBuf| {
+            let text = path.to_str().unwrap();
+            text.contains(&format!("/AWSLogs/{}/CloudTrail/", self.account)) && hour_of(path).as_str() > "2026-01-05T11"
+        };
+        let log = self.signed.logs().iter().find(own).unwrap().clone();
+        (log.clone(), hour_of(&log))
+    }
+}
+
+/// The hour in a log's or a digest's name.
+fn hour_of(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let stamp = name.split('_').find(|part| part.starts_with("2026")).unwrap();
+    format!("{}-{}-{}T{}", &stamp[..4], &stamp[4..6], &stamp[6..8], &stamp[9..11])
+}
+
+/// One trail's logs alone: the organization's trail would vouch for the hour all the same.
+fn without_other_trail(case: &Case) {
+    fs::remove_dir_all(case.signed.path().join("org-trail")).unwrap();
+}
+
+#[test]
+fn what_is_whole_is_proven_in_the_middle_and_not_at_its_edges() {
+    let case = Case::new();
+    let hours = case.hours();
+    assert!(hours.values().all(|state| state == "observed"), "before it is verified, nothing is proven: {hours:?}");
+    let report = case.verify(0);
+    assert_eq!((&report["outcome"], &report["problems"]), (&"valid".into(), &Value::Array(vec![])));
+    let hours = case.hours();
+    let day: Vec<String> = (0..24).map(|hour| format!("2026-01-05T{hour:02}")).collect();
+    for hour in &day {
+        assert_eq!(hours.get(hour).map(String::as_str), Some("proven"), "{hour}: {hours:?}");
+    }
+    let last = case.signed.digests().pop().unwrap();
+    let last = hour_of(&last);
+    assert_ne!(hours.get(&last).map(String::as_str), Some("proven"), "nothing is known of two hours after {last}");
+    let rows = case.dir.keytrail(["coverage", "--account", &case.account]).format("json").ok().json();
+    let day = rows.as_array().unwrap().iter().find(|row| row["day"] == "2026-01-05").unwrap();
+    assert_eq!((&day["proven"], &day["unknown"], &day["blind"]), (&24.into(), &0.into(), &0.into()), "{rows}");
+}
+
+#[test]
+fn a_log_that_is_deleted_unproves_its_hour() {
+    let case = Case::new();
+    without_other_trail(&case);
+    let (log, hour) = case.log();
+    case.unproves(&hour, |_| fs::remove_file(&log).unwrap());
+}
+
+#[test]
+fn a_log_that_is_changed_unproves_its_hour() {
+    let case = Case::new();
+    without_other_trail(&case);
+    let (log, hour) = case.log();
+    case.unproves(&hour, |_| fs::write(&log, gzip(b"{\"Records\":[]}")).unwrap());
+}
+
+#[test]
+fn a_log_that_is_added_unproves_its_hour_for_every_trail() {
+    let case = Case::new();
+    let (log, hour) = case.log();
+    let name = log.file_name().unwrap().to_str().unwrap().to_owned();
+    let added = log.with_file_name(format!("{}AAAAAAAAAAAAAAAA.json.gz", &name[..name.len() - 24]));
+    case.unproves(&hour, |_| {
+        fs::copy(&log, &added).unwrap();
+    });
+}
+
+#[test]
+fn a_log_that_is_moved_unproves_its_hour() {
+    let case = Case::new();
+    without_other_trail(&case);
+    let (log, hour) = case.log();
+    let folder = log.parent().unwrap().parent().unwrap().join("31");
+    fs::create_dir_all(&folder).unwrap();
+    case.unproves(&hour, |_| fs::rename(&log, folder.join(log.file_name().unwrap())).unwrap());
+}
+
+#[test]
+fn a_digest_that_is_deleted_unproves_its_hour() {
+    let case = Case::new();
+    without_other_trail(&case);
+    let digest = &case.signed.digests()[14];
+    case.unproves(&hour_of(digest), |_| fs::remove_file(digest).unwrap());
+}
+
+/// The organization's trail delivers some events a second time, and its digests speak of these alone; but the two are of
+/// one account and Region, and either would do.
+#[test]
+fn another_trail_vouches_for_an_hour_that_one_cannot() {
+    let case = Case::new();
+    let (log, hour) = case.log();
+    case.verify(0);
+    fs::remove_file(&log).unwrap();
+    case.verify(1);
+    assert_eq!(case.hours().get(&hour).map(String::as_str), Some("proven"));
+    let reasons = case.dir.sql(&format!(
+        "SELECT DISTINCT reason FROM coverage WHERE account_id = '{}' AND state = 'proven' ORDER BY reason",
+        case.account
+    ));
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+}
+
+/// What was verified must be what was read: an object that is not in the ledger, or in another version, proves nothing.
+#[test]
+fn what_was_not_ingested_is_not_proven() {
+    let (dir, signed) = (Dir::new(), Signed::new());
+    let logs = signed.logs();
+    dir.ingest(&logs[0]);
+    let account = signed.digests()[0].file_name().unwrap().to_str().unwrap()[..12].to_owned();
+    let case = Case { dir, signed, account };
+    case.verify(0);
+    // Later hours, in which nothing was delivered, are proven by digests that name nothing.
+    let of_day = |hours: &[String]| hours.iter().filter(|hour| hour.starts_with("2026-01-05")).count();
+    assert_eq!(of_day(&case.is_proven(&case.hours())), 0);
+    case.dir.ingest(case.signed.path());
+    assert_eq!(of_day(&case.is_proven(&case.hours())), 24);
+}
+
+#[test]
+fn every_day_of_a_window_has_a_row_for_every_lane() {
+    let case = Case::new();
+    let ask = ["coverage", "--since", "2026-02-01T06:00:00Z", "--until", "2026-02-02T03:30:00Z"];
+    let rows = case.dir.keytrail(ask).format("ndjson").ok().ndjson();
+    let seen: Vec<(&str, &Value)> = rows.iter().map(|row| (row["day"].as_str().unwrap(), &row["unknown"])).collect();
+    let (eighteen, four) = (Value::from(18), Value::from(4));
+    let expected = [("2026-02-01", &eighteen), ("2026-02-02", &four), ("2026-02-01", &eighteen), ("2026-02-02", &four)];
+    assert_eq!(seen, expected);
+}
