@@ -112,6 +112,12 @@ pub(crate) struct Ingest {
     /// List every day of a bucket, also those that are settled
     #[arg(long)]
     pub full: bool,
+    /// Afterwards verify the digests, and every log that they name, as `verify` does; the logs are read again for it
+    #[arg(long, conflicts_with = "follow")]
+    pub verify: bool,
+    /// Public keys for --verify, see `verify`; may be repeated
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub public_keys: Vec<PathBuf>,
     /// Keep up with new objects until stopped (Ctrl-C, SIGTERM)
     #[arg(long)]
     pub follow: bool,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::Utc;
+use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{Options, Progress, Report, Scope, ingest};
 use keytrail::instant;
@@ -14,7 +15,7 @@ use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
 
 use super::args::{Aws, Ingest};
-use super::{Context, Outcome};
+use super::{Context, Outcome, verify};
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
 const NAMED_MAX: usize = 20;
@@ -22,7 +23,7 @@ const NAMED_MAX: usize = 20;
 pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     let options = options(context, arguments)?;
     let report = if arguments.follow {
-        followed(context, arguments, options)?
+        followed(context, arguments, options.clone())?
     } else {
         watched(context, &arguments.sources, &options)?
     };
@@ -37,7 +38,35 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
             arguments.sources.join(", ")
         ));
     }
-    Ok(if report.is_whole() { Outcome::Done } else { Outcome::Incomplete })
+    let read = if report.is_whole() { Outcome::Done } else { Outcome::Incomplete };
+    if !arguments.verify || report.interrupted {
+        return Ok(read);
+    }
+    let verified = verify_sources(context, arguments, &options)?;
+    Ok(if verified == Outcome::Done { read } else { verified })
+}
+
+/// Verifies what was read, source by source; the worst of it is how it ends.
+fn verify_sources(context: &Context, arguments: &Ingest, options: &Options) -> Result<Outcome> {
+    let wanted = evidence::Options {
+        prune: options.prune.clone(),
+        jobs: options.jobs,
+        object_bytes_max: options.object_bytes_max,
+        now: options.now,
+    };
+    let mut keys = verify::keys(context, &arguments.public_keys)?;
+    let mut worst = Outcome::Done;
+    for address in &arguments.sources {
+        let archive = verify::archive(context, address, &options.source, &wanted)?;
+        let report = verify::watched(context, archive.as_ref(), &mut keys, &wanted)?;
+        verify::tell(context, &report)?;
+        worst = match (worst, verify::outcome(&report)) {
+            (Outcome::BadNews, _) | (_, Outcome::BadNews) => Outcome::BadNews,
+            (Outcome::Incomplete, _) | (_, Outcome::Incomplete) => Outcome::Incomplete,
+            _ => Outcome::Done,
+        };
+    }
+    Ok(worst)
 }
 
 fn options(context: &Context, arguments: &Ingest) -> Result<Options> {

@@ -1,7 +1,7 @@
 //! `keytrail verify`: digests, their chain, and the logs that they vouch for.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use anyhow::{Context as _, Result};
 use chrono::Utc;
 use keytrail::evidence::{
     Archive, CloudTrailKeys, Digests, LocalArchive, Logs, Options, Outcome as Ended, Problem, Progress, PublicKeys,
-    Report, verify,
+    Report, S3Archive, verify,
 };
 use keytrail::ingest::OBJECT_BYTES_MAX;
 use keytrail::instant;
 use keytrail::lake::evidence::EvidenceLog;
 use keytrail::lake::tables::EVENTS;
 use keytrail::report::Format;
-use keytrail::source::{Prune, aws};
+use keytrail::source::{self, Prune, Source, SourceOptions};
 
 use super::args::Verify;
 use super::ingest::thousands;
@@ -40,14 +40,20 @@ pub(super) fn run(context: &Context, arguments: &Verify) -> Result<Outcome> {
         object_bytes_max: OBJECT_BYTES_MAX,
         now,
     };
-    let archive = archive(&arguments.source)?;
-    let mut keys = keys(context, arguments)?;
+    let source = SourceOptions { aws: context.aws.clone(), ..SourceOptions::default() };
+    let archive = archive(context, &arguments.source, &source, &options)?;
+    let mut keys = keys(context, &arguments.public_keys)?;
     let report = watched(context, archive.as_ref(), &mut keys, &options)?;
-    match context.printer.format() {
-        Format::Json | Format::Ndjson => context.printer.json(&report)?,
-        _ => told(context, &report)?,
-    }
+    tell(context, &report)?;
     Ok(outcome(&report))
+}
+
+/// Tells the report in the format asked for.
+pub(super) fn tell(context: &Context, report: &Report) -> Result<()> {
+    match context.printer.format() {
+        Format::Json | Format::Ndjson => Ok(context.printer.json(report)?),
+        _ => told(context, report),
+    }
 }
 
 /// How the command ends: what is not proven is not valid, and not invalid either.
@@ -59,28 +65,38 @@ pub(super) fn outcome(report: &Report) -> Outcome {
     }
 }
 
-fn archive(source: &str) -> Result<Box<dyn Archive>> {
-    let path = match source.split_once("://") {
-        Some(("file", path)) => path,
-        Some((scheme, _)) => {
-            let message = format!("{scheme}:// is not a kind of source that can be verified");
-            return Err(
-                Hinted::new(message, "give a folder with CloudTrail-Digest and CloudTrail folders in it").into()
-            );
+/// The archive at an address.
+pub(super) fn archive(
+    context: &Context,
+    address: &str,
+    source: &SourceOptions,
+    options: &Options,
+) -> Result<Box<dyn Archive>> {
+    context.runtime.block_on(async {
+        match Source::open(address, source).await {
+            Ok(Source::Local(_)) => {
+                let path = address.strip_prefix("file://").unwrap_or(address);
+                Ok(Box::new(LocalArchive::open(Path::new(path))?) as Box<dyn Archive>)
+            }
+            Ok(Source::S3(bucket)) => Ok(Box::new(S3Archive::open(bucket, &options.prune, options.now).await?) as _),
+            Err(error) => Err(Hinted::new(
+                format!("{address}: {error}"),
+                "give a folder or s3://bucket/prefix with CloudTrail-Digest and CloudTrail folders below it",
+            )
+            .into()),
         }
-        None => source,
-    };
-    Ok(Box::new(LocalArchive::open(Path::new(path))?))
+    })
 }
 
 /// The keys of the files that are named, or else those that AWS gives.
-fn keys(context: &Context, arguments: &Verify) -> Result<PublicKeys> {
-    if arguments.public_keys.is_empty() {
-        let client = aws_sdk_cloudtrail::Client::new(&context.runtime.block_on(aws::config(&context.aws)));
+pub(super) fn keys(context: &Context, files: &[PathBuf]) -> Result<PublicKeys> {
+    if files.is_empty() {
+        let sdk = context.runtime.block_on(source::aws::config(&context.aws));
+        let client = aws_sdk_cloudtrail::Client::new(&sdk);
         return Ok(PublicKeys::from_source(Box::new(CloudTrailKeys::new(client))));
     }
     let mut keys = PublicKeys::default();
-    for path in &arguments.public_keys {
+    for path in files {
         let json = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         keys.add_json(&json, &path.display().to_string())?;
     }

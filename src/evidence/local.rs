@@ -68,7 +68,7 @@ impl LocalArchive {
                 Ok(())
             }
             Listed::Skipped { .. } => Ok(()),
-            Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why }),
+            Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why: why.to_string() }),
         })?;
         Ok(archive)
     }
@@ -122,12 +122,13 @@ impl Archive for LocalArchive {
         let folders = self.shelves.get(place).and_then(|days| days.get(&(kind == Kind::Digest, day)));
         let mut objects = Vec::new();
         for folder in folders.into_iter().flatten() {
-            let failed = |why: String| EvidenceError::Archive { uri: folder.display().to_string(), why };
+            let failed =
+                |why: &dyn ToString| EvidenceError::Archive { uri: folder.display().to_string(), why: why.to_string() };
             let source = match LocalSource::new(folder) {
                 Ok(source) => source,
                 // It was there when the folder was looked through: then its objects are gone, which is told of each.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(error.to_string())),
+                Err(error) => return Err(failed(&error)),
             };
             source.walk(&mut |listed| {
                 match listed {
@@ -139,7 +140,7 @@ impl Archive for LocalArchive {
                         }
                     }
                     Listed::Skipped { .. } => {}
-                    Listed::Unreadable { why, .. } => return Err(failed(why)),
+                    Listed::Unreadable { why, .. } => return Err(failed(&why)),
                 }
                 Ok(())
             })?;
@@ -149,7 +150,7 @@ impl Archive for LocalArchive {
     }
 
     async fn read(&self, object: &ObjectRef) -> io::Result<Bytes> {
-        let Some(path) = path(&object.uri) else { return Err(io::ErrorKind::NotFound.into()) };
+        let path = path(&object.uri).ok_or(io::ErrorKind::NotFound)?;
         let read = tokio::task::spawn_blocking(move || fs::read(path).map(Bytes::from));
         read.await.map_err(io::Error::other)?
     }

@@ -21,6 +21,7 @@ mod lane;
 pub mod local;
 mod logs;
 mod report;
+pub mod s3;
 mod unnamed;
 mod verdict;
 
@@ -34,6 +35,7 @@ pub use archive::{Archive, Place, StoredSignature};
 pub use keys::{CloudTrailKeys, KeySource, PublicKey, PublicKeys};
 pub use local::LocalArchive;
 pub use report::{Digests, Logs, Outcome, Problem, Report, Unnamed};
+pub use s3::S3Archive;
 pub use verdict::State;
 
 use crate::lake::LakeError;

@@ -44,6 +44,14 @@ pub static REJECTS: TableSpec = TableSpec {
     doc: "records and objects that could not be used, with the reason and the raw bytes",
 };
 
+/// Which days of a bucket were listed to their end.
+pub static LISTINGS: TableSpec = TableSpec {
+    name: "listings",
+    partition: None,
+    schema: listings_schema,
+    doc: "days of delivery that were listed to their end, per account and Region of a bucket",
+};
+
 /// What each check found of each digest.
 pub static DIGESTS: TableSpec = TableSpec {
     name: "digests",
@@ -58,14 +66,6 @@ pub static DIGEST_FILES: TableSpec = TableSpec {
     partition: None,
     schema: digest_files_schema,
     doc: "what `verify` found of each log object that a digest names, or should, one row per object and check",
-};
-
-/// Which days of a bucket were listed to their end.
-pub static LISTINGS: TableSpec = TableSpec {
-    name: "listings",
-    partition: None,
-    schema: listings_schema,
-    doc: "days of delivery that were listed to their end, per account and Region of a bucket",
 };
 
 /// Every table.
@@ -112,6 +112,15 @@ fn rejects_schema() -> SchemaRef {
     ])
 }
 
+fn listings_schema() -> SchemaRef {
+    schema(&[
+        ("lane", DataType::Utf8),
+        ("from_day", DataType::Date32),
+        ("until_day", DataType::Date32),
+        ("listed_at", instant()),
+    ])
+}
+
 fn digests_schema() -> SchemaRef {
     schema(&[
         ("uri", DataType::Utf8),
@@ -147,15 +156,6 @@ fn digest_files_schema() -> SchemaRef {
         ("state", DataType::Utf8),
         ("reason", DataType::Utf8),
         ("checked_at", instant()),
-    ])
-}
-
-fn listings_schema() -> SchemaRef {
-    schema(&[
-        ("lane", DataType::Utf8),
-        ("from_day", DataType::Date32),
-        ("until_day", DataType::Date32),
-        ("listed_at", instant()),
     ])
 }
 
