@@ -5,7 +5,8 @@
 -- One row per trail, account, Region and hour that a digest or a change of the trail bears on.
 -- ## Columns
 -- `vouches`: see `is_chained` of `digest_hours`; and something shows that the trail records the use of KMS keys: its
--- selectors, as an event set them, or calls that read from KMS in its own logs, before any change of the selectors.
+-- selectors, as an event set them, or calls that read from KMS in its own logs, before any change of the selectors. (What an
+-- inventory of trails says of their selectors joins here, as one more side of `told`.)
 -- `is_chained` is the same without the latter. `is_blind`: an event shows that in some part of the hour the trail was
 -- stopped or deleted, wrote no read events, or excluded KMS; `cause` names it, and `is_settled` says that it was so for the
 -- whole hour and a quarter of an hour before: a change takes effect with a delay. `is_logging`: digests, or the event that
@@ -31,7 +32,8 @@ states AS (
         s.from_time,
         -- The hour of the horizon is looked at as a whole.
         coalesce(s.until_time, date_trunc('hour', greatest(h.at, s.from_time)) + INTERVAL '1 hour') AS until_time,
-        s.is_blind,
+        -- Of one Region now, and of all before: the others have lost it.
+        s.is_blind OR (s.was_multi_region AND NOT s.is_multi_region AND l.region <> s.home_region) IS TRUE AS is_blind,
         s.logging,
         s.captures,
         s.cause
@@ -89,7 +91,7 @@ told AS (
         logging = 'on' AND from_time <= hour AND until_time >= hour + INTERVAL '1 hour',
         captures,
         captures = 'yes' AND from_time <= hour AND until_time >= hour + INTERVAL '1 hour',
-        cause
+        CASE WHEN is_blind THEN cause END
     FROM state_hours
 ),
 weighed AS (

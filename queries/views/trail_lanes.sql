@@ -10,7 +10,7 @@
 -- are digests of one.
 WITH trails AS (
     -- What is known of a trail's kind is carried to its last state.
-    SELECT account_id, home_region, trail, is_multi_region, is_organization
+    SELECT account_id, home_region, trail, was_multi_region OR is_multi_region AS is_multi_region, is_organization
     FROM trail_states
     WHERE until_time IS NULL
 ),

@@ -4,7 +4,9 @@
 -- ## What it holds
 -- One row per change of a trail: from `from_time` until `until_time` (null: to this day) it was `logging` (on, off or new)
 -- and its selectors did or did not record the use of KMS keys (`captures`: yes, no or unknown). Null is what no event
--- in the lake says. `is_blind` is true where an event shows that calls to KMS were not recorded; `cause` names it.
+-- in the lake says. `is_blind` is true where an event shows that calls to KMS were not recorded, in any Region; `cause` names
+-- it, or else the change that the row begins with. `was_multi_region` is true once a change said that the trail is of all
+-- Regions: where `is_multi_region` is false then, the other Regions have lost it.
 -- Before a trail's first change there is no row: nothing is known of it.
 WITH carried AS (
     SELECT
@@ -26,6 +28,10 @@ WITH carried AS (
             PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS is_multi_region,
+        bool_or(is_multi_region) OVER (
+            PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS was_multi_region,
         last_value(is_organization) IGNORE NULLS OVER (
             PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
@@ -37,7 +43,8 @@ WITH carried AS (
         last_value(CASE WHEN captures IS NOT NULL THEN concat(event_name, ' ', event_id) END) IGNORE NULLS OVER (
             PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS captures_cause
+        ) AS captures_cause,
+        concat(event_name, ' ', event_id) AS last_cause
     FROM trail_changes
 )
 SELECT
@@ -49,7 +56,8 @@ SELECT
     logging,
     captures,
     is_multi_region,
+    was_multi_region,
     is_organization,
     coalesce(logging = 'off', false) OR coalesce(captures = 'no', false) AS is_blind,
-    CASE WHEN logging = 'off' THEN logging_cause WHEN captures = 'no' THEN captures_cause END AS cause
+    CASE WHEN logging = 'off' THEN logging_cause WHEN captures = 'no' THEN captures_cause ELSE last_cause END AS cause
 FROM carried

@@ -81,6 +81,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Ingest {
     /// A folder, a file, or `s3://bucket[/prefix]`
     ///
@@ -204,10 +205,10 @@ pub(crate) struct Timeline {
 /// Verify digests: that no log file was changed, removed or added since CloudTrail delivered it
 ///
 /// Checks the signature, place and predecessor of every digest, the hash of every log that one names, and that no other
-/// log lies there. What it finds is kept in the lake, if there is one, in the tables digests and digest_files; `coverage`
+/// log lies there. What it finds is kept in the lake, if there is one, in the tables `digests` and `digest_files`; `coverage`
 /// rests on them. Signatures live in the metadata of S3's objects, which a copy to disk loses: each digest but the
 /// newest is then checked with the signature that its successor names, and the newest with
-/// <DIGEST>.metadata.json beside it, the answer of `aws s3api head-object`.
+/// `<DIGEST>.metadata.json` beside it, the answer of `aws s3api head-object`.
 ///
 /// Exit codes: 0 all is valid, 1 something is invalid, missing, extra or moved, 2 wrong usage or failure, 3 not all could
 /// be judged (a digest without signature, an unknown key, times without a digest).

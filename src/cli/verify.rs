@@ -1,5 +1,6 @@
 //! `keytrail verify`: digests, their chain, and the logs that they vouch for.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -150,13 +151,10 @@ fn told(context: &Context, report: &Report) -> Result<()> {
     if more > 0 {
         line(&format!("and {} more problems; --format json tells them", thousands(more)))?;
     }
-    let window = report.from.as_deref().zip(report.to.as_deref());
-    match window {
-        Some((from, to)) => {
-            line(&format!("deliveries between {from} and {to}, in {} chains:", thousands(report.chains)))?
-        }
-        None => line("no digest was found: nothing is vouched for")?,
-    }
+    line(&match report.from.as_deref().zip(report.to.as_deref()) {
+        Some((from, to)) => format!("deliveries between {from} and {to}, in {} chains:", thousands(report.chains)),
+        None => "no digest was found: nothing is vouched for".to_owned(),
+    })?;
     for (name, digests) in [("digest", &report.digests), ("backfill digest", &report.backfill_digests)] {
         line(&digests_line(name, digests))?;
     }
@@ -205,7 +203,8 @@ fn logs_line(name: &str, logs: &Logs) -> String {
 fn summary(name: &str, valid: u64, all: u64, others: &[(u64, &str)]) -> String {
     let mut text = format!("{}/{} {name} files valid", thousands(valid), thousands(all));
     for (count, state) in others.iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&format!(", {}/{} {name} files {state}", thousands(*count), thousands(all)));
+        // Writing to a String cannot fail.
+        let _ = write!(text, ", {}/{} {name} files {state}", thousands(*count), thousands(all));
     }
     text
 }

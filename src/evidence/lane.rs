@@ -67,7 +67,7 @@ impl<'a> Lane<'a> {
             let mut around = Surroundings { archive, by_file: &by_file, claims: &mut claims, keys, since };
             self.chain(&name, digests, &mut around, findings, kept.as_deref_mut()).await?;
         }
-        self.unnamed(findings).await
+        self.unnamed(findings, kept).await
     }
 
     /// The digests that were asked for, and their neighbours, by chain and newest first.
@@ -159,10 +159,15 @@ impl<'a> Lane<'a> {
     }
 
     /// Finds the logs that no digest names.
-    async fn unnamed(&mut self, findings: &mut Findings) -> Result<(), EvidenceError> {
+    async fn unnamed(
+        &mut self,
+        findings: &mut Findings,
+        mut kept: Option<&mut EvidenceLog>,
+    ) -> Result<(), EvidenceError> {
         self.covered.close();
         for place in self.places.clone() {
             for day in self.days(&place, Kind::CloudTrail).await? {
+                let mut rows = Vec::new();
                 for object in self.archive.list(&place, Kind::CloudTrail, day).await? {
                     let delivered = object.name.delivered_at;
                     if self.named.contains(&xxh3_128(object.uri.as_bytes())) || !self.is_asked(delivered, day) {
@@ -177,7 +182,10 @@ impl<'a> Lane<'a> {
                         delivered_at: delivered.map(|at| at.timestamp_micros()),
                         ..FileRow::default()
                     };
-                    findings.unnamed(Stray { object, row }, kind);
+                    rows.extend(findings.unnamed(Stray { object, row }, kind));
+                }
+                if let Some(kept) = kept.as_deref_mut() {
+                    kept.add(&[], &rows).await?;
                 }
             }
         }

@@ -9,7 +9,7 @@ use super::Options;
 use super::archive::Place;
 use super::chain::Judged;
 use super::logs::{MISSING, UNREADABLE, VALID};
-use super::unnamed::{Meaning, Stray};
+use super::unnamed::{Meaning, Stray, extra};
 use super::verdict::State;
 use crate::lake::evidence::{FileRow, MOVED};
 
@@ -231,13 +231,20 @@ impl Findings {
         }
     }
 
-    /// A log that no digest names. Most of those that are extra are matched with the missing ones at the end.
-    pub fn unnamed(&mut self, stray: Stray, meaning: Meaning) {
-        if self.strays.len() < MATCHED_MAX || meaning == Meaning::Extra {
+    /// A log that no digest names. It waits to be matched with the missing ones at the end; when too many wait, it is
+    /// judged at once, and the row of an extra one is returned.
+    pub fn unnamed(&mut self, stray: Stray, meaning: Meaning) -> Option<FileRow> {
+        if self.strays.len() < MATCHED_MAX {
             self.strays.push((stray, meaning));
-        } else {
-            self.count_unnamed(meaning);
+            return None;
         }
+        if meaning != Meaning::Extra {
+            self.count_unnamed(meaning);
+            return None;
+        }
+        let row = extra(stray);
+        self.found_unnamed(&row);
+        Some(row)
     }
 
     pub fn count_unnamed(&mut self, meaning: Meaning) {

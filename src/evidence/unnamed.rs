@@ -60,15 +60,8 @@ impl Covered {
 
     /// Joins the windows that meet.
     pub fn close(&mut self) {
-        self.good.sort_unstable();
-        let mut joined: Vec<Window> = Vec::new();
-        for window in self.good.drain(..) {
-            match joined.last_mut() {
-                Some(last) if window.0 <= last.1 => last.1 = last.1.max(window.1),
-                _ => joined.push(window),
-            }
-        }
-        self.good = joined;
+        self.good = joined(std::mem::take(&mut self.good));
+        self.bad = joined(std::mem::take(&mut self.bad));
     }
 
     /// What it means that no digest names a log of this time.
@@ -95,27 +88,47 @@ impl Covered {
     }
 }
 
+fn joined(mut windows: Vec<Window>) -> Vec<Window> {
+    windows.sort_unstable();
+    let mut joined: Vec<Window> = Vec::new();
+    for window in windows {
+        match joined.last_mut() {
+            Some(last) if window.0 <= last.1 => last.1 = last.1.max(window.1),
+            _ => joined.push(window),
+        }
+    }
+    joined
+}
+
 /// Tells the extra logs from those that were moved: by the name or the hash of one that is missing.
 pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: &mut Findings) -> Vec<FileRow> {
     let (by_file, by_hash) = findings.missing_logs();
     let mut rows = Vec::new();
     for (stray, meaning) in findings.take_strays() {
         let origin = origin(archive, options, &stray, (&by_file, &by_hash)).await;
-        let (state, reason) = match (origin, meaning) {
-            (Some(origin), _) => (MOVED, format!("has been moved from its original location: it belongs at {origin}")),
-            (None, Meaning::Extra) => {
-                (EXTRA, "no digest names it, though digests cover its time of delivery".to_owned())
-            }
+        let row = match (origin, meaning) {
+            (Some(origin), _) => moved(stray, &origin),
+            (None, Meaning::Extra) => extra(stray),
             (None, Meaning::Uncovered | Meaning::Pending) => {
                 findings.count_unnamed(meaning);
                 continue;
             }
         };
-        let row = FileRow { state, reason: Some(reason), ..stray.row };
         findings.found_unnamed(&row);
         rows.push(row);
     }
     rows
+}
+
+fn moved(stray: Stray, origin: &str) -> FileRow {
+    let reason = format!("has been moved from its original location: it belongs at {origin}");
+    FileRow { state: MOVED, reason: Some(reason), ..stray.row }
+}
+
+/// The row of a log that no digest names.
+pub(super) fn extra(stray: Stray) -> FileRow {
+    let reason = "no digest names it, though digests cover its time of delivery".to_owned();
+    FileRow { state: EXTRA, reason: Some(reason), ..stray.row }
 }
 
 /// Rows for the logs that an earlier check found extra or moved and this one did not come upon, though it looked.

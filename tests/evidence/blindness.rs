@@ -29,7 +29,7 @@ fn named(trail: &str) -> Value {
     json!({ "name": trail })
 }
 
-fn selectors(trail: &str, selector: Value) -> Value {
+fn selectors(trail: &str, selector: &Value) -> Value {
     json!({ "trailName": trail, "eventSelectors": [selector] })
 }
 
@@ -94,8 +94,8 @@ fn selectors_without_reads_of_kms_are_blind_until_they_are_changed() {
     let all = json!({"readWriteType": "All", "includeManagementEvents": true, "excludeManagementEventSources": []});
     for selector in blinding {
         let mut records = day_but(10..13);
-        records.push(control("PutEventSelectors", "2026-01-05T10:00:00Z", selectors("main", selector.clone())));
-        records.push(control("PutEventSelectors", "2026-01-05T13:00:00Z", selectors("main", all.clone())));
+        records.push(control("PutEventSelectors", "2026-01-05T10:00:00Z", selectors("main", &selector)));
+        records.push(control("PutEventSelectors", "2026-01-05T13:00:00Z", selectors("main", &all)));
         assert_eq!(blind(&records), [10, 11, 12], "{selector}");
     }
 }
@@ -131,6 +131,21 @@ fn a_trail_of_all_regions_is_blind_in_all_of_them() {
     assert_eq!(stopped(json!({"name": "main", "isMultiRegionTrail": true})), [10, 11, 12]);
     assert_eq!(stopped(Value::Null), [10, 11, 12], "where nothing tells, it is taken for one of all Regions");
     assert_eq!(stopped(json!({"name": "main", "isMultiRegionTrail": false})), [0; 0]);
+}
+
+#[test]
+fn a_trail_that_is_cut_down_to_one_region_is_blind_in_the_others() {
+    let mut records = day_but(10..24);
+    records.push(with(at(decrypt(""), "2026-01-05T09:00:00Z"), "awsRegion", "us-east-1"));
+    for (time, is_multi) in
+        [("2026-01-05T08:00:00Z", true), ("2026-01-05T10:00:00Z", false), ("2026-01-05T13:00:00Z", true)]
+    {
+        let update = control("UpdateTrail", time, named("main"));
+        records.push(with(update, "responseElements", json!({"name": "main", "isMultiRegionTrail": is_multi})));
+    }
+    let dir = lake(&records);
+    assert_eq!(blind_hours(&states(&dir, ACCOUNT, "us-east-1")), [10, 11, 12]);
+    assert_eq!(blind_hours(&states(&dir, ACCOUNT, "eu-west-1")), [0; 0], "at home it goes on");
 }
 
 #[test]

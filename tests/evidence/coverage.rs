@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -159,6 +160,29 @@ fn a_digest_that_is_deleted_unproves_its_hour() {
     without_other_trail(&case);
     let digest = &case.signed.digests()[14];
     case.unproves(&hour_of(digest), |_| fs::remove_file(digest).unwrap());
+}
+
+#[test]
+fn digests_that_are_swapped_or_rewritten_unprove_their_hours() {
+    let case = Case::new();
+    without_other_trail(&case);
+    let digests = case.signed.digests();
+    let (early, late, rewritten) = (&digests[4], &digests[13], &digests[20]);
+    let (first, second) = (fs::read(early).unwrap(), fs::read(late).unwrap());
+    fs::write(early, second).unwrap();
+    fs::write(late, first).unwrap();
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&fs::read(rewritten).unwrap()[..]).read_to_end(&mut text).unwrap();
+    let mut json: Value = serde_json::from_slice(&text).unwrap();
+    let signature = json["previousDigestSignature"].as_str().unwrap().chars().rev().collect::<String>();
+    json["previousDigestSignature"] = signature.into();
+    fs::write(rewritten, gzip(json.to_string().as_bytes())).unwrap();
+    case.verify(1);
+    let lost = case.unproven();
+    for digest in [early, late, rewritten] {
+        assert!(lost.contains(&hour_of(digest)), "{digest:?}: {lost:?}");
+    }
+    assert!((9..=18).contains(&lost.len()), "and those beside them, no more: {lost:?}");
 }
 
 /// The organization's trail delivers some events a second time, and its digests speak of these alone; but the two are of
