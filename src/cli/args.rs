@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// For which hours the lake can vouch, per account, Region and day, and why not
     Coverage(Coverage),
+    /// The raw record of an event, read again from its source, and what vouches for it
+    Event(Event),
     /// Run a query by its name (`queries` lists them)
     Query(NamedQuery),
     /// Ask in SQL: tables events, objects, rejects; views usage, `kms_events`, calls
@@ -81,6 +83,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Ingest {
     /// A folder, a file, or `s3://bucket[/prefix]`
     ///
@@ -244,6 +247,13 @@ pub(crate) struct Coverage {
     pub region: Option<String>,
     #[command(flatten)]
     pub window: Window,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Event {
+    /// The event's id, as `timeline` tells it
+    #[arg(value_name = "ID")]
+    pub id: String,
 }
 
 #[derive(Debug, Args)]

@@ -68,7 +68,7 @@ impl LocalArchive {
                 Ok(())
             }
             Listed::Skipped { .. } => Ok(()),
-            Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why: why.to_string() }),
+            Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why }),
         })?;
         Ok(archive)
     }
