@@ -2,8 +2,21 @@
 -- title = "Logs that no digest names though digests cover their time, and logs that were moved"
 -- ---
 -- ## What it holds
--- The rows of `verified_files` that are extra or moved, with the hours of delivery that they are held against: that of
--- the time in their name (`from_hour` and `to_hour` are the same), or the day of their folder where the name has none.
+-- The rows of `verified_files` that are extra or moved, or were so and are gone from the source but not from the lake, with
+-- the hours of delivery that they are held against: that of the time in their name (`from_hour` and `to_hour` are the
+-- same), or the day of their folder where the name has none.
+WITH strays AS (
+    SELECT
+        f.account_id, f.region, f.uri, f.state, f.reason, f.delivered_at,
+        arrow_cast(
+            array_to_string(regexp_match(f.uri, '/([0-9]{4})/([0-9]{2})/([0-9]{2})/[^/]*$'), '-') || 'T00:00:00Z',
+            'Timestamp(Microsecond, Some("UTC"))'
+        ) AS day,
+        o.uri AS ingested
+    FROM verified_files AS f
+    LEFT JOIN (SELECT uri FROM objects GROUP BY uri) AS o ON o.uri = f.uri
+    WHERE f.digest_uri IS NULL
+)
 SELECT
     account_id,
     region,
@@ -12,13 +25,5 @@ SELECT
     reason,
     date_trunc('hour', coalesce(delivered_at, day)) AS from_hour,
     date_trunc('hour', coalesce(delivered_at, day + INTERVAL '23 hours')) AS to_hour
-FROM (
-    SELECT
-        *,
-        arrow_cast(
-            array_to_string(regexp_match(uri, '/([0-9]{4})/([0-9]{2})/([0-9]{2})/[^/]*$'), '-') || 'T00:00:00Z',
-            'Timestamp(Microsecond, Some("UTC"))'
-        ) AS day
-    FROM verified_files
-    WHERE digest_uri IS NULL AND state IN ('extra', 'moved')
-)
+FROM strays
+WHERE state IN ('extra', 'moved') OR (state = 'gone' AND ingested IS NOT NULL)

@@ -22,8 +22,6 @@ pub(super) const VALID: &str = "valid";
 pub(super) const MISMATCH: &str = "hash_mismatch";
 pub(super) const INVALID_FORMAT: &str = "invalid_format";
 pub(super) const MISSING: &str = "missing";
-pub(super) const MOVED: &str = "moved";
-pub(super) const EXTRA: &str = "extra";
 pub(super) const UNREADABLE: &str = "unreadable";
 
 /// Listings of a few days, by file name.

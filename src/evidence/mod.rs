@@ -25,7 +25,7 @@ pub mod s3;
 mod unnamed;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -118,13 +118,16 @@ pub async fn verify(
         lanes.entry((place.account_id.clone(), place.region.clone())).or_default().push(place);
     }
     let mut findings = report::Findings::default();
+    let names: HashSet<(String, String)> = lanes.keys().cloned().collect();
     for places in lanes.into_values() {
         let mut lane = lane::Lane::new(archive, options, progress, places);
         lane.verify(keys, &mut findings, kept.as_deref_mut()).await?;
     }
     let rows = unnamed::resolve(archive, options, &mut findings).await;
     if let Some(kept) = kept {
+        let gone = unnamed::gone(kept.strays().await?, &rows, options, &names);
         kept.add(&[], &rows).await?;
+        kept.add(&[], &gone).await?;
         kept.finish().await?;
     }
     findings.ends(options);

@@ -11,7 +11,7 @@ use super::chain::Judged;
 use super::logs::{MISSING, UNREADABLE, VALID};
 use super::unnamed::{Meaning, Stray};
 use super::verdict::State;
-use crate::lake::evidence::FileRow;
+use crate::lake::evidence::{FileRow, MOVED};
 
 /// Problems that are told one by one; all are counted, and the lake's tables have them all.
 const PROBLEMS_MAX: usize = 10_000;
@@ -262,7 +262,7 @@ impl Findings {
 
     /// An extra or moved log.
     pub fn found_unnamed(&mut self, row: &FileRow) {
-        if row.state == super::logs::MOVED {
+        if row.state == MOVED {
             self.unnamed.moved += 1;
         } else {
             self.unnamed.extra += 1;

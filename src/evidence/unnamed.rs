@@ -2,15 +2,15 @@
 //!
 //! AWS's validator follows digests to logs and never comes upon these (facts §7.6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
 
 use super::Options;
 use super::archive::Archive;
-use super::logs::{EXTRA, MOVED, hash_of};
+use super::logs::hash_of;
 use super::report::Findings;
-use crate::lake::evidence::FileRow;
+use crate::lake::evidence::{EXTRA, FileRow, GONE, MOVED};
 use crate::source::ObjectRef;
 
 /// How far from the edge of the covered time a log may lie and be named by the digest beyond: the minute in a name and the
@@ -116,6 +116,28 @@ pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: 
         rows.push(row);
     }
     rows
+}
+
+/// Rows for the logs that an earlier check found extra or moved and this one did not come upon, though it looked.
+pub(super) fn gone(
+    earlier: Vec<FileRow>,
+    found: &[FileRow],
+    options: &Options,
+    lanes: &HashSet<(String, String)>,
+) -> Vec<FileRow> {
+    let still: HashSet<&str> = found.iter().map(|row| row.uri.as_str()).collect();
+    let (since, until) = (options.prune.since, options.prune.until);
+    let is_asked = |row: &FileRow| match row.delivered_at.and_then(DateTime::from_timestamp_micros) {
+        Some(at) => since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until),
+        None => since.is_none() && until.is_none(),
+    };
+    let is_gone = |row: &FileRow| {
+        lanes.contains(&(row.account_id.clone(), row.region.clone()))
+            && is_asked(row)
+            && !still.contains(row.uri.as_str())
+    };
+    let reason = || Some("was extra or moved, and is there no more".to_owned());
+    earlier.into_iter().filter(is_gone).map(|row| FileRow { state: GONE, reason: reason(), ..row }).collect()
 }
 
 /// Where a log comes from that is not where it belongs.

@@ -5,15 +5,30 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::TimestampMicrosecondType;
+use futures::TryStreamExt;
+use hashbrown::HashMap;
 
-use super::parquet;
+use super::identity::Texts;
+use super::parquet::{self, Read};
 use super::table::{Commit, LakeTable};
 use super::tables::{DIGEST_FILES, DIGESTS};
 use super::{Lake, LakeError};
 
 /// Rows that wait before they are written as a file: enough that a year's check is a handful of files.
 const WAITING_MAX: usize = 100_000;
+
+/// State of a log that no digest names.
+pub const EXTRA: &str = "extra";
+
+/// State of a log that lies where it does not belong.
+pub const MOVED: &str = "moved";
+
+/// State of a log that was extra or moved at an earlier check and is not there any more.
+pub const GONE: &str = "gone";
 
 /// One check of one digest. Instants are microseconds UTC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,7 +86,7 @@ pub struct FileRow {
     pub delivered_at: Option<i64>,
     /// The digest that names it; none for an object that no digest names.
     pub digest_uri: Option<String>,
-    /// `valid`, `hash_mismatch`, `invalid_format`, `missing`, `moved`, `extra` or `unreadable`.
+    /// `valid`, `hash_mismatch`, `invalid_format`, `missing`, `moved`, `extra`, `gone` or `unreadable`.
     pub state: &'static str,
     /// Why it is not valid.
     pub reason: Option<String>,
@@ -94,6 +109,31 @@ impl EvidenceLog {
     pub async fn open(lake: &Lake, checked_at: i64) -> Result<Self, LakeError> {
         let (digests, files) = (lake.open_or_create(&DIGESTS).await?, lake.open_or_create(&DIGEST_FILES).await?);
         Ok(Self { digests, files, checked_at, waiting: (Vec::new(), Vec::new()) })
+    }
+
+    /// The logs that were extra or moved when they were last checked, by their addresses.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn strays(&self) -> Result<Vec<FileRow>, LakeError> {
+        let columns = ["uri", "account_id", "region", "delivered_at", "digest_uri", "state", "checked_at"];
+        let mut latest: HashMap<String, (i64, FileRow)> = HashMap::new();
+        for file in self.files.files() {
+            let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+            let mut rows = parquet::open(self.files.store(), &file, Read::Columns(&columns)).await?;
+            while let Some(batch) = rows.try_next().await.map_err(failed)? {
+                for (at, row) in unnamed(&batch)? {
+                    let known = latest.entry(row.uri.clone()).or_insert_with(|| (at, row.clone()));
+                    if known.0 <= at {
+                        *known = (at, row);
+                    }
+                }
+            }
+        }
+        let mut strays: Vec<FileRow> = latest.into_values().map(|(_, row)| row).collect();
+        strays.retain(|row| row.state != GONE);
+        strays.sort_by(|one, other| one.uri.cmp(&other.uri));
+        Ok(strays)
     }
 
     /// Takes rows, and writes what waits when it is much.
@@ -123,6 +163,28 @@ impl EvidenceLog {
         }
         Ok(())
     }
+}
+
+/// The rows of logs that no digest names, with the instants of their checks.
+fn unnamed(batch: &RecordBatch) -> Result<Vec<(i64, FileRow)>, LakeError> {
+    let text = |name| Texts::of(batch, name);
+    let (uris, digests, states) = (text("uri")?, text("digest_uri")?, text("state")?);
+    let (accounts, regions) = (text("account_id")?, text("region")?);
+    let delivered = batch["delivered_at"].as_primitive::<TimestampMicrosecondType>();
+    let checked = batch["checked_at"].as_primitive::<TimestampMicrosecondType>();
+    let own = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let rows = (0..batch.num_rows()).filter(|&row| digests.get(row).is_none()).map(|row| {
+        let found = FileRow {
+            uri: own(uris.get(row)),
+            account_id: own(accounts.get(row)),
+            region: own(regions.get(row)),
+            delivered_at: delivered.is_valid(row).then(|| delivered.value(row)),
+            state: if states.get(row) == Some(GONE) { GONE } else { EXTRA },
+            ..FileRow::default()
+        };
+        (checked.value(row), found)
+    });
+    Ok(rows.collect())
 }
 
 async fn append(table: &mut LakeTable, batch: &RecordBatch) -> Result<(), LakeError> {

@@ -211,7 +211,8 @@ fn a_users_folder_adds_to_the_shipped_and_replaces_nothing() {
     let catalog = load().unwrap();
     assert_eq!(catalog.get("mine").unwrap().kind, Kind::Report);
     let names: Vec<&str> = catalog.views().map(|view| view.name.as_str()).collect();
-    assert!(names.ends_with(&["my_usage", "late_usage"]), "{names:?}");
+    let at = |name: &str| names.iter().position(|view| *view == name).unwrap();
+    assert!(at("usage") < at("my_usage") && at("my_usage") < at("late_usage"), "{names:?}");
 
     put("who.sql", "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE t");
     assert_eq!(
