@@ -60,10 +60,11 @@ pub(crate) enum Command {
     Who(Who),
     /// What happened, event by event
     Timeline(Timeline),
-    /// Verify digests: that no log file was changed, removed or added since CloudTrail delivered it
     Verify(Verify),
     /// For which hours the lake can vouch, per account, Region and day, and why not
     Coverage(Coverage),
+    /// The raw record of an event, read again from its source, and what vouches for it
+    Event(Event),
     /// Run a query by its name (`queries` lists them)
     Query(NamedQuery),
     /// Ask in SQL: tables events, objects, rejects; views usage, `kms_events`, calls
@@ -81,7 +82,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Ingest {
     /// A folder, a file, or `s3://bucket[/prefix]`
     ///
@@ -245,6 +246,13 @@ pub(crate) struct Coverage {
     pub region: Option<String>,
     #[command(flatten)]
     pub window: Window,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Event {
+    /// The event's id, as `timeline` tells it
+    #[arg(value_name = "ID")]
+    pub id: String,
 }
 
 #[derive(Debug, Args)]

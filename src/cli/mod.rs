@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod coverage;
 mod demo;
+mod event;
 mod generate;
 mod ingest;
 mod key;
@@ -109,6 +110,7 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Who(options) => ask::who(&context, &options),
         Command::Timeline(options) => ask::timeline(&context, &options),
+        Command::Event(options) => event::run(&context, &options),
         Command::Query(options) => ask::query(&context, &options),
         Command::Sql(options) => ask::sql(&context, &options),
         Command::Queries => ask::queries(&context),

@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use url::Url;
 
-use super::{Listed, ObjectName, ObjectRef, Place};
+use super::{Again, Listed, ObjectName, ObjectRef, Place};
 
 /// Endings of files that may hold records. Anything else in a folder is left alone, and counted as skipped.
 pub(super) const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
@@ -29,6 +29,20 @@ impl LocalSource {
     /// When there is no such folder or file.
     pub fn new(path: &Path) -> io::Result<Self> {
         Ok(Self { root: fs::canonicalize(path)? })
+    }
+
+    /// The bytes of a file, and the tag of the version that they are of; nothing when there is no such file.
+    ///
+    /// # Errors
+    /// When it is no file, or cannot be read.
+    pub fn read(&self) -> io::Result<Option<Again>> {
+        match (object(&self.root), fs::read(&self.root)) {
+            (Listed::Object(object), Ok(bytes)) => Ok(Some(Again { bytes, version_tag: object.version_tag })),
+            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            (_, Err(error)) => Err(error),
+            (Listed::Unreadable { why, .. }, _) => Err(io::Error::other(why)),
+            (Listed::Skipped { uri }, _) => Err(io::Error::other(uri)),
+        }
     }
 
     /// Walks the folder in the order of names, holding one folder's names at a time per level.

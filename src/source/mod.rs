@@ -73,10 +73,36 @@ impl Source {
     pub async fn open(address: &str, options: &SourceOptions) -> Result<Self, SourceError> {
         match address.split_once("://") {
             None => Ok(Self::Local(LocalSource::new(Path::new(address))?)),
-            Some(("file", path)) => Ok(Self::Local(LocalSource::new(Path::new(path))?)),
+            Some(("file", path)) => {
+                // What the ledger names is a URL; what a user types may be a path behind the slashes.
+                let url = url::Url::parse(address).ok().and_then(|url| url.to_file_path().ok());
+                Ok(Self::Local(LocalSource::new(&url.unwrap_or_else(|| path.into()))?))
+            }
             Some(("s3", _)) => Ok(Self::S3(S3Source::open(address, &options.sdk().await, &options.s3).await?)),
             Some((scheme, _)) => Err(SourceError::Scheme(scheme.to_owned())),
         }
+    }
+}
+
+/// An object that is read again, by its address in the ledger.
+#[derive(Debug)]
+pub struct Again {
+    /// The bytes as stored.
+    pub bytes: Vec<u8>,
+    /// The tag of the version that they are of.
+    pub version_tag: String,
+}
+
+/// Reads one object by its address in the ledger; nothing when it is no longer there.
+///
+/// # Errors
+/// When it cannot be read, or its source has no objects.
+pub async fn read(uri: &str, options: &SourceOptions) -> Result<Option<Again>, SourceError> {
+    match Source::open(uri, options).await {
+        Ok(Source::Local(file)) => Ok(file.read()?),
+        Ok(Source::S3(bucket)) => Ok(bucket.read().await?),
+        Err(SourceError::Local(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

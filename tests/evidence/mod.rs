@@ -10,6 +10,7 @@ mod blindness;
 mod coverage;
 mod damage;
 mod removal;
+mod told;
 
 use std::fs;
 use std::path::{Path, PathBuf};

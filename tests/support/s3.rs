@@ -75,6 +75,16 @@ impl Bucket {
         self.hold(key, Content::Memory(bytes.into()), HashMap::new());
     }
 
+    /// Puts bytes under a key, with `x-amz-meta-*`.
+    pub fn put_with(&self, key: &str, bytes: impl Into<Bytes>, metadata: HashMap<String, String>) {
+        self.hold(key, Content::Memory(bytes.into()), metadata);
+    }
+
+    /// Takes an object out.
+    pub fn remove(&self, key: &str) {
+        assert!(self.objects.lock().unwrap().remove(key).is_some(), "{key} was there");
+    }
+
     /// All keys, in their order.
     pub fn keys(&self) -> Vec<String> {
         self.objects.lock().unwrap().keys().cloned().collect()

@@ -27,7 +27,7 @@ pub use bucket::{Listing, S3Error, Stored};
 pub use place::DaySpan;
 pub use tree::{Found, Lane};
 
-use super::{Kind, Listed, ObjectName, ObjectRef, Place, Prune};
+use super::{Again, Kind, Listed, ObjectName, ObjectRef, Place, Prune};
 use bucket::Bucket;
 use tree::LISTS_IN_FLIGHT;
 
@@ -224,6 +224,21 @@ impl S3Source {
                 return Ok(objects);
             }
         }
+    }
+
+    /// The bytes of the one object that the address names, and the tag of their version; nothing when it is not there.
+    ///
+    /// # Errors
+    /// When S3 refuses, or the object cannot be had whole.
+    pub async fn read(&self) -> Result<Option<Again>, S3Error> {
+        let stored = match self.bucket.get(&self.prefix, 0).await {
+            Ok(stored) => stored,
+            Err(error) if error.code.as_deref() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let failed = |error: std::io::Error| S3Error { uri: self.uri(), code: None, why: error.to_string() };
+        let version_tag = stored.etag.unwrap_or_default();
+        Ok(Some(Again { bytes: stored.body.into_bytes().map_err(failed)?, version_tag }))
     }
 
     /// What S3 keeps beside an object: `x-amz-meta-*` without the prefix, such as the `signature` of a digest.
