@@ -98,6 +98,7 @@ fn objects_schema() -> SchemaRef {
         ("records_rejected", DataType::Int64),
         ("first_event_time", instant()),
         ("last_event_time", instant()),
+        ("first_kms_read", instant()),
         ("ingested_at", instant()),
     ])
 }
