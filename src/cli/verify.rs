@@ -79,6 +79,11 @@ pub(super) fn archive(
                 let path = address.strip_prefix("file://").unwrap_or(address);
                 Ok(Box::new(LocalArchive::open(Path::new(path))?) as Box<dyn Archive>)
             }
+            Ok(Source::Lookup(_)) => Err(Hinted::new(
+                format!("{address}: event history has no digests"),
+                "give the folder or bucket that a trail delivers to",
+            )
+            .into()),
             Ok(Source::S3(bucket)) => Ok(Box::new(S3Archive::open(bucket, &options.prune, options.now).await?) as _),
             Err(error) => Err(Hinted::new(
                 format!("{address}: {error}"),

@@ -25,7 +25,7 @@ use super::worker::{Fetched, Finished, Job, Parcel};
 use super::{Objects, Options, Progress};
 use crate::lake::ledger::Known;
 use crate::source::body::MEMORY_MAX;
-use crate::source::{Listed, ObjectRef, Place, S3Source};
+use crate::source::{Body, Listed, LookupSource, ObjectRef, Place, S3Source};
 
 /// Objects that are fetched at the same time.
 const FETCHES_IN_FLIGHT: usize = 256;
@@ -38,6 +38,33 @@ const ROOM_BYTES: u64 = 1024;
 
 /// How often a wait looks up to see whether the run was stopped.
 const LOOK_UP: Duration = Duration::from_millis(200);
+
+/// A source whose objects are fetched before a worker gets them.
+#[derive(Clone)]
+enum Far {
+    S3(S3Source),
+    Lookup(LookupSource),
+}
+
+impl Far {
+    /// The bytes of an object, and the tag of their version where the source has one; or why not.
+    async fn fetch(&self, object: &ObjectRef) -> Result<(Body, Option<String>), String> {
+        match (self, &object.place) {
+            (Self::Lookup(source), Place::Slice(slice)) => match source.fetch(slice).await {
+                Ok(body) => Ok((body.or(NO_RECORDS), None)),
+                Err(error) => Err(error.to_string()),
+            },
+            (Self::S3(source), _) => match source.fetch(object).await {
+                Ok(stored) => Ok((stored.body, stored.etag)),
+                Err(error) => Err(error.why),
+            },
+            (Self::Lookup(_), _) => Err("it is no slice of event history".to_owned()),
+        }
+    }
+}
+
+/// What an object says that has no records: an empty one is taken for damaged.
+const NO_RECORDS: &[u8] = b"{\"Records\":[]}";
 
 /// The run is over: it was stopped, or the committer failed, which tells why.
 #[derive(Debug)]
@@ -108,15 +135,21 @@ impl<'a> Lister<'a> {
     fn walk(&mut self, source: Planned) -> Result<(), Over> {
         match source {
             Planned::Local(source) => source.walk(&mut |listed| self.visit(listed, None)),
+            Planned::Lookup(source) => {
+                let slices = source.slices(self.options.now, &self.options.prune);
+                let far = Far::Lookup(source);
+                slices.iter().try_for_each(|slice| self.visit(Listed::Object(slice.object()), Some(&far)))
+            }
             Planned::S3 { source, found, lanes } => {
                 let runtime = self.runtime.clone();
                 let mut listed = {
                     let _inside = runtime.enter();
                     source.list(found, lanes, self.options.now)
                 };
+                let far = Far::S3(source);
                 loop {
                     match runtime.block_on(async { tokio::time::timeout(LOOK_UP, listed.recv()).await }) {
-                        Ok(Some(listed)) => self.visit(listed, Some(&source))?,
+                        Ok(Some(listed)) => self.visit(listed, Some(&far))?,
                         Ok(None) => return Ok(()),
                         Err(_) if self.progress.stopped() => return Err(Over),
                         Err(_) => {}
@@ -126,7 +159,7 @@ impl<'a> Lister<'a> {
         }
     }
 
-    fn visit(&mut self, listed: Listed, source: Option<&S3Source>) -> Result<(), Over> {
+    fn visit(&mut self, listed: Listed, source: Option<&Far>) -> Result<(), Over> {
         if self.progress.stopped() {
             return Err(Over);
         }
@@ -141,7 +174,10 @@ impl<'a> Lister<'a> {
                 tracing::debug!(uri, "skipped: not a log object by its name");
                 self.counted.skipped += 1;
             }
-            Listed::Unreadable { uri, why } => self.account(Finished::unreadable(uri, &why))?,
+            Listed::Unreadable { uri, why } => {
+                Progress::add(&self.progress.objects_listed, 1);
+                self.jobs.blocking_send(Job::Account(Finished::unreadable(uri, &why)))?;
+            }
             Listed::Object(object) if !self.is_asked_for(&object) => {
                 tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
                 self.counted.skipped += 1;
@@ -156,9 +192,9 @@ impl<'a> Lister<'a> {
             Listed::Object(object) => {
                 Progress::add(&self.progress.objects_listed, 1);
                 Progress::add(&self.progress.bytes_listed, object.size);
-                match (&object.place, source) {
-                    (Place::Remote, Some(source)) => self.fetch(object, source)?,
-                    _ => self.jobs.blocking_send(Job { object, fetched: None })?,
+                match source {
+                    Some(source) => self.fetch(object, source)?,
+                    None => self.jobs.blocking_send(Job::Read(object))?,
                 }
             }
         }
@@ -169,42 +205,34 @@ impl<'a> Lister<'a> {
         object.name.kind.holds_events() && self.options.prune.admits(&object.name)
     }
 
-    fn account(&self, finished: Finished) -> Result<(), Over> {
-        Ok(self.parcels.send(Parcel { finished: vec![finished], ..Parcel::default() })?)
-    }
-
     /// Begins to fetch an object, once there is room for it.
-    fn fetch(&mut self, object: ObjectRef, source: &S3Source) -> Result<(), Over> {
+    fn fetch(&mut self, object: ObjectRef, source: &Far) -> Result<(), Over> {
         let bytes = object.size.clamp(1, FETCHED_BYTES_MAX);
         let permits = u32::try_from(bytes.div_ceil(ROOM_BYTES)).unwrap_or(u32::MAX);
         let slot = self.wait_for(&self.slots, 1)?;
         let room = self.wait_for(&self.room, permits)?;
-        let (source, jobs, parcels) = (source.clone(), self.jobs.clone(), self.parcels.clone());
+        let (source, jobs) = (source.clone(), self.jobs.clone());
         let (keeps_on, progress) = (self.options.commit_each.is_some(), Arc::clone(self.progress));
         self.fetches.spawn_on(
             async move {
                 let fetched = source.fetch(&object).await;
                 drop(slot);
                 match fetched {
-                    Ok(stored) => {
+                    Ok((body, etag)) => {
                         let mut object = object;
                         // What was fetched is what the ledger shall speak of.
-                        if let Some(etag) = stored.etag {
+                        if let Some(etag) = etag {
                             object.version_tag = etag;
                         }
-                        let fetched = Some(Fetched { body: stored.body, _room: room });
-                        let _ = jobs.send(Job { object, fetched }).await;
+                        let _ = jobs.send(Job::Decode(object, Fetched { body, _room: room })).await;
                     }
                     // The next pass will list it again.
-                    Err(error) if keeps_on => {
+                    Err(why) if keeps_on => {
                         Progress::add(&progress.put_off, 1);
-                        tracing::warn!(%error, "not fetched, to be tried again");
+                        tracing::warn!(uri = object.uri, why, "not fetched, to be tried again");
                     }
-                    Err(error) => {
-                        let finished = Finished::unreadable(object.uri, &error.why);
-                        let parcel = Parcel { finished: vec![finished], ..Parcel::default() };
-                        // The queue of parcels is one for threads.
-                        let _ = tokio::task::spawn_blocking(move || parcels.send(parcel)).await;
+                    Err(why) => {
+                        let _ = jobs.send(Job::Account(Finished::unreadable(object.uri, &why))).await;
                     }
                 }
             },

@@ -25,10 +25,12 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::channel;
 
+use crate::cloudtrail::operation::{CONTEXT_EVENTS, KMS};
 use crate::lake::events::EventsWriter;
 use crate::lake::ledger::{Known, Ledger, UNREADABLE};
 use crate::lake::listings::Listings;
 use crate::lake::{Lake, LakeError};
+use crate::source::lookup::attributes;
 use crate::source::{Prune, Source, SourceOptions};
 
 use committer::Committer;
@@ -86,7 +88,7 @@ impl Options {
             jobs: std::thread::available_parallelism().map_or(1, Into::into),
             object_bytes_max: OBJECT_BYTES_MAX,
             prune: Prune::default(),
-            source: SourceOptions::default(),
+            source: SourceOptions { lookup: attributes(KMS, CONTEXT_EVENTS), ..SourceOptions::default() },
             relist_days: RELIST_DAYS,
             scope: Scope::Unsettled,
             commit_each: None,

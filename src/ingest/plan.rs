@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::{IngestError, Options, Scope};
 use crate::lake::listings::{Listing, Listings};
 use crate::source::s3::{DaySpan, Found, LaneDays};
-use crate::source::{Kind, LocalSource, S3Source, Source};
+use crate::source::{Kind, LocalSource, LookupSource, S3Source, Source};
 
 /// How far back a look at recent objects goes, by the times in their names.
 const RECENT: Duration = Duration::hours(2);
@@ -14,6 +14,7 @@ const RECENT: Duration = Duration::hours(2);
 pub(super) enum Planned {
     Local(LocalSource),
     S3 { source: S3Source, found: Found, lanes: Vec<LaneDays> },
+    Lookup(LookupSource),
 }
 
 /// What a pass lists of buckets, by lane.
@@ -33,6 +34,7 @@ impl Plan {
     ) -> Result<Planned, IngestError> {
         let source = match source {
             Source::Local(source) => return Ok(Planned::Local(source.clone())),
+            Source::Lookup(source) => return Ok(Planned::Lookup(source.clone())),
             Source::S3(source) => source.clone(),
         };
         let failed = |error: crate::source::s3::S3Error| {

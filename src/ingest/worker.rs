@@ -25,11 +25,24 @@ const FINISHED_MAX: usize = 2000;
 /// Bytes of rejected records that wait likewise.
 const RAW_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// An object to be read.
-pub(super) struct Job {
-    pub object: ObjectRef,
-    /// Its bytes, when they were fetched already; a file is read by the worker.
-    pub fetched: Option<Fetched>,
+/// What a worker is to do.
+pub(super) enum Job {
+    /// Read a file, and decode it.
+    Read(ObjectRef),
+    /// Decode what was fetched.
+    Decode(ObjectRef, Fetched),
+    /// Account for what could not be had, together with what could: a commit for each would take for ever.
+    Account(Finished),
+}
+
+impl Job {
+    /// Bytes as stored, as far as they are known.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Read(object) | Self::Decode(object, _) => object.size,
+            Self::Account(_) => 0,
+        }
+    }
 }
 
 /// Bytes that were fetched ahead, and the room that they take up until they are decoded.
@@ -168,9 +181,10 @@ impl Worker {
                 // What is queued is left for the next run; emptying the queue lets the walk come to its end.
                 continue;
             }
-            let finished = self.read(&job)?;
+            let size = job.size();
+            let finished = self.finish(job)?;
             Progress::add(&progress.objects_finished, 1);
-            Progress::add(&progress.bytes_finished, job.object.size);
+            Progress::add(&progress.bytes_finished, size);
             Progress::add(&progress.records_read, finished.row.records_read);
             self.raw_bytes +=
                 finished.rejects.iter().filter_map(|reject| reject.raw.as_ref()).map(Vec::len).sum::<usize>();
@@ -183,31 +197,35 @@ impl Worker {
         }
     }
 
-    fn read(&mut self, job: &Job) -> Result<Finished, Stopped> {
-        let object = &job.object;
-        let unreadable = |why: std::io::Error| Ok(Finished::unreadable(object.uri.clone(), &why.to_string()));
-        let opened = match (&job.fetched, &object.place) {
-            (Some(Fetched { body: Body::Memory(bytes), .. }), _) => {
-                return Ok(Finished::of(object, self.decode(bytes, None, &object.uri)?));
+    fn finish(&mut self, job: Job) -> Result<Finished, Stopped> {
+        let (object, opened) = match job {
+            Job::Account(finished) => return Ok(finished),
+            Job::Decode(object, Fetched { body: Body::Memory(bytes), .. }) => {
+                return Ok(Finished::of(&object, self.decode(&bytes, None, &object.uri)?));
             }
-            (Some(Fetched { body: Body::File(file), .. }), _) => file.try_clone(),
-            (None, Place::File(path)) => File::open(path),
-            (None, Place::Remote) => Err(std::io::Error::other("it was not fetched")),
+            Job::Decode(object, Fetched { body: Body::File(file), .. }) => (object, Ok(file)),
+            Job::Read(object) => {
+                let opened = match &object.place {
+                    Place::File(path) => File::open(path),
+                    Place::Remote | Place::Slice(_) => Err(std::io::Error::other("it was not fetched")),
+                };
+                (object, opened)
+            }
         };
         let mut file = match opened {
             Ok(file) => file,
-            Err(why) => return unreadable(why),
+            Err(why) => return Ok(Finished::unreadable(object.uri, &why.to_string())),
         };
         // What was listed as small may have grown, and some files do not tell their size at all.
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
         let read = (&mut file).take(WHOLE_COMPRESSED_MAX + 1).read_to_end(&mut bytes);
         let finished = match read {
-            Ok(_) => Ok(Finished::of(object, self.decode(&bytes, Some(file), &object.uri)?)),
-            Err(why) => unreadable(why),
+            Ok(_) => Finished::of(&object, self.decode(&bytes, Some(file), &object.uri)?),
+            Err(why) => Finished::unreadable(object.uri, &why.to_string()),
         };
         self.bytes = bytes;
-        finished
+        Ok(finished)
     }
 
     /// Decodes bytes, and what of the object is still to be read behind them.

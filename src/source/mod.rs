@@ -13,11 +13,13 @@ pub mod store;
 
 pub use body::Body;
 pub use local::LocalSource;
+pub use lookup::{LookupError, LookupSource};
 pub use name::{Kind, ObjectName};
 pub use s3::S3Source;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use chrono::{DateTime, Days, Utc};
@@ -29,13 +31,15 @@ pub enum Source {
     Local(LocalSource),
     /// A bucket, or what lies below a prefix of it.
     S3(S3Source),
+    /// CloudTrail's event history.
+    Lookup(LookupSource),
 }
 
 /// A source that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Its address is of no kind that is known.
-    #[error("{0}:// is not a kind of source; give a folder, a file or s3://bucket/prefix")]
+    #[error("{0}:// is not a kind of source; give a folder, a file, s3://bucket/prefix or lookup://region")]
     Scheme(String),
     /// The folder or file cannot be read.
     #[error("{0}")]
@@ -43,6 +47,12 @@ pub enum SourceError {
     /// S3 refuses.
     #[error("{}", .0.why)]
     S3(#[from] s3::S3Error),
+    /// CloudTrail's event history cannot be asked.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Event history has no objects to read again.
+    #[error("an event of CloudTrail's history lies in no object; ask for it with `aws cloudtrail lookup-events`")]
+    NoObject,
 }
 
 /// How sources are reached.
@@ -54,6 +64,10 @@ pub struct SourceOptions {
     pub sdk: Option<SdkConfig>,
     /// How buckets are asked.
     pub s3: s3::S3Options,
+    /// What to look for in event history.
+    pub lookup: Vec<lookup::Attribute>,
+    /// The clock by which event history is asked; the machine's when there is none.
+    pub clock: Option<Arc<dyn lookup::Clock>>,
 }
 
 impl SourceOptions {
@@ -67,7 +81,7 @@ impl SourceOptions {
 }
 
 impl Source {
-    /// Names a source by its address: a path, `file://` or `s3://`.
+    /// Names a source by its address: a path, `file://`, `s3://` or `lookup://`.
     ///
     /// # Errors
     /// When the address is of no kind that is known, or there is no such folder, file or bucket.
@@ -80,6 +94,11 @@ impl Source {
                 Ok(Self::Local(LocalSource::new(&url.unwrap_or_else(|| path.into()))?))
             }
             Some(("s3", _)) => Ok(Self::S3(S3Source::open(address, &options.sdk().await, &options.s3).await?)),
+            Some(("lookup", _)) => {
+                let (regions, sdk) = (lookup::regions(address)?, options.sdk().await);
+                let clock = options.clock.clone().unwrap_or_else(|| Arc::new(lookup::SystemClock::default()));
+                Ok(Self::Lookup(LookupSource::open(&sdk, &regions, options.lookup.clone(), clock).await?))
+            }
             Some((scheme, _)) => Err(SourceError::Scheme(scheme.to_owned())),
         }
     }
@@ -99,7 +118,11 @@ pub struct Again {
 /// # Errors
 /// When it cannot be read, or its source has no objects.
 pub async fn read(uri: &str, options: &SourceOptions) -> Result<Option<Again>, SourceError> {
+    if uri.starts_with("lookup://") {
+        return Err(SourceError::NoObject);
+    }
     match Source::open(uri, options).await {
+        Ok(Source::Lookup(_)) => Err(SourceError::NoObject),
         Ok(Source::Local(file)) => Ok(file.read()?),
         Ok(Source::S3(bucket)) => Ok(bucket.read().await?),
         Err(SourceError::Local(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -125,6 +148,8 @@ pub struct ObjectRef {
 /// Where an object's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
+    /// In event history.
+    Slice(Box<lookup::Slice>),
     /// In a file of this machine.
     File(PathBuf),
     /// Where the source that listed it can fetch them.

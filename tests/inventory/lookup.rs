@@ -1,19 +1,23 @@
 //! CloudTrail's event history as a source: every event once, however often CloudTrail throttles, and whenever a run ends.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_cloudtrail::config::{Credentials, SharedCredentialsProvider};
 use chrono::{DateTime, Utc};
 use keytrail::cloudtrail::operation::{CONTEXT_EVENTS, KMS, is_kept};
+use keytrail::ingest::{Options, Report, ingest};
+use keytrail::lake::Lake;
 use keytrail::source::Prune;
 use keytrail::source::aws::{AwsOptions, config};
 use keytrail::source::lookup::{Clock, LookupError, LookupSource, Slice, attributes};
 use serde_json::{Value, json};
 
 use super::http::{Answer, Request, Server};
+use crate::support::{Dir, decrypt, with};
 
 const ACCOUNT: &str = "111122223333";
 
@@ -64,11 +68,16 @@ impl History {
         Self { server, clock, asked }
     }
 
-    async fn open(&self, regions: &[&str]) -> LookupSource {
+    /// The way to it.
+    async fn config(&self) -> SdkConfig {
         let options = AwsOptions { region: Some("eu-west-1".to_owned()), ..AwsOptions::default() };
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
         let config = config(&options).await.into_builder().endpoint_url(self.server.url());
-        let config = config.credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        config.credentials_provider(SharedCredentialsProvider::new(credentials)).build()
+    }
+
+    async fn open(&self, regions: &[&str]) -> LookupSource {
+        let config = self.config().await;
         let regions: Vec<String> = regions.iter().map(|region| (*region).to_owned()).collect();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         LookupSource::open(&config, &regions, attributes(KMS, CONTEXT_EVENTS), clock).await.unwrap()
@@ -312,4 +321,61 @@ async fn a_record_without_text_and_a_page_that_repeats_are_not_passed_over() {
     assert_eq!(page, "{\"eventID\":\"a-1\"}\n{\"eventID\": \"a-2\"}\n", "a line is a record");
     let error = reading.page().await.unwrap_err().to_string();
     assert!(error.ends_with("the next page is the same page"), "{error}");
+}
+
+/// A healthy call of each of some minutes, as a trail and event history both tell it.
+fn calls(minutes: std::ops::Range<u32>) -> Vec<Value> {
+    let call = |minute: u32| {
+        let record = with(decrypt(&format!("minute-{minute}")), "eventTime", format!("2026-11-10T10:{minute:02}:00Z"));
+        with(record, "sourceIPAddress", "192.0.2.7")
+    };
+    minutes.map(call).collect()
+}
+
+/// A pass over the history within this process.
+fn pass(history: &History, dir: &Dir, now: &str) -> Report {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut options = Options::at(now.parse().unwrap());
+    options.source.sdk = Some(runtime.block_on(history.config()));
+    options.source.clock = Some(Arc::clone(&history.clock) as Arc<dyn Clock>);
+    let lake = Lake::at(dir.lake().to_str().unwrap()).unwrap();
+    let sources = ["lookup://eu-west-1".to_owned()];
+    ingest(runtime.handle(), &lake, &sources, &options, &Arc::default()).unwrap()
+}
+
+#[test]
+fn event_history_and_a_trail_tell_of_one_event() {
+    let history = History::of(calls(0..20), |count| (count % 4 == 1).then(|| refusal(400, "ThrottlingException")));
+    let dir = Dir::new();
+    dir.log("trail.json.gz", &calls(10..30));
+    dir.ingest("logs");
+    let first = pass(&history, &dir, "2026-11-20T12:00:00Z");
+    assert!(first.is_whole(), "{first:?}");
+    assert_eq!((first.records.read, first.records.kept, first.records.duplicate), (20, 10, 10));
+    assert_eq!(
+        dir.sql("SELECT count(*) AS n, count(DISTINCT event_id) AS d FROM events")[0],
+        json!({"n": 30, "d": 30})
+    );
+
+    // What lies wholly in the past is not asked for again.
+    let before = history.requests();
+    let second = pass(&history, &dir, "2026-11-20T13:00:00Z");
+    assert_eq!((second.records.read, second.objects.rejected), (0, 0));
+    assert!(second.objects.unchanged > second.objects.ingested && second.objects.ingested > 0, "{second:?}");
+    assert!(history.requests() - before < before / 2);
+}
+
+#[test]
+fn a_region_that_refuses_is_named_and_asked_again_by_the_next_run() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let refusing = Arc::clone(&refuses);
+    let trouble = move |_| refusing.load(Ordering::SeqCst).then(|| refusal(400, "AccessDeniedException"));
+    let history = History::of(calls(0..5), trouble);
+    let dir = Dir::new();
+    let report = pass(&history, &dir, "2026-11-20T12:00:00Z");
+    assert!(!report.is_whole() && report.rejects[0].reason.contains("AccessDeniedException"), "{:?}", report.rejects);
+    refuses.store(false, Ordering::SeqCst);
+    let report = pass(&history, &dir, "2026-11-20T12:05:00Z");
+    assert!(report.is_whole());
+    assert_eq!(report.records.kept, 5);
 }

@@ -152,7 +152,7 @@ impl Slice {
         let (account_id, region) = (Some(self.account_id.clone()), Some(self.region.clone()));
         ObjectRef {
             uri: self.uri.clone(),
-            place: Place::Remote,
+            place: Place::Slice(Box::new(self.clone())),
             size: 0,
             version_tag: self.version_tag.clone(),
             name: ObjectName { kind: Kind::EventHistory, account_id, region, delivered_at: None },
