@@ -101,7 +101,8 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// When the source of public keys fails.
     pub async fn page(&mut self, around: &mut Surroundings<'_>) -> Result<Option<Vec<Judged>>, EvidenceError> {
-        while self.judged.len() < PAGE_DIGESTS {
+        // What lies beside the chain waits for the next digest of the chain itself.
+        while self.newer.unwrap_or_default() < PAGE_DIGESTS {
             let Some(loaded) = self.loading.next().await else {
                 self.close(around);
                 self.newer = None;
@@ -127,8 +128,11 @@ impl<'a> Walk<'a> {
         }
         let claim = around.claims.remove(&object.uri);
         let verdict = verdict::judge(around.archive, around.keys, &loaded, claim.as_ref()).await?;
-        let judged = Judged { is_named: claim.is_some(), ..self.row(&loaded, verdict) };
-        if !is_between {
+        let mut judged = Judged { is_named: claim.is_some(), ..self.row(&loaded, verdict) };
+        if is_between {
+            // The digests to either side of it name each other.
+            judged.row.chain = "broken";
+        } else {
             self.link(&judged, is_expected == Some(true));
         }
         self.remember(&loaded, judged, around, is_between);

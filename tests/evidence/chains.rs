@@ -180,3 +180,19 @@ fn logs_between_two_chains_are_not_covered() {
     log("1110");
     assert_eq!(chain.verified().unnamed.pending, 1);
 }
+
+/// Files that pretend to be digests, more of them than are looked at together, change nothing for those that are.
+#[test]
+fn what_lies_between_two_digests_that_name_each_other_is_judged_by_itself() {
+    let mut chain = Chain::new();
+    chain.plain(3..=5);
+    for minute in 10..13 {
+        for second in 0..60 {
+            let name = chain.key(4).replace("T040131Z", &format!("T04{minute}{second:02}Z"));
+            chain.dir.object(&name, gzip(b"{}"));
+        }
+    }
+    let report = chain.verified();
+    assert_eq!((report.digests.valid, report.digests.invalid, report.gaps), (3, 180, 0));
+    assert!(report.problems.iter().all(|problem| problem.reason.starts_with("invalid format")));
+}
