@@ -12,6 +12,7 @@ pub mod engine;
 pub mod evidence;
 pub mod ingest;
 pub mod instant;
+pub mod inventory;
 pub mod lake;
 pub mod query;
 pub mod report;

@@ -271,3 +271,18 @@ fn upkeep_merges_what_many_runs_left_and_changes_no_answer() {
     let account = dir.ingest_damaged();
     assert_eq!((&account["objects"]["ingested"], &account["records"]["read"]), (&json!(0), &json!(0)), "{account}");
 }
+
+/// What an object says of its trail does not depend on whether another object was read before it.
+#[test]
+fn an_object_of_nothing_but_duplicates_still_shows_that_its_trail_records_reads_of_kms() {
+    let dir = Dir::new();
+    let write = with(with(decrypt("b"), "eventName", "DisableKey"), "readOnly", false);
+    dir.log("one/a.json.gz", &[decrypt("a")]);
+    dir.log("two/a.json.gz", &[decrypt("a")]);
+    dir.log("two/b.json.gz", &[write]);
+    dir.ingest("logs");
+    let rows = dir.sql("SELECT first_kms_read, records_kept + records_duplicate AS n FROM objects ORDER BY uri");
+    let seen: Vec<Option<&str>> = rows.iter().map(|row| row["first_kms_read"].as_str()).collect();
+    assert_eq!(seen, [Some("2026-01-05T12:00:00Z"), Some("2026-01-05T12:00:00Z"), None]);
+    assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 2);
+}

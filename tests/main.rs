@@ -5,8 +5,8 @@
 //!                                       ├──► reference (slow, by the letter) ◄── agreement ──► the decoder
 //! strategies (records out of thin air) ─┘
 //!
-//! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · interrupted · hostile · cli ·
-//!                                                   other_engine
+//! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
+//!                                                   hostile · cli · other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -20,6 +20,7 @@ mod from_s3;
 mod golden;
 mod hostile;
 mod interrupted;
+mod inventory;
 mod other_engine;
 mod reference;
 mod strategies;

@@ -127,7 +127,7 @@ fn another_engine_reads_the_same_events_objects_and_rejects() {
     let (ours, theirs) = both("objects", "*");
     let (ours, theirs) = (by(&ours, "uri"), by(&theirs, "uri"));
     assert!(ours.keys().eq(theirs.keys()));
-    let instants = ["delivered_at", "first_event_time", "last_event_time", "ingested_at"];
+    let instants = ["delivered_at", "first_event_time", "last_event_time", "first_kms_read", "ingested_at"];
     for (uri, row) in &ours {
         assert_same_columns(row, theirs[uri], &instants);
     }

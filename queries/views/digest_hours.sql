@@ -14,7 +14,7 @@ WITH ingested AS (
     SELECT uri, version_tag FROM objects WHERE state = 'ingested' GROUP BY uri, version_tag
 ),
 first_reads AS (
-    SELECT source_object, min(event_time) AS first_read FROM kms_events WHERE read_only GROUP BY source_object
+    SELECT uri, min(first_kms_read) AS first_read FROM objects WHERE first_kms_read IS NOT NULL GROUP BY uri
 ),
 files AS (
     SELECT
@@ -26,7 +26,7 @@ files AS (
         min(r.first_read) AS first_read
     FROM verified_files AS f
     LEFT JOIN ingested AS i ON i.uri = f.uri AND i.version_tag = f.version_tag
-    LEFT JOIN first_reads AS r ON r.source_object = f.uri
+    LEFT JOIN first_reads AS r ON r.uri = f.uri
     WHERE f.digest_uri IS NOT NULL
     GROUP BY f.digest_uri
 ),

@@ -56,6 +56,8 @@ fn format_parser() -> impl clap::builder::TypedValueParser<Value = Format> {
 pub(crate) enum Command {
     /// Read CloudTrail log files into the lake, each event once
     Ingest(Ingest),
+    /// Record which keys and trails exist, from AWS or from a file
+    Inventory(Inventory),
     /// Who used a key: principals, operations, services, how often and when
     Who(Who),
     /// What happened, event by event
@@ -67,7 +69,7 @@ pub(crate) enum Command {
     Event(Event),
     /// Run a query by its name (`queries` lists them)
     Query(NamedQuery),
-    /// Ask in SQL: tables events, objects, rejects; views usage, `kms_events`, calls
+    /// Ask in SQL: tables events, objects, rejects, keys, trails; views usage, `kms_events`, calls, `key_inventory`
     Sql(Sql),
     /// List the queries, with their parameters
     Queries,
@@ -141,6 +143,29 @@ pub(crate) struct Aws {
     /// The external id that the role's trust policy asks for
     #[arg(long, global = true, value_name = "ID", requires = "assume_role")]
     pub external_id: Option<String>,
+}
+
+const INVENTORY_HELP: &str = "\
+Every run adds a snapshot to the tables keys and trails. The view key_inventory has the latest of
+each key; `keytrail query keys-as-of --param at=-30d` shows an earlier one. What could not be read
+is unknown, never empty: its columns are null, and unknown_fields says why.
+
+From AWS it takes kms:ListKeys, DescribeKey, ListAliases, ListResourceTags, GetKeyRotationStatus,
+GetKeyPolicy, ListGrants and GetKeyLastUsage, and cloudtrail:DescribeTrails, GetTrailStatus and
+GetEventSelectors. Credentials, profiles, SSO and endpoints are found as the aws command line finds
+them. For Regions beyond the configured one, name each: --region eu-west-1,us-east-1
+
+Exit codes: 0 done, 2 wrong usage or failure, 3 done but something could not be read.";
+
+#[derive(Debug, Args)]
+#[command(after_help = INVENTORY_HELP)]
+pub(crate) struct Inventory {
+    /// `aws`, or a JSON file of what the aws command line told
+    #[arg(long, value_name = "aws|FILE")]
+    pub from: String,
+    /// A Region to list; may be repeated [default: the configured one]
+    #[arg(long, value_name = "REGION", value_delimiter = ',')]
+    pub region: Vec<String>,
 }
 
 /// What a `who` row stands for.

@@ -1,4 +1,5 @@
-//! From what a user calls a key (ARN, id or alias) to the keys that the lake has seen under that name.
+//! From what a user calls a key (ARN, id or alias) to the keys that the lake has seen under that name, in logs or in an
+//! inventory.
 
 use anyhow::Result;
 use chrono::Utc;
@@ -36,7 +37,7 @@ impl Key {
 }
 
 /// The keys that a name stands for: one for an ARN or id, and for an alias every key that it named in the logs, because
-/// an alias may be pointed at another key.
+/// an alias may be pointed at another key, and the one that it names in the latest inventory.
 pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<Vec<Key>> {
     let name = name.trim();
     if is_key_arn(name) {
@@ -54,12 +55,15 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
         |arn: &str| Arn::new(arn).map(|arn| (arn.account().map(str::to_owned), arn.region().map(str::to_owned)));
     let wanted = place(name);
     let named = texts(&rows.batches, "key_alias").into_iter().zip(texts(&rows.batches, "key_arn"));
-    let arns: Vec<Key> = named
-        .filter(|(found, _)| found.as_deref() == Some(alias.as_str()))
-        .filter_map(|(_, arn)| arn)
-        .filter(|arn| wanted.is_none() || place(arn) == wanted)
-        .map(Key::Arn)
-        .collect();
+    let logged = named.filter(|(found, _)| found.as_deref() == Some(alias.as_str())).filter_map(|(_, arn)| arn);
+    // An inventory knows the names of keys that nobody called by them.
+    let found = ask(context, engine, "keys-as-of", &[("alias", &alias)])?;
+    let mut arns: Vec<Key> = Vec::new();
+    for arn in logged.chain(texts(&found.batches, "key_arn").into_iter().flatten()) {
+        if (wanted.is_none() || place(&arn) == wanted) && !arns.contains(&Key::Arn(arn.clone())) {
+            arns.push(Key::Arn(arn));
+        }
+    }
     match arns.len() {
         0 if !name.contains("alias/") => Ok(vec![Key::Id(whole_id(context, engine, name)?)]),
         0 => Err(unknown(context, engine, name)?.into()),
@@ -67,7 +71,7 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
         more => {
             context
                 .printer
-                .note(&format!("note: {alias} named {more} keys in these logs; the answer is about all of them"));
+                .note(&format!("note: {alias} named {more} keys in this lake; the answer is about all of them"));
             Ok(arns)
         }
     }
@@ -90,9 +94,10 @@ fn whole_id(context: &Context, engine: &Engine, start: &str) -> Result<String> {
 pub(super) fn must_be_known(context: &Context, engine: &Engine, name: &str, keys: &[Key]) -> Result<()> {
     for key in keys {
         let (parameter, value) = key.parameter();
-        let rows = ask(context, engine, "keys", &[(&parameter, &value)])?;
-        if rows.count() > 0 {
-            return Ok(());
+        for known in ["keys", "keys-as-of"] {
+            if ask(context, engine, known, &[(&parameter, &value)])?.count() > 0 {
+                return Ok(());
+            }
         }
     }
     Err(unknown(context, engine, name)?.into())

@@ -10,6 +10,7 @@ mod demo;
 mod event;
 mod generate;
 mod ingest;
+mod inventory;
 mod key;
 mod maintain;
 mod printer;
@@ -108,6 +109,7 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     let context = Context { lake, lake_uri: arguments.lake, aws: arguments.aws.options(), catalog, printer, runtime };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
+        Command::Inventory(options) => inventory::run(&context, &options),
         Command::Who(options) => ask::who(&context, &options),
         Command::Timeline(options) => ask::timeline(&context, &options),
         Command::Event(options) => event::run(&context, &options),

@@ -72,6 +72,8 @@ pub struct Account {
     pub first_event_time: Option<i64>,
     /// Latest event kept.
     pub last_event_time: Option<i64>,
+    /// Earliest call that reads from KMS (facts §3.1, `readOnly`): with it, the trail that wrote the object records them.
+    pub first_kms_read: Option<i64>,
     /// What is wrong with the object as a whole.
     pub problem: Option<String>,
     /// What could not be used, one by one.
@@ -301,6 +303,9 @@ impl ObjectDecoder {
                 self.text_bytes += record.bytes.len();
                 account.first_event_time = account.first_event_time.min(event.event_time).or(event.event_time);
                 account.last_event_time = account.last_event_time.max(event.event_time);
+                if event.read_only == Some(true) && event.event_source.as_deref() == Some("kms.amazonaws.com") {
+                    account.first_kms_read = account.first_kms_read.min(event.event_time).or(event.event_time);
+                }
                 self.rows.append(&event)?;
                 account.kept += 1;
             }

@@ -85,15 +85,18 @@ impl Engine {
         options.execution.time_zone = Some("UTC".to_owned());
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
-        let mut events_version = None;
+        let (mut is_there, mut events_version) = (false, 0);
         for spec in tables::TABLES {
             let table = lake.open(spec).await?;
+            is_there |= table.is_some();
             if std::ptr::eq(spec, &raw const tables::EVENTS) {
-                events_version = table.as_ref().map(LakeTable::version);
+                events_version = table.as_ref().map_or(0, LakeTable::version);
             }
             register(&session, spec, table.as_ref())?;
         }
-        let events_version = events_version.ok_or_else(|| EngineError::NoLake(lake.root().to_string()))?;
+        if !is_there {
+            return Err(EngineError::NoLake(lake.root().to_string()));
+        }
         let engine = Self { session, events_version };
         for view in catalog.views() {
             let frame = engine.plan(&view.sql, Vec::new()).await?;
@@ -102,7 +105,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Version of the events table that answers rest on.
+    /// Version of the events table that answers rest on; 0 where there is none yet.
     #[must_use]
     pub fn events_version(&self) -> u64 {
         self.events_version

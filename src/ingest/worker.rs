@@ -98,6 +98,7 @@ impl Finished {
                 records_rejected: account.rejected,
                 first_event_time: account.first_event_time,
                 last_event_time: account.last_event_time,
+                first_kms_read: account.first_kms_read,
             },
         }
     }

@@ -63,6 +63,7 @@ pub struct ObjectRow {
     pub records_rejected: u64,
     pub first_event_time: Option<i64>,
     pub last_event_time: Option<i64>,
+    pub first_kms_read: Option<i64>,
 }
 
 /// Something that could not be used.
@@ -273,6 +274,7 @@ fn objects_batch(rows: &[ObjectRow], at: i64) -> Result<RecordBatch, LakeError> 
         number(|row| row.records_rejected),
         instant(&|row| row.first_event_time),
         instant(&|row| row.last_event_time),
+        instant(&|row| row.first_kms_read),
         instant(&|_| Some(at)),
     ];
     Ok(RecordBatch::try_new((OBJECTS.schema)(), columns)?)

@@ -11,6 +11,7 @@
 pub mod events;
 pub mod evidence;
 pub mod identity;
+pub mod inventory;
 pub mod ledger;
 pub mod listings;
 pub mod maintain;

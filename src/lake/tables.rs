@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
 
+use super::inventory;
 use crate::cloudtrail::columns;
 
 /// One table of the lake.
@@ -68,8 +69,33 @@ pub static DIGEST_FILES: TableSpec = TableSpec {
     doc: "what `verify` found of each log object that a digest names, or should, one row per object and check",
 };
 
+/// The keys that exist, as each inventory found them.
+pub static KEYS: TableSpec = TableSpec {
+    name: "keys",
+    partition: None,
+    schema: inventory::keys_schema,
+    doc: "every key that an inventory found, as it was then",
+};
+
+/// The trails that exist, likewise.
+pub static TRAILS: TableSpec = TableSpec {
+    name: "trails",
+    partition: None,
+    schema: inventory::trails_schema,
+    doc: "every trail that an inventory found, as it was then",
+};
+
+/// How far each inventory got.
+pub static INVENTORIES: TableSpec = TableSpec {
+    name: "inventories",
+    partition: None,
+    schema: inventory::inventories_schema,
+    doc: "every Region that an inventory went through, and what could be listed there",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 6] = [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &DIGESTS, &DIGEST_FILES];
+pub static TABLES: [&TableSpec; 9] =
+    [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &DIGESTS, &DIGEST_FILES, &KEYS, &TRAILS, &INVENTORIES];
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -98,6 +124,7 @@ fn objects_schema() -> SchemaRef {
         ("records_rejected", DataType::Int64),
         ("first_event_time", instant()),
         ("last_event_time", instant()),
+        ("first_kms_read", instant()),
         ("ingested_at", instant()),
     ])
 }

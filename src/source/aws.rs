@@ -9,6 +9,7 @@
 //! per service, FIPS, dual stack, proxies) is left to the SDK's own conventions; this module adds what a command line can
 //! say and nothing else. It makes no calls: a wrong credential is told by the first request that uses it.
 
+use std::error::Error;
 use std::time::Duration;
 
 use aws_config::retry::{RetryConfig, RetryMode};
@@ -90,6 +91,22 @@ fn patient(config: SdkConfig) -> SdkConfig {
     config.into_builder().retry_config(retries).build()
 }
 
+/// An error in one line, with those of its causes that say something new.
+#[must_use]
+pub fn told(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // A list of what was tried, as the credential chain makes it, is part of the line too.
+        let said = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ").replace(":; ", ": ");
+        if !told.contains(&said) {
+            told = format!("{told}: {said}");
+        }
+        cause = error.source();
+    }
+    told
+}
+
 /// The HTTP client, with the TLS that the rest of keytrail has already. The SDK's own default brings a second
 /// cryptographic library; apart from that, this is what it does, proxies from the environment included.
 fn http_client() -> SharedHttpClient {
@@ -103,4 +120,41 @@ fn http_client() -> SharedHttpClient {
         }
         connector.build()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_waits_out_trouble_and_says_who_it_is() {
+        let options = AwsOptions { region: Some("eu-central-2".to_owned()), ..AwsOptions::default() };
+        let config = config(&options).await;
+        assert_eq!(config.region().map(AsRef::as_ref), Some("eu-central-2"));
+        assert!(config.retry_config().is_some_and(|retries| retries.max_attempts() >= ATTEMPTS_MIN));
+        assert_eq!(config.app_name().map(AsRef::as_ref), Some(APP_NAME));
+        assert!(config.http_client().is_some(), "there is no default one");
+    }
+
+    #[test]
+    fn what_a_profile_says_of_retries_may_be_more_and_not_less() {
+        for (configured, attempts) in
+            [(RetryConfig::adaptive().with_max_attempts(20), 20), (RetryConfig::disabled(), 8)]
+        {
+            let config = patient(SdkConfig::builder().retry_config(configured).build());
+            let retries = config.retry_config().unwrap();
+            assert_eq!((retries.mode(), retries.max_attempts()), (RetryMode::Standard, attempts));
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Layer(&'static str, #[source] Option<Box<Layer>>);
+        let root = Layer("no route:\n  over here\n  over there", None);
+        let middle = Layer("not sent", Some(Box::new(root)));
+        let expected = "failed: not sent: no route: over here; over there";
+        assert_eq!(told(&Layer("failed: not sent", Some(Box::new(middle)))), expected);
+    }
 }

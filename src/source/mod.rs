@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod body;
 pub mod local;
+pub mod lookup;
 pub mod name;
 pub mod s3;
 pub mod store;

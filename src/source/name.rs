@@ -22,6 +22,8 @@ pub enum Kind {
     NetworkActivity,
     /// Aggregated data events, of another schema.
     Aggregated,
+    /// A slice of CloudTrail's event history, which no object is named by.
+    EventHistory,
     /// A name that is not CloudTrail's; it may hold records all the same.
     #[default]
     Unnamed,
@@ -48,6 +50,7 @@ impl Kind {
             Self::Insight => "CloudTrail-Insight",
             Self::NetworkActivity => "CloudTrail-NetworkActivity",
             Self::Aggregated => "CloudTrail-Aggregated",
+            Self::EventHistory => "LookupEvents",
             Self::Unnamed => "file",
         }
     }
@@ -55,7 +58,7 @@ impl Kind {
     /// Whether objects of this kind hold the events that keytrail reads.
     #[must_use]
     pub fn holds_events(self) -> bool {
-        matches!(self, Self::CloudTrail | Self::Unnamed)
+        matches!(self, Self::CloudTrail | Self::EventHistory | Self::Unnamed)
     }
 }
 

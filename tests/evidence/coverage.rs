@@ -8,10 +8,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use keytrail::synthetic::Plan;
 use serde_json::Value;
 
-use super::Signed;
-use crate::support::{Dir, decrypt, gzip, with};
+use super::{Signed, plan};
+use crate::support::{Dir, gzip};
 
 /// A lake of signed logs.
 struct Case {
@@ -23,7 +24,11 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let (dir, signed) = (Dir::new(), Signed::new());
+        Self::of(Signed::new())
+    }
+
+    fn of(signed: Signed) -> Self {
+        let dir = Dir::new();
         dir.ingest(signed.path());
         let account = signed.digests()[0].file_name().unwrap().to_str().unwrap()[..12].to_owned();
         Self { dir, signed, account }
@@ -230,15 +235,10 @@ fn every_day_of_a_window_has_a_row_for_every_lane() {
 /// Without a call that reads from KMS in a trail's logs, and without its selectors, it may well have left them out.
 #[test]
 fn a_trail_that_never_shows_a_read_of_kms_proves_nothing_of_keys() {
-    let case = Case::new();
+    let case = Case::of(Signed::of(&Plan { kms_share: 0.0, incidents: false, ..plan() }));
     case.verify(0);
-    let dir = &case.dir;
-    // The same digests and ledger with a lake of events in which nothing reads from KMS.
-    fs::remove_dir_all(dir.lake().join("events")).unwrap();
-    dir.log("a.json", &[with(with(decrypt("one"), "eventName", "DisableKey"), "readOnly", false)]);
-    dir.ingest("logs");
     assert_eq!(case.unproven().len(), 24);
-    let rows = dir.sql(&format!(
+    let rows = case.dir.sql(&format!(
         "SELECT state, reason FROM coverage WHERE hour = '2026-01-05T10:00:00Z' AND account_id = '{}'",
         case.account
     ));

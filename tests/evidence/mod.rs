@@ -38,8 +38,12 @@ static SIGNED: Shared<Signed> = Shared::new(Signed::new);
 
 impl Signed {
     pub fn new() -> Self {
+        Self::of(&plan())
+    }
+
+    pub fn of(plan: &Plan) -> Self {
         let folder = TempDir::with_prefix("keytrail-signed-").unwrap();
-        write_folder(&plan(), folder.path(), &mut |_| ()).unwrap();
+        write_folder(plan, folder.path(), &mut |_| ()).unwrap();
         Self { folder }
     }
 

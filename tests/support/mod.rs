@@ -111,6 +111,12 @@ impl Keytrail {
         self
     }
 
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// With these variables in its environment, which is empty otherwise.
     pub fn env(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         self.command.envs(variables);
         self

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use keytrail::cloudtrail::columns::COLUMNS;
+use keytrail::lake::inventory::{Column, INVENTORY_COLUMNS, KEY_COLUMNS, TRAIL_COLUMNS};
 use keytrail::query::{Catalog, Kind, Query};
 
 use super::{files, none, root};
@@ -17,6 +18,10 @@ const BLESS: &str = "KEYTRAIL_BLESS";
 
 fn columns() -> String {
     table(["column", "meaning"], COLUMNS.iter().map(|column| [format!("`{}`", column.name), column.doc.to_owned()]))
+}
+
+fn described<R>(columns: &[Column<R>]) -> String {
+    table(["column", "meaning"], columns.iter().map(|column| [format!("`{}`", column.name), column.doc.to_owned()]))
 }
 
 /// The queries that a user asks for by name. The views are what they are written in.
@@ -70,7 +75,15 @@ fn the_readme_has_the_tables_that_the_code_makes() {
     let path = root().join("README.md");
     let before = fs::read_to_string(&path).unwrap();
     let mut after = before.clone();
-    for (name, table) in [("columns", columns()), ("queries", queries()), ("views", views())] {
+    let tables = [
+        ("columns", columns()),
+        ("key-columns", described(KEY_COLUMNS)),
+        ("trail-columns", described(TRAIL_COLUMNS)),
+        ("inventory-columns", described(INVENTORY_COLUMNS)),
+        ("queries", queries()),
+        ("views", views()),
+    ];
+    for (name, table) in tables {
         if let Some(text) = with_table(&after, name, &table).unwrap() {
             after = text;
         }

@@ -1,0 +1,26 @@
+-- ---
+-- title = "Every key that an inventory found, as the latest one saw it"
+-- ---
+-- ## What it holds
+-- One row per key with all columns of `keys`: the row of the latest inventory that found the key. `gone` is true when a
+-- later listing of its account and Region from AWS no longer had it; the row then says what the key was at last. A file
+-- may hold some keys only, so its silence means nothing.
+-- ## What null means
+-- Where a part could not be read, its columns are null and `unknown_fields` says why, as a JSON object. A part that is
+-- there and empty is an empty list: `grants = '[]'` is a key without grants.
+WITH listings AS (
+    SELECT account_id, region, max(taken_at) AS listed_at
+    FROM inventories
+    WHERE source = 'aws' AND keys IS NOT NULL
+    GROUP BY account_id, region
+),
+ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY key_arn ORDER BY taken_at DESC, source) AS place
+    FROM keys
+)
+SELECT
+    ranked.* EXCEPT (place),
+    coalesce(listings.listed_at > ranked.taken_at, false) AS gone
+FROM ranked
+LEFT JOIN listings ON listings.account_id = ranked.account_id AND listings.region = ranked.region
+WHERE ranked.place = 1
