@@ -4,7 +4,8 @@
 -- ## What it holds
 -- One row per trail, account, Region and hour that a digest or a change of the trail bears on.
 -- ## Columns
--- `vouches`: see `is_chained` of `digest_hours`; and something shows that the trail records the use of KMS keys: its
+-- `vouches`: see `is_chained` of `digest_hours`, which must hold in the trail's home Region too, where a change of the trail
+-- would have been logged; and something shows that the trail records the use of KMS keys: its
 -- selectors, as an event set them, or calls that read from KMS in its own logs, before any change of the selectors. (What an
 -- inventory of trails says of their selectors joins here, as one more side of `told`.)
 -- `is_chained` is the same without the latter. `is_blind`: an event shows that in some part of the hour the trail was
@@ -110,6 +111,15 @@ weighed AS (
         min(doubt) AS doubt
     FROM told
     GROUP BY account_id, region, trail, home_region, is_organization, hour
+),
+-- Whether a change of the trail would have been seen: it is logged in the home Region, of its account.
+seen_at_home AS (
+    SELECT
+        *,
+        bool_or(is_chained AND region = home_region) OVER (
+            PARTITION BY trail, home_region, is_organization, CASE WHEN is_organization THEN '' ELSE account_id END, hour
+        ) AS is_home_chained
+    FROM weighed
 )
 SELECT
     account_id,
@@ -119,6 +129,7 @@ SELECT
     is_organization,
     hour,
     is_chained IS TRUE AND is_blind IS NOT TRUE
+        AND is_home_chained IS TRUE
         AND (is_selected IS TRUE OR (states = 0 AND read_before_change IS TRUE)) AS vouches,
     is_chained IS TRUE AND is_blind IS NOT TRUE AS is_chained,
     (is_signed IS TRUE OR is_on IS TRUE) AND is_blind IS NOT TRUE AND is_unknown IS NOT TRUE AS is_logging,
@@ -126,4 +137,4 @@ SELECT
     is_settled,
     cause,
     doubt
-FROM weighed
+FROM seen_at_home

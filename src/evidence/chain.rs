@@ -56,6 +56,8 @@ pub(super) struct Judged {
     pub row: DigestRow,
     pub state: State,
     pub is_witness: bool,
+    /// Whether another digest names it.
+    pub is_named: bool,
     /// Begin and end of its window of deliveries.
     pub window: (DateTime<Utc>, DateTime<Utc>),
     /// Its own key, as it says.
@@ -99,7 +101,8 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// When the source of public keys fails.
     pub async fn page(&mut self, around: &mut Surroundings<'_>) -> Result<Option<Vec<Judged>>, EvidenceError> {
-        while self.judged.len() < PAGE_DIGESTS {
+        // What lies beside the chain waits for the next digest of the chain itself.
+        while self.newer.unwrap_or_default() < PAGE_DIGESTS {
             let Some(loaded) = self.loading.next().await else {
                 self.close(around);
                 self.newer = None;
@@ -125,8 +128,11 @@ impl<'a> Walk<'a> {
         }
         let claim = around.claims.remove(&object.uri);
         let verdict = verdict::judge(around.archive, around.keys, &loaded, claim.as_ref()).await?;
-        let judged = self.row(&loaded, verdict);
-        if !is_between {
+        let mut judged = Judged { is_named: claim.is_some(), ..self.row(&loaded, verdict) };
+        if is_between {
+            // The digests to either side of it name each other.
+            judged.row.chain = "broken";
+        } else {
             self.link(&judged, is_expected == Some(true));
         }
         self.remember(&loaded, judged, around, is_between);
@@ -201,7 +207,15 @@ impl<'a> Walk<'a> {
             end_time: Some(window.1.timestamp_micros()),
             ..self.blank()
         };
-        Judged { row, state: State::Missing, is_witness: by.is_witness, window, key: None, logs: Vec::new() }
+        Judged {
+            row,
+            state: State::Missing,
+            is_witness: by.is_witness,
+            is_named: true,
+            window,
+            key: None,
+            logs: Vec::new(),
+        }
     }
 
     /// The last digest's predecessor was not met.
@@ -252,7 +266,7 @@ impl<'a> Walk<'a> {
             ..self.blank()
         };
         let logs = usable.map(|digest| digest.log_files.clone()).unwrap_or_default();
-        Judged { row, state: verdict.state, is_witness: *is_witness, window, key, logs }
+        Judged { row, state: verdict.state, is_witness: *is_witness, is_named: false, window, key, logs }
     }
 
     /// Keeps what the digest says of its predecessor for when that is reached.

@@ -196,7 +196,8 @@ impl Findings {
         } += 1;
         let (from, to) = judged.window;
         self.window = Some(self.window.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
-        if std::mem::take(&mut self.is_chain_new) && !judged.row.is_backfill {
+        // A chain whose newest digest is named goes on elsewhere, or beyond what was asked for.
+        if std::mem::take(&mut self.is_chain_new) && !judged.row.is_backfill && !judged.is_named {
             let ended = problem(judged, "chain", "ends_early", String::new());
             self.ends.push(End { at: to, problem: ended });
         }

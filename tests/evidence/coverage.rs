@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use keytrail::synthetic::Plan;
+use keytrail::synthetic::{Plan, write_folder};
 use serde_json::Value;
 
 use super::{Signed, plan};
@@ -230,6 +230,26 @@ fn every_day_of_a_window_has_a_row_for_every_lane() {
     let (eighteen, four) = (Value::from(18), Value::from(4));
     let expected = [("2026-02-01", &eighteen), ("2026-02-02", &four), ("2026-02-01", &eighteen), ("2026-02-02", &four)];
     assert_eq!(seen, expected);
+}
+
+/// What a trail records is changed by calls that are logged in its home Region: without the logs of that Region, nobody
+/// would know.
+#[test]
+fn another_region_is_not_proven_without_the_home_region() {
+    let (dir, folder) = (Dir::new(), tempfile::tempdir().unwrap());
+    let plan = Plan { accounts: 1, regions: 2, events: 600, days: 1, digests: true, ..Plan::default() };
+    write_folder(&plan, folder.path(), &mut |_| ()).unwrap();
+    let keys = folder.path().join("public-keys.json");
+    let proven = |more: &[&str]| {
+        let folder = folder.path().to_str().unwrap();
+        dir.keytrail([&["ingest", folder][..], more].concat()).ok();
+        let keys = ["--public-keys", keys.to_str().unwrap()];
+        dir.keytrail([&["verify", folder][..], &keys, more].concat()).ok();
+        let count = "SELECT count(*) AS n FROM coverage WHERE state = 'proven' AND region = 'us-east-1'";
+        dir.sql(count)[0]["n"].as_u64().unwrap()
+    };
+    assert_eq!(proven(&["--region", "us-east-1"]), 0);
+    assert!(proven(&[]) >= 24);
 }
 
 /// Without a call that reads from KMS in a trail's logs, and without its selectors, it may well have left them out.
