@@ -61,6 +61,10 @@ impl Follow<'_> {
             self.options.now = (self.clock)();
             let is_recent = looked_everywhere.is_some_and(|at| self.options.now - at < EVERYWHERE_EACH);
             self.options.scope = if is_recent { Scope::Recent } else { Scope::Unsettled };
+            if !is_recent {
+                // What a source has given up, such as a Region that refused, is given another chance.
+                opened = None;
+            }
             match self.pass(&mut opened) {
                 Ok(report) => {
                     if report.put_off > 0 {

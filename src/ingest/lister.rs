@@ -51,7 +51,7 @@ impl Far {
     async fn fetch(&self, object: &ObjectRef) -> Result<(Body, Option<String>), String> {
         match (self, &object.place) {
             (Self::Lookup(source), Place::Slice(slice)) => match source.fetch(slice).await {
-                Ok(body) => Ok((body.or(NO_RECORDS), None)),
+                Ok(body) => Ok((body, None)),
                 Err(error) => Err(error.to_string()),
             },
             (Self::S3(source), _) => match source.fetch(object).await {
@@ -62,9 +62,6 @@ impl Far {
         }
     }
 }
-
-/// What an object says that has no records: an empty one is taken for damaged.
-const NO_RECORDS: &[u8] = b"{\"Records\":[]}";
 
 /// The run is over: it was stopped, or the committer failed, which tells why.
 #[derive(Debug)]

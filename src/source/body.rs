@@ -52,15 +52,6 @@ impl Body {
         Ok(self)
     }
 
-    /// These bytes instead, if it has none.
-    #[must_use]
-    pub fn or(self, instead: &[u8]) -> Self {
-        match self {
-            Self::Memory(held) if held.is_empty() => Self::Memory(instead.to_owned()),
-            body => body,
-        }
-    }
-
     /// All of it in memory.
     ///
     /// # Errors

@@ -201,6 +201,9 @@ async fn every_event_of_ninety_days_comes_once_through_throttling_and_faults() {
     let mut found = Vec::new();
     for body in futures::future::join_all(slices.iter().map(|slice| source.fetch(slice))).await {
         let text = String::from_utf8(body.unwrap().into_bytes().unwrap()).unwrap();
+        if text == "{\"Records\":[]}" {
+            continue;
+        }
         found.extend(ids(&text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()));
     }
     let once: BTreeSet<String> = found.iter().cloned().collect();

@@ -46,6 +46,9 @@ const RARE_DAYS: i64 = 16;
 /// not be quicker, and would all be held at once.
 const FETCHES_PER_REGION: usize = 2;
 
+/// A slice without events, as a log object says it. One without bytes would be an object that was damaged.
+const NOTHING: &[u8] = b"{\"Records\":[]}";
+
 /// The tag of a slice to which nothing can be added any more.
 const SETTLED: &str = "settled";
 
@@ -257,8 +260,8 @@ impl LookupSource {
         Ok(Reading::new(Arc::clone(self.history(slice)?), slice))
     }
 
-    /// Reads a slice to its end: the records, one per line. As many slices as one likes may be fetched at the same time; of
-    /// each Region, only a few are begun.
+    /// Reads a slice to its end: the records, one per line, or a log object without records. As many slices as one likes
+    /// may be fetched at the same time; of each Region, only a few are begun.
     ///
     /// # Errors
     /// When CloudTrail refuses, or fails again and again, or when there is no room for the file of a large slice.
@@ -267,8 +270,13 @@ impl LookupSource {
         // Nobody closes the semaphore; if somebody did, fetching would only be less orderly.
         let _turn = history.fetches.acquire().await;
         let (mut reading, mut body) = (self.read(slice)?, Body::with_capacity(0));
+        let mut is_empty = true;
         while let Some(page) = reading.page().await? {
             body.push(page.as_bytes())?;
+            is_empty = false;
+        }
+        if is_empty {
+            body.push(NOTHING)?;
         }
         Ok(body.finish()?)
     }
