@@ -167,7 +167,9 @@ async fn every_report_runs_over_an_empty_lake_and_with_every_parameter_set() {
     let session = session("id\n").await;
     for query in Catalog::shipped().reports() {
         assert_eq!(query.kind, Kind::Report);
-        assert_eq!(report(&session, &query.name, &[]).await, "", "{}", query.name);
+        let required: Vec<(&str, &str)> =
+            query.params.iter().filter(|param| param.required).map(|param| (param.name.as_str(), "x")).collect();
+        assert_eq!(report(&session, &query.name, &required).await, "", "{}", query.name);
         let given: Vec<(&str, &str)> = query
             .params
             .iter()
