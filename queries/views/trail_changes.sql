@@ -1,5 +1,5 @@
 -- ---
--- title = "Every call that changed what a trail records"
+-- title = "Every call that changed what a trail records, and what inventories found it to be set to"
 -- ---
 -- ## What it holds
 -- CloudTrail's own control events, those that had an effect: failed calls are left out. A trail is known by the account
@@ -7,6 +7,8 @@
 -- `logging` is what the call made of it: on, off, or new (made, and not started); `captures` whether its selectors record
 -- the use of KMS keys: yes, no, or unknown where the event does not say; null where the call did not touch that.
 -- `is_multi_region` and `is_organization` are as the call's answer says.
+-- An inventory (table `trails`) tells of its own instant, and of when the trail was last started or stopped; its rows are
+-- named `inventory`. It says nothing of the settings before: what they were then, no one can ask.
 WITH control AS (
     SELECT
         *,
@@ -24,6 +26,24 @@ WITH control AS (
           'CreateTrail', 'PutEventSelectors', 'UpdateTrail', 'StartLogging', 'StopLogging', 'DeleteTrail'
       )
       AND error_code IS NULL
+),
+settings AS (
+    SELECT
+        split_part(trail_arn, ':', 5) AS account_id,
+        split_part(trail_arn, ':', 4) AS home_region,
+        split_part(trail_arn, ':trail/', 2) AS trail,
+        concat('of ', taken_at) AS taken,
+        CAST(NULL AS VARCHAR) AS principal,
+        6 AS step,
+        taken_at,
+        is_logging,
+        kms_captured,
+        is_multi_region,
+        is_organization,
+        start_logging_time,
+        stop_logging_time
+    FROM trails
+    WHERE strpos(trail_arn, ':trail/') > 0
 )
 SELECT
     coalesce(nullif(split_part(trail_arn, ':', 5), ''), account_id) AS account_id,
@@ -62,3 +82,35 @@ SELECT
     CAST((regexp_match(response_elements, '"isOrganizationTrail":(true|false)'))[1] AS BOOLEAN) AS is_organization
 FROM control
 WHERE coalesce(trail_arn, called) IS NOT NULL
+UNION ALL
+SELECT
+    account_id,
+    home_region,
+    trail,
+    taken_at,
+    'inventory',
+    taken,
+    principal,
+    step,
+    CASE WHEN is_logging THEN 'on' WHEN NOT is_logging THEN 'off' END,
+    CASE WHEN kms_captured THEN 'yes' WHEN NOT kms_captured THEN 'no' END,
+    is_multi_region,
+    is_organization
+FROM settings
+UNION ALL
+SELECT
+    account_id,
+    home_region,
+    trail,
+    CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END,
+    'inventory',
+    taken,
+    principal,
+    step,
+    CASE WHEN is_logging THEN 'on' ELSE 'off' END,
+    CAST(NULL AS VARCHAR),
+    is_multi_region,
+    is_organization
+FROM settings
+WHERE is_logging IS NOT NULL
+  AND CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END IS NOT NULL
