@@ -86,24 +86,15 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Ingest {
-    /// A folder, a file, or `s3://bucket[/prefix]`
+    /// A folder, a file, `s3://bucket[/prefix]` or `lookup://region[,region…]`
     ///
     /// In a folder, .json, .json.gz, .gz, .jsonl and .ndjson are read. In a bucket, every
-    /// `AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/` below the prefix is, day by day.
+    /// `AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/` below the prefix is, day by day. `lookup://` is CloudTrail's own
+    /// event history: 90 days, without any trail.
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
-    /// Only objects delivered since: RFC 3339, YYYY-MM-DD, or an age such as -30d
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub since: Option<String>,
-    /// Only objects delivered until a day after
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub until: Option<String>,
-    /// Only objects of this account; may be repeated
-    #[arg(long, value_name = "ID")]
-    pub account: Vec<String>,
-    /// Only objects of this Region; may be repeated
-    #[arg(long, value_name = "REGION")]
-    pub region: Vec<String>,
+    #[command(flatten)]
+    pub which: Which,
     /// Objects decoded at the same time [default: one per processor]
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -131,6 +122,23 @@ pub(crate) struct Ingest {
     /// Pay for requests to a bucket whose owner wants it so
     #[arg(long, help_heading = "AWS")]
     pub requester_pays: bool,
+}
+
+/// Which objects of a source a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Only what was delivered since: RFC 3339, YYYY-MM-DD, or an age such as -30d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only what was delivered before; `ingest` reads a day more, for what comes late
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+    /// Only this account; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub account: Vec<String>,
+    /// Only this Region; may be repeated
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
 }
 
 /// The way to AWS, beyond what its own environment variables and profiles say.
@@ -247,18 +255,8 @@ pub(crate) struct Verify {
     /// CloudTrail, for each Region]
     #[arg(long, value_name = "FILE")]
     pub public_keys: Vec<PathBuf>,
-    /// Only deliveries since: RFC 3339, YYYY-MM-DD, or an age such as -30d
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub since: Option<String>,
-    /// Only deliveries before
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub until: Option<String>,
-    /// Only this account; may be repeated
-    #[arg(long, value_name = "ID")]
-    pub account: Vec<String>,
-    /// Only this Region; may be repeated
-    #[arg(long, value_name = "REGION")]
-    pub region: Vec<String>,
+    #[command(flatten)]
+    pub which: Which,
 }
 
 #[derive(Debug, Args)]

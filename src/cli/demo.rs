@@ -10,7 +10,8 @@ use keytrail::lake::Lake;
 use keytrail::synthetic::{Plan, Truth, write_folder};
 
 use super::args::{By, Demo, Who, Window};
-use super::ingest::{closing_line, tell_rejects, thousands, watched};
+use super::count::thousands;
+use super::ingest::{closing_line, tell_rejects, watched};
 use super::{Context, Hinted, Outcome, ask};
 
 /// The incident that the demo asks about.

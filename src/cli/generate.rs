@@ -6,7 +6,7 @@ use anyhow::Result;
 use keytrail::synthetic::{Plan, write_folder};
 
 use super::args::Generate;
-use super::ingest::thousands;
+use super::count::thousands;
 use super::{Context, Hinted, Outcome};
 
 pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {

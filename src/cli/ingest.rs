@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{Options, Progress, Report, Scope, ingest};
@@ -14,7 +14,8 @@ use keytrail::report::Format;
 use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
 
-use super::args::{Aws, Ingest};
+use super::args::{Aws, Ingest, Which};
+use super::count::thousands;
 use super::{Context, Outcome, verify};
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
@@ -71,21 +72,28 @@ fn verify_sources(context: &Context, arguments: &Ingest, options: &Options) -> R
 
 fn options(context: &Context, arguments: &Ingest) -> Result<Options> {
     let now = Utc::now();
-    let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
     let mut options = Options::at(now);
     options.jobs = arguments.jobs.unwrap_or(options.jobs);
     options.object_bytes_max = arguments.max_object_bytes;
-    options.prune = Prune {
-        since: time(&arguments.since)?,
-        until: time(&arguments.until)?,
-        accounts: arguments.account.clone(),
-        regions: arguments.region.clone(),
-    };
+    options.prune = arguments.which.prune(now)?;
     options.source.aws = context.aws.clone();
     options.source.s3.requester_pays = arguments.requester_pays;
     options.relist_days = arguments.relist_days;
     options.scope = if arguments.full { Scope::Everything } else { Scope::Unsettled };
     Ok(options)
+}
+
+impl Which {
+    /// What the library makes of it.
+    pub fn prune(&self, now: DateTime<Utc>) -> Result<Prune> {
+        let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
+        Ok(Prune {
+            since: time(&self.since)?,
+            until: time(&self.until)?,
+            accounts: self.account.clone(),
+            regions: self.region.clone(),
+        })
+    }
 }
 
 impl Aws {
@@ -233,28 +241,5 @@ pub(super) fn tell_rejects(context: &Context, report: &Report) {
         context.printer.warn(&format!(
             "and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\""
         ));
-    }
-}
-
-/// A count with thousands set apart, as people read them.
-pub(super) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(super::thousands(0), "0");
-        assert_eq!(super::thousands(1234), "1,234");
-        assert_eq!(super::thousands(123_456_789), "123,456,789");
     }
 }

@@ -16,7 +16,7 @@ use keytrail::source::aws::config;
 use serde::Serialize;
 
 use super::args;
-use super::ingest::thousands;
+use super::count::thousands;
 use super::{Context, Hinted, Outcome};
 
 /// Entries and Regions that could not be read, of which the closing lines name so many; JSON names all.

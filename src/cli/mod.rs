@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod count;
 mod coverage;
 mod demo;
 mod event;

@@ -14,14 +14,13 @@ use keytrail::evidence::{
     Report, S3Archive, verify,
 };
 use keytrail::ingest::OBJECT_BYTES_MAX;
-use keytrail::instant;
 use keytrail::lake::evidence::EvidenceLog;
 use keytrail::lake::tables::EVENTS;
 use keytrail::report::Format;
-use keytrail::source::{self, Prune, Source, SourceOptions};
+use keytrail::source::{self, Source, SourceOptions};
 
 use super::args::Verify;
-use super::ingest::thousands;
+use super::count::thousands;
 use super::{Context, Hinted, Outcome};
 
 /// Problems that are told one by one on a terminal; JSON and the lake's tables have more.
@@ -29,14 +28,8 @@ const NAMED_MAX: usize = 100;
 
 pub(super) fn run(context: &Context, arguments: &Verify) -> Result<Outcome> {
     let now = Utc::now();
-    let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
     let options = Options {
-        prune: Prune {
-            since: time(&arguments.since)?,
-            until: time(&arguments.until)?,
-            accounts: arguments.account.clone(),
-            regions: arguments.region.clone(),
-        },
+        prune: arguments.which.prune(now)?,
         jobs: std::thread::available_parallelism()?.into(),
         object_bytes_max: OBJECT_BYTES_MAX,
         now,

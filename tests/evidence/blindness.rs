@@ -194,8 +194,8 @@ fn hours_with_calls_that_something_recorded_are_observed() {
     assert_eq!(blind(&records), [9, 11, 12], "10 has a call, and 9 was stopped in its middle");
 }
 
-/// An inventory of one trail, of which DescribeTrails and its kin said this.
-fn inventory(dir: &Dir, trail: Value) {
+/// An inventory of one trail, of which CloudTrail said this.
+fn inventory(dir: &Dir, trail: &Value) {
     let mut all = json!({
         "TrailARN": format!("arn:aws:cloudtrail:eu-west-1:{ACCOUNT}:trail/main"),
         "Name": "main",
@@ -213,7 +213,7 @@ fn inventory(dir: &Dir, trail: Value) {
 #[test]
 fn a_trail_that_an_inventory_finds_stopped_is_blind_since_it_was_stopped() {
     let dir = lake(&day_but(10..24));
-    inventory(&dir, json!({"IsLogging": false, "StopLoggingTime": "2026-01-05T10:30:00Z"}));
+    inventory(&dir, &json!({"IsLogging": false, "StopLoggingTime": "2026-01-05T10:30:00Z"}));
     let states = states(&dir, ACCOUNT, "eu-west-1");
     assert_eq!(blind_hours(&states), (10..24).collect::<Vec<u32>>());
     assert_eq!(states[&9], "observed");
@@ -224,7 +224,7 @@ fn selectors_that_an_inventory_finds_are_blind_from_then_on() {
     let dir = lake(&day_but(10..10));
     let excluded = json!([{"ReadWriteType": "All", "IncludeManagementEvents": true,
         "ExcludeManagementEventSources": ["kms.amazonaws.com"]}]);
-    inventory(&dir, json!({"IsLogging": true, "EventSelectors": excluded}));
+    inventory(&dir, &json!({"IsLogging": true, "EventSelectors": excluded}));
     // Of what was before, the inventory says nothing.
     assert_eq!(blind_hours(&states(&dir, ACCOUNT, "eu-west-1")), [0; 0]);
     let rows = dir.sql("SELECT state, reason FROM coverage WHERE hour > '2026-01-06' AND state = 'blind'");
