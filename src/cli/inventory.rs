@@ -10,7 +10,7 @@ use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use keytrail::inventory::aws::Progress;
 use keytrail::inventory::{Inventory, InventoryError, Key, Problem, Trail, Unknown, Why, aws, file, snapshot};
-use keytrail::lake::inventory::record;
+use keytrail::lake::snapshots::record;
 use keytrail::report::Format;
 use keytrail::source::aws::config;
 use serde::Serialize;

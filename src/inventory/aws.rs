@@ -9,29 +9,18 @@
 //! whoever runs it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::sync::atomic::AtomicU64;
 
-use aws_config::{Region, SdkConfig};
-use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kms::primitives::DateTime;
+use aws_config::SdkConfig;
 use futures::StreamExt;
 
-use super::time::Time;
-use super::{Field, Inventory, InventoryError, Key, Listing, Problem, Trail, Unknown, Why, kms, trails};
+use super::ask::in_region;
+use super::{Field, Inventory, InventoryError, Key, Listing, Problem, Trail, Unknown, kms, trails};
+
+pub use super::ask::Progress;
 use crate::cloudtrail::arn::Arn;
-use crate::source::aws::told;
 
 /// Regions, and later trails, that are asked at the same time: each Region has up to fifty requests under way.
 const AT_ONCE: usize = 6;
-
-/// How far a run has come.
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "the fields say what they count")]
-pub struct Progress {
-    pub keys_listed: AtomicU64,
-    pub keys_read: AtomicU64,
-}
 
 /// A Region's part of the inventory.
 struct Listed {
@@ -100,47 +89,7 @@ async fn account_id(config: &SdkConfig) -> Option<String> {
     aws_sdk_sts::Client::new(config).get_caller_identity().send().await.ok()?.account
 }
 
-pub(super) fn in_region(config: &SdkConfig, region: &str) -> SdkConfig {
-    config.clone().into_builder().region(Region::new(region.to_owned())).build()
-}
-
 fn problem(region: &str, Unknown { action, code, message, .. }: &Unknown) -> Problem {
     let said = if message.is_empty() { code.clone() } else { format!("{code}: {message}") };
     Problem { place: region.to_owned(), action: Some(action), why: format!("{action}: {said}") }
-}
-
-/// Codes by which AWS says that the caller may not.
-const DENIED: [&str; 4] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "InsufficientPermissions"];
-
-/// Codes by which AWS says that there is no such call here: for this kind of key, or in this Region at all.
-const UNSUPPORTED: [&str; 4] =
-    ["UnsupportedOperationException", "UnknownOperationException", "InvalidAction", "NotImplemented"];
-
-/// Why a call told nothing. The SDK has tried it again where that may help.
-pub(super) fn unknown<E, R>(action: &'static str, error: &SdkError<E, R>) -> Unknown
-where
-    E: Error + ProvideErrorMetadata + 'static,
-    R: std::fmt::Debug + 'static,
-{
-    let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) else {
-        let code = match error {
-            SdkError::ConstructionFailure(_) => "not sent",
-            SdkError::TimeoutError(_) => "timed out",
-            SdkError::DispatchFailure(_) => "not reached",
-            _ => "no answer that makes sense",
-        };
-        return Unknown { action, why: Why::Failed, code: code.to_owned(), message: told(error) };
-    };
-    let why = match code {
-        _ if DENIED.contains(&code) => Why::Denied,
-        _ if UNSUPPORTED.contains(&code) => Why::Unsupported,
-        _ => Why::Failed,
-    };
-    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
-    Unknown { action, why, code: code.to_owned(), message: message.to_owned() }
-}
-
-/// Microseconds UTC.
-pub(super) fn micros(time: &DateTime) -> i64 {
-    Time::of_nanos(time.secs(), time.subsec_nanos()).0
 }

@@ -8,7 +8,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{GrantListEntry, KeyMetadata};
 use futures::StreamExt;
 
-use super::aws::{Progress, micros, unknown};
+use super::ask::{Progress, micros, unknown};
 use super::time::Time;
 use super::{Constraints, Field, Grant, Key, LastUsage, Metadata, Rotation, Unknown, Why};
 

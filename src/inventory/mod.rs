@@ -12,6 +12,7 @@
 //!
 //! An inventory says what is there now. It does not know how things came to be so, nor when: that is in the logs.
 
+mod ask;
 pub mod aws;
 pub mod file;
 mod kms;

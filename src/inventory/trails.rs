@@ -8,7 +8,7 @@ use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::operation::get_trail_status::GetTrailStatusOutput;
 use aws_sdk_cloudtrail::types;
 
-use super::aws::{in_region, micros, unknown};
+use super::ask::{in_region, micros, unknown};
 use super::rows::json;
 use super::selectors::Selectors;
 use super::{Field, Status, Trail, Unknown, Why};

@@ -1,4 +1,4 @@
-//! Snapshots of what exists: keys and trails, as an inventory found them at one instant.
+//! What a snapshot of keys and trails holds, as an inventory found them at one instant; `snapshots` writes it.
 //!
 //! Every run adds rows and changes none, so that what a key looked like last month can still be asked. One list per table
 //! says its columns: the schema, the rows and the README's tables are made from it.
@@ -14,10 +14,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::parquet;
-use super::table::Commit;
-use super::tables::{INVENTORIES, KEYS, TRAILS, TableSpec};
-use super::{Lake, LakeError};
+use super::LakeError;
 
 /// A column of an inventory table: its name, how a row fills it, and what it means.
 pub struct Column<R> {
@@ -253,7 +250,8 @@ pub struct Snapshot {
     pub inventories: Vec<InventoryRow>,
 }
 
-fn batch<R>(columns: &[Column<R>], rows: &[R]) -> Result<RecordBatch, LakeError> {
+/// Rows of a table, in its columns' order.
+pub(super) fn batch<R>(columns: &[Column<R>], rows: &[R]) -> Result<RecordBatch, LakeError> {
     let values = |column: &Column<R>| -> ArrayRef {
         match column.get {
             Get::Text(get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
@@ -265,32 +263,6 @@ fn batch<R>(columns: &[Column<R>], rows: &[R]) -> Result<RecordBatch, LakeError>
         }
     };
     Ok(RecordBatch::try_new(schema(columns), columns.iter().map(values).collect())?)
-}
-
-/// Adds one snapshot; all three tables exist afterwards.
-///
-/// They are committed one after the other, what says that something was listed after what was found by it: nobody reads of
-/// a listing whose keys are not there yet.
-///
-/// # Errors
-/// When the lake cannot be written.
-pub async fn record(lake: &Lake, snapshot: &Snapshot) -> Result<(), LakeError> {
-    append(lake, &KEYS, &batch(KEY_COLUMNS, &snapshot.keys)?).await?;
-    append(lake, &TRAILS, &batch(TRAIL_COLUMNS, &snapshot.trails)?).await?;
-    append(lake, &INVENTORIES, &batch(INVENTORY_COLUMNS, &snapshot.inventories)?).await
-}
-
-async fn append(lake: &Lake, spec: &'static TableSpec, rows: &RecordBatch) -> Result<(), LakeError> {
-    let mut table = lake.open_or_create(spec).await?;
-    if rows.num_rows() == 0 {
-        return Ok(());
-    }
-    let add = parquet::write(table.store().as_ref(), rows, None, true).await?;
-    // A snapshot does not conflict with another; but commits that came between must be read before the next attempt.
-    while table.commit(vec![add.clone()], Vec::new(), &[]).await? == Commit::Conflict {
-        table.refresh().await?;
-    }
-    Ok(())
 }
 
 impl<R> std::fmt::Debug for Column<R> {

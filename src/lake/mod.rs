@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod listings;
 pub mod maintain;
 pub mod parquet;
+pub mod snapshots;
 pub mod table;
 pub mod tables;
 

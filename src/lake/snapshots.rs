@@ -1,0 +1,35 @@
+//! Writes snapshots of what exists: keys, trails, and what was listed at all.
+
+use arrow::array::RecordBatch;
+
+use super::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, Snapshot, TRAIL_COLUMNS, batch};
+use super::parquet;
+use super::table::Commit;
+use super::tables::{INVENTORIES, KEYS, TRAILS, TableSpec};
+use super::{Lake, LakeError};
+
+/// Adds one snapshot; all three tables exist afterwards.
+///
+/// They are committed one after the other, what says that something was listed after what was found by it: nobody reads of
+/// a listing whose keys are not there yet.
+///
+/// # Errors
+/// When the lake cannot be written.
+pub async fn record(lake: &Lake, snapshot: &Snapshot) -> Result<(), LakeError> {
+    append(lake, &KEYS, &batch(KEY_COLUMNS, &snapshot.keys)?).await?;
+    append(lake, &TRAILS, &batch(TRAIL_COLUMNS, &snapshot.trails)?).await?;
+    append(lake, &INVENTORIES, &batch(INVENTORY_COLUMNS, &snapshot.inventories)?).await
+}
+
+async fn append(lake: &Lake, spec: &'static TableSpec, rows: &RecordBatch) -> Result<(), LakeError> {
+    let mut table = lake.open_or_create(spec).await?;
+    if rows.num_rows() == 0 {
+        return Ok(());
+    }
+    let add = parquet::write(table.store().as_ref(), rows, None, true).await?;
+    // A snapshot does not conflict with another; but commits that came between must be read before the next attempt.
+    while table.commit(vec![add.clone()], Vec::new(), &[]).await? == Commit::Conflict {
+        table.refresh().await?;
+    }
+    Ok(())
+}
