@@ -22,6 +22,7 @@ SELECT
     o.ingested_at,
     f.digest_uri,
     f.state AS object_state,
+    f.version_tag AS checked_version,
     f.reason AS object_reason,
     d.state AS digest_state,
     f.checked_at

@@ -30,6 +30,11 @@ struct Origin {
     record_index: u64,
     #[serde(skip)]
     version_tag: Option<String>,
+    /// The version that was verified, and what came of it.
+    #[serde(skip)]
+    checked_version: Option<String>,
+    #[serde(skip)]
+    object_state: Option<String>,
     #[serde(rename = "digest")]
     digest_uri: Option<String>,
     digest_state: Option<String>,
@@ -121,6 +126,7 @@ fn of_rows(rows: &Rows) -> Vec<Origin> {
     let names = ["event_id", "event_time", "event_name", "account_id", "region", "source_object", "record_index"];
     let [ids, times, names, accounts, regions, objects, places] = names.map(column);
     let [tags, digests, states, checked] = ["version_tag", "digest_uri", "digest_state", "checked_at"].map(column);
+    let [versions, found] = ["checked_version", "object_state"].map(column);
     let at = |column: &Vec<Option<String>>, row: usize| column.get(row).cloned().flatten();
     let origin = |row| Origin {
         event_id: at(&ids, row).unwrap_or_default(),
@@ -131,6 +137,8 @@ fn of_rows(rows: &Rows) -> Vec<Origin> {
         source_object: at(&objects, row).unwrap_or_default(),
         record_index: at(&places, row).and_then(|place| place.parse().ok()).unwrap_or_default(),
         version_tag: at(&tags, row),
+        checked_version: at(&versions, row),
+        object_state: at(&found, row),
         digest_uri: at(&digests, row),
         digest_state: at(&states, row),
         checked_at: at(&checked, row),
@@ -176,24 +184,30 @@ async fn judge(
         Some(digest) => named_hash(digest, &origin.source_object, options).await,
         None => Ok(None),
     };
-    let is_as_read = origin.version_tag.as_deref() == Some(version_tag);
+    let is = |tag: &Option<String>| tag.as_deref() == Some(version_tag);
+    let is_valid = |state: &Option<String>| state.as_deref() == Some("valid");
     match (named, sha256) {
         (Ok(Some(named)), Some(found)) if !named.eq_ignore_ascii_case(found) => {
             contradicted("its digest names the object with another hash")
         }
-        (Ok(Some(_)), Some(_)) if origin.digest_state.as_deref() == Some("valid") => {
+        (Err(why), _) => unproven(format!("its digest cannot be read: {why}")),
+        // The digest may have been rewritten with the object: what it said when it was verified is what counts.
+        (Ok(Some(_)), _) if !is(&origin.checked_version) => {
+            unproven("the object was written anew since it was verified: run `keytrail verify` again".to_owned())
+        }
+        (Ok(Some(_)), Some(_)) if is_valid(&origin.digest_state) && is_valid(&origin.object_state) => {
             (Vouched::Proven, "a valid digest names the object with this hash".to_owned())
         }
-        (Ok(Some(_)), Some(_)) => {
+        (Ok(Some(_)), _) => {
             let state = origin.digest_state.as_deref().unwrap_or("not verified");
             unproven(format!("a digest names the object with this hash, and is itself {state}"))
         }
-        (Err(why), _) => unproven(format!("its digest cannot be read: {why}")),
-        _ if !is_as_read => {
-            unproven("the object was written anew since it was ingested, and no digest names it".into())
+        _ if !is(&origin.version_tag) => {
+            unproven("the object was written anew since it was ingested, and no digest names it".to_owned())
         }
         _ => unproven(
-            "the object is as it was ingested; no digest is known to name it: `keytrail verify` looks for one".into(),
+            "the object is as it was ingested; no digest is known to name it: `keytrail verify` looks for one"
+                .to_owned(),
         ),
     }
 }

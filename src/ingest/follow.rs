@@ -5,16 +5,17 @@
 //! again; what it had committed stays, and what it had not is found again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
 use super::{Ingest, IngestError, Options, Progress, Report, Scope};
 use crate::lake::Lake;
 
 /// How often a pass looks everywhere.
-const EVERYWHERE_EACH: chrono::Duration = chrono::Duration::hours(1);
+const EVERYWHERE_EACH: TimeDelta = TimeDelta::hours(1);
 
 /// How often a pause looks up to see whether the run was stopped.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -55,11 +56,11 @@ impl Follow<'_> {
         self.options.commit_each = Some(self.each);
         let mut total = Report::default();
         let mut opened = None;
-        let mut looked_everywhere: Option<DateTime<Utc>> = None;
+        let (mut everywhere_at, mut troubled): (Option<DateTime<Utc>>, u32) = (None, 0);
         for first in std::iter::once(true).chain(std::iter::repeat(false)) {
             let began = Instant::now();
             self.options.now = (self.clock)();
-            let is_recent = looked_everywhere.is_some_and(|at| self.options.now - at < EVERYWHERE_EACH);
+            let is_recent = everywhere_at.is_some_and(|at| self.options.now < at);
             self.options.scope = if is_recent { Scope::Recent } else { Scope::Unsettled };
             if !is_recent {
                 // What a source has given up, such as a Region that refused, is given another chance.
@@ -67,22 +68,25 @@ impl Follow<'_> {
             }
             match self.pass(&mut opened) {
                 Ok(report) => {
-                    if report.put_off > 0 {
-                        looked_everywhere = None;
-                    } else if !is_recent {
-                        looked_everywhere = Some(self.options.now);
+                    // What was put off is looked for soon, and then less and less often: some of it may never be had.
+                    let patience = if report.put_off == 0 { EVERYWHERE_EACH } else { self.patience(&mut troubled) };
+                    if report.put_off == 0 {
+                        troubled = 0;
+                    }
+                    if report.put_off > 0 || !is_recent {
+                        everywhere_at = Some(self.options.now + patience);
                     }
                     tell(Passed::Done(&report));
                     total.add(report, first);
                 }
                 Err(error) if first => return Err(error),
                 Err(error) => {
-                    (opened, looked_everywhere) = (None, None);
+                    (opened, everywhere_at) = (None, None);
                     tell(Passed::Failed(&error));
                 }
             }
             self.pause(began);
-            if self.progress.stopped() {
+            if self.is_stopped() {
                 break;
             }
         }
@@ -99,8 +103,21 @@ impl Follow<'_> {
         ingest.pass(&self.options, self.progress)
     }
 
+    /// Whether someone asked for the end; a pass that failed did not.
+    fn is_stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// How long to leave alone what could not be had, after so many passes in a row with something of the kind.
+    fn patience(&self, troubled: &mut u32) -> TimeDelta {
+        let each = TimeDelta::from_std(self.each).unwrap_or(EVERYWHERE_EACH);
+        let times = if *troubled == 0 { 0 } else { 1 << (*troubled - 1).min(10) };
+        *troubled += 1;
+        (each * times).min(EVERYWHERE_EACH)
+    }
+
     fn pause(&self, began: Instant) {
-        while began.elapsed() < self.each && !self.progress.stopped() {
+        while began.elapsed() < self.each && !self.is_stopped() {
             std::thread::sleep(LOOK_UP.min(self.each.saturating_sub(began.elapsed())));
         }
     }
@@ -128,6 +145,7 @@ impl Report {
         records.rejected += more.rejected;
         self.bytes.compressed += pass.bytes.compressed;
         self.bytes.decompressed += pass.bytes.decompressed;
+        self.put_off = pass.put_off;
         self.rejects.extend(pass.rejects);
         self.lake_version = pass.lake_version;
         self.seconds += pass.seconds;

@@ -13,16 +13,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::plan::Planned;
 use super::worker::{Fetched, Finished, Job, Parcel};
-use super::{Objects, Options, Progress};
+use super::{LOOK_UP, Objects, Options, Progress};
 use crate::lake::ledger::Known;
 use crate::source::body::MEMORY_MAX;
 use crate::source::{Body, Listed, LookupSource, ObjectRef, Place, S3Source};
@@ -35,9 +35,6 @@ const FETCHED_BYTES_MAX: u64 = MEMORY_MAX;
 
 /// What a permit stands for: a semaphore counts in 32 bits.
 const ROOM_BYTES: u64 = 1024;
-
-/// How often a wait looks up to see whether the run was stopped.
-const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// A source whose objects are fetched before a worker gets them.
 #[derive(Clone)]
@@ -85,7 +82,7 @@ pub(super) struct Lister<'a> {
     pub parcels: SyncSender<Parcel>,
     counted: Objects,
     /// Addresses met, when there are several sources: an object that two of them name is read once.
-    met: Option<HashSet<String>>,
+    met: Option<HashSet<u128>>,
     fetches: JoinSet<()>,
     room: Arc<Semaphore>,
     slots: Arc<Semaphore>,
@@ -132,6 +129,7 @@ impl<'a> Lister<'a> {
     fn walk(&mut self, source: Planned) -> Result<(), Over> {
         match source {
             Planned::Local(source) => source.walk(&mut |listed| self.visit(listed, None)),
+            Planned::Nothing => Ok(()),
             Planned::Lookup(source) => {
                 let slices = source.slices(self.options.now, &self.options.prune);
                 let far = Far::Lookup(source);
@@ -139,7 +137,7 @@ impl<'a> Lister<'a> {
             }
             Planned::S3 { source, found, lanes } => {
                 let runtime = self.runtime.clone();
-                let mut listed = {
+                let (mut listed, listing) = {
                     let _inside = runtime.enter();
                     source.list(found, lanes, self.options.now)
                 };
@@ -147,7 +145,10 @@ impl<'a> Lister<'a> {
                 loop {
                     match runtime.block_on(async { tokio::time::timeout(LOOK_UP, listed.recv()).await }) {
                         Ok(Some(listed)) => self.visit(listed, Some(&far))?,
-                        Ok(None) => return Ok(()),
+                        Ok(None) => {
+                            propagate(runtime.block_on(listing));
+                            return Ok(());
+                        }
                         Err(_) if self.progress.stopped() => return Err(Over),
                         Err(_) => {}
                     }
@@ -161,8 +162,8 @@ impl<'a> Lister<'a> {
             return Err(Over);
         }
         if let (Listed::Unreadable { uri, why }, Some(_), Some(_)) = (&listed, source, self.options.commit_each) {
-            Progress::add(&self.progress.put_off, 1);
             tracing::warn!(uri, why, "not listed, to be tried again");
+            self.progress.put_off(uri.clone());
             return Ok(());
         }
         self.counted.listed += 1;
@@ -179,7 +180,9 @@ impl<'a> Lister<'a> {
                 tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
                 self.counted.skipped += 1;
             }
-            Listed::Object(object) if self.met.as_mut().is_some_and(|met| !met.insert(object.uri.clone())) => {
+            Listed::Object(object)
+                if self.met.as_mut().is_some_and(|met| !met.insert(xxh3_128(object.uri.as_bytes()))) =>
+            {
                 self.counted.skipped += 1;
             }
             Listed::Object(object) if self.known.has(&object.uri, &object.version_tag) => {
@@ -225,8 +228,8 @@ impl<'a> Lister<'a> {
                     }
                     // The next pass will list it again.
                     Err(why) if keeps_on => {
-                        Progress::add(&progress.put_off, 1);
                         tracing::warn!(uri = object.uri, why, "not fetched, to be tried again");
+                        progress.put_off(object.uri);
                     }
                     Err(why) => {
                         let _ = jobs.send(Job::Account(Finished::unreadable(object.uri, &why))).await;
@@ -235,7 +238,9 @@ impl<'a> Lister<'a> {
             },
             &self.runtime,
         );
-        while self.fetches.try_join_next().is_some() {}
+        while let Some(ended) = self.fetches.try_join_next() {
+            propagate(ended);
+        }
         Ok(())
     }
 
@@ -257,8 +262,18 @@ impl<'a> Lister<'a> {
             match self.runtime.block_on(async { tokio::time::timeout(LOOK_UP, next).await }) {
                 Ok(None) => return,
                 Err(_) if self.progress.stopped() => return,
-                Ok(Some(_)) | Err(_) => {}
+                Ok(Some(ended)) => propagate(ended),
+                Err(_) => {}
             }
         }
+    }
+}
+
+/// Panics with a task that panicked: what it was about would otherwise pass for read.
+fn propagate(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }

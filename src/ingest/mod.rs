@@ -27,7 +27,7 @@ use tokio::sync::mpsc::channel;
 
 use crate::cloudtrail::operation::{CONTEXT_EVENTS, KMS};
 use crate::lake::events::EventsWriter;
-use crate::lake::ledger::{Known, Ledger, UNREADABLE};
+use crate::lake::ledger::{Known, Ledger, is_to_be_read_again};
 use crate::lake::listings::Listings;
 use crate::lake::{Lake, LakeError};
 use crate::source::lookup::attributes;
@@ -127,8 +127,8 @@ pub struct Progress {
     pub stop: AtomicBool,
     /// Whether the pass has failed.
     failed: AtomicBool,
-    /// What could not be listed or fetched and was left for the next pass.
-    put_off: AtomicU64,
+    /// What could not be listed or fetched and was left for the next pass, by its address.
+    put_off: Mutex<Vec<String>>,
 }
 
 impl Report {
@@ -136,7 +136,7 @@ impl Report {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let Objects { partial, rejected, unchanged_damaged, .. } = self.objects;
-        partial + rejected + unchanged_damaged == 0 && !self.interrupted
+        partial + rejected + unchanged_damaged + self.put_off == 0 && !self.interrupted
     }
 }
 
@@ -145,6 +145,14 @@ impl Progress {
         counter.fetch_add(more, Ordering::Relaxed);
     }
 
+    /// Leaves something for the next pass.
+    fn put_off(&self, uri: String) {
+        if let Ok(mut put_off) = self.put_off.lock() {
+            put_off.push(uri);
+        }
+    }
+
+    /// Whether the run is to end, because it was asked to or because the pass has failed.
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
     }
@@ -238,6 +246,21 @@ pub fn ingest(
     Ingest::open(runtime, lake, sources, options)?.pass(options, progress)
 }
 
+/// How often a wait looks up to see whether the run was stopped.
+const LOOK_UP: Duration = Duration::from_millis(200);
+
+/// What comes of a future; nothing when the run is stopped before.
+async fn unless_stopped<T>(progress: &Progress, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        match tokio::time::timeout(LOOK_UP, future.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) if progress.stopped() => return None,
+            Err(_) => {}
+        }
+    }
+}
+
 /// Sources and a lake, opened for one pass after the other.
 pub struct Ingest {
     runtime: Handle,
@@ -278,11 +301,14 @@ impl Ingest {
     pub fn pass(&mut self, options: &Options, progress: &Arc<Progress>) -> Result<Report, IngestError> {
         let started = Instant::now();
         progress.failed.store(false, Ordering::Relaxed);
-        progress.put_off.store(0, Ordering::Relaxed);
         let mut plan = Plan::default();
         let mut planned = Vec::with_capacity(self.sources.len());
         for (address, source) in &self.sources {
-            planned.push(self.runtime.block_on(plan.source(source, address, options, &self.listings))?);
+            let looked_up = plan.source(source, address, options, &self.listings);
+            match self.runtime.block_on(unless_stopped(progress, looked_up)) {
+                Some(source) => planned.push(source?),
+                None => return Ok(Report { interrupted: true, ..Report::default() }),
+            }
         }
         let ran = self.run(planned, options, progress);
         let (mut report, learned) = self.committer.report();
@@ -295,11 +321,13 @@ impl Ingest {
             "every record is accounted for"
         );
         report.interrupted = progress.stopped();
-        report.put_off = progress.put_off.load(Ordering::Relaxed);
-        if !report.interrupted && report.put_off == 0 && options.scope != Scope::Recent {
-            let unreadable = report.rejects.iter().filter(|reject| reject.reason.starts_with(UNREADABLE));
-            let unreadable: Vec<&str> = unreadable.map(|reject| reject.object.as_str()).collect();
-            let listed = plan.listed(options, &unreadable, options.now);
+        let put_off = progress.put_off.lock().map(|mut put_off| std::mem::take(&mut *put_off)).unwrap_or_default();
+        report.put_off = put_off.len() as u64;
+        if !report.interrupted && options.scope != Scope::Recent {
+            let open = report.rejects.iter().filter(|reject| is_to_be_read_again(&reject.reason));
+            let open: Vec<&str> =
+                open.map(|reject| reject.object.as_str()).chain(put_off.iter().map(String::as_str)).collect();
+            let listed = plan.listed(options, &open, options.now);
             let at = options.now.timestamp_micros();
             self.runtime.block_on(self.listings.record(&listed, at, options.relist_days))?;
         }

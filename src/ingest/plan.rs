@@ -15,6 +15,7 @@ pub(super) enum Planned {
     Local(LocalSource),
     S3 { source: S3Source, found: Found, lanes: Vec<LaneDays> },
     Lookup(LookupSource),
+    Nothing,
 }
 
 /// What a pass lists of buckets, by lane.
@@ -34,6 +35,8 @@ impl Plan {
     ) -> Result<Planned, IngestError> {
         let source = match source {
             Source::Local(source) => return Ok(Planned::Local(source.clone())),
+            // Its history is asked at two requests a second: not for every look at what is recent.
+            Source::Lookup(_) if options.scope == Scope::Recent => return Ok(Planned::Nothing),
             Source::Lookup(source) => return Ok(Planned::Lookup(source.clone())),
             Source::S3(source) => source.clone(),
         };

@@ -207,6 +207,10 @@ async fn last_usage(client: &Client, id: &str) -> Result<LastUsage, Unknown> {
     let answer = client.get_key_last_usage().key_id(id).send().await;
     let answer = answer.map_err(|error| unknown("kms:GetKeyLastUsage", &error))?;
     let last = answer.key_last_usage;
+    if last.is_none() && answer.tracking_start_date.is_none() {
+        // Without the beginning of tracking, no use known is not the same as never used.
+        return Err(hollow("kms:GetKeyLastUsage"));
+    }
     Ok(LastUsage {
         time: last.as_ref().and_then(|last| last.timestamp.as_ref()).map(micros),
         operation: last.as_ref().and_then(|last| last.operation.as_ref()).map(|name| name.as_str().to_owned()),

@@ -119,8 +119,7 @@ impl Known {
     }
 
     fn learn(&mut self, uri: &str, version_tag: &str, at: i64, reason: Option<&str>) {
-        let again = |reason: &str| reason.starts_with(UNREADABLE) || reason.contains(BOUND);
-        let tag = if reason.is_some_and(again) { 0 } else { xxh3_64(version_tag.as_bytes()) };
+        let tag = if reason.is_some_and(is_to_be_read_again) { 0 } else { xxh3_64(version_tag.as_bytes()) };
         let version = Version { at, tag, damaged: reason.is_some() };
         let latest = self.objects.entry(xxh3_128(uri.as_bytes())).or_insert(version);
         if latest.at <= at {
@@ -134,6 +133,12 @@ pub const UNREADABLE: &str = "unreadable";
 
 /// Part of the reason given for an object that was cut at the bound that this option sets; another run may allow more.
 pub const BOUND: &str = "--max-object-bytes";
+
+/// Whether an object for which this reason is given may be read in full another time.
+#[must_use]
+pub fn is_to_be_read_again(reason: &str) -> bool {
+    reason.starts_with(UNREADABLE) || reason.contains(BOUND)
+}
 
 /// Writes the ledger and the rejects.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
+use keytrail::evidence::hash::sha256;
 use keytrail::synthetic::{Plan, write_folder};
 use serde_json::Value;
 use std::io::Read;
@@ -115,6 +116,16 @@ fn a_record_is_read_again_and_says_what_vouches_for_it() {
         .bucket
         .put(key, crate::support::gzip(text.replacen("\"eventVersion\":\"1.", "\"eventVersion\":\"2.", 1).as_bytes()));
     assert_eq!(event(&id, 1)["vouched"], "contradicted");
+
+    // Nor does it when the digest was rewritten to fit: it was another object that was verified.
+    let packed = crate::support::gzip(text.replacen("\"eventVersion\":\"1.", "\"eventVersion\":\"3.", 1).as_bytes());
+    let changed = sha256(&inflated(&packed));
+    server.bucket.put(key, packed);
+    let digest = proven["digest"].as_str().unwrap().strip_prefix(&format!("s3://{BUCKET}/")).unwrap();
+    let forged = String::from_utf8(inflated(&fs::read(dir.join("signed").join(digest)).unwrap())).unwrap();
+    let forged = forged.replace(proven["sha256"].as_str().unwrap(), &changed);
+    server.bucket.put(digest, crate::support::gzip(forged.as_bytes()));
+    assert_eq!(event(&id, 0)["vouched"], "unproven");
     server.bucket.remove(key);
     let gone = event(&id, 3);
     assert_eq!((gone["vouched"].as_str(), gone["record"].is_null()), (Some("unreadable"), true));

@@ -111,6 +111,54 @@ fn passes_in_between_look_only_at_recent_names() {
     assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 6);
 }
 
+/// The disk of the lake, or its bucket, may be away as well.
+#[test]
+fn a_lake_that_fails_for_a_while_ends_nothing() {
+    let server = Server::start();
+    deliver(&server, 0);
+    let dir = Dir::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let lake = Lake::at(dir.lake().to_str().unwrap()).unwrap();
+    let progress = Arc::new(Progress::default());
+    let sources = [bucket()];
+    let follow = Follow {
+        runtime: runtime.handle(),
+        lake: &lake,
+        sources: &sources,
+        options: options(&server, "2026-01-05T10:30:00Z"),
+        each: Duration::from_millis(10),
+        progress: &progress,
+        clock: &|| at("2026-01-05T10:30:00Z"),
+    };
+    let (events, away) = (dir.lake().join("events"), dir.join("away"));
+    let (mut passes, mut failed, mut read) = (0, 0, 0);
+    let report = follow.run(&mut |passed| {
+        passes += 1;
+        match passed {
+            Passed::Done(report) => read += report.objects.ingested,
+            Passed::Failed(_) => failed += 1,
+        }
+        match passes {
+            1 => {
+                std::fs::rename(&events, &away).unwrap();
+                std::fs::write(&events, "in the way").unwrap();
+                deliver(&server, 1);
+            }
+            4 => {
+                std::fs::remove_file(&events).unwrap();
+                std::fs::rename(&away, &events).unwrap();
+            }
+            _ => {}
+        }
+        if read == 2 || passes == 20 {
+            progress.stop.store(true, Ordering::Relaxed);
+        }
+    });
+    assert!(report.unwrap().is_whole());
+    assert!(failed >= 2, "{failed} of {passes} passes failed");
+    assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 2);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_service_manager_ends_it_cleanly() {

@@ -149,3 +149,50 @@ fn other_kinds_are_never_mixed_in() {
     let (lists, _) = server.asked.take();
     assert!(!lists.iter().any(|prefix| prefix.contains("CloudTrail-") || prefix.contains("Config")), "{lists:?}");
 }
+
+#[test]
+fn what_is_not_asked_for_does_not_settle() {
+    let logs = LOGS.get();
+    let server = logs.server();
+    let dir = Dir::new();
+    let key = server.bucket.keys().into_iter().find(|key| key.starts_with("AWSLogs/")).unwrap();
+    let lane = key.split('/').take(4).collect::<Vec<_>>().join("/");
+    let run = |arguments: &[&str]| {
+        dir.keytrail(["ingest"].iter().chain(arguments)).env(server.environment()).format("json").ok().json()
+    };
+    // An address below the level at which Regions are chosen, and a Region that it is not of.
+    assert_eq!(run(&[&format!("{}/{lane}", bucket()), "--region", "nowhere-1"])["objects"]["ingested"], 0);
+    run(&[&bucket()]);
+    assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], logs.truth.kept);
+}
+
+#[test]
+fn an_object_that_was_cut_at_the_bound_is_listed_again() {
+    let server = Server::start();
+    let dir = Dir::new();
+    let log = serde_json::json!({ "Records": [decrypt("one"), decrypt("two")] }).to_string();
+    let name = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/05/111122223333_CloudTrail_eu-west-1_20260105T0010Z_a.json.gz";
+    server.bucket.put(name, gzip(log.as_bytes()));
+    let mut small = options(&server, "2026-03-01T00:00:00Z");
+    small.object_bytes_max = log.len() as u64 - 100;
+    assert_eq!(pass(&dir, &small).objects.partial, 1);
+    let whole = pass(&dir, &options(&server, "2026-03-02T00:00:00Z"));
+    assert!(whole.is_whole() && whole.objects.ingested == 1, "{whole:?}");
+    assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 2);
+}
+
+#[test]
+fn empty_objects_where_a_folder_begins_are_no_logs() {
+    let server = Server::start();
+    let dir = Dir::new();
+    let lane = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/05/";
+    let log = serde_json::json!({ "Records": [decrypt("one")] }).to_string();
+    server
+        .bucket
+        .put(&format!("{lane}111122223333_CloudTrail_eu-west-1_20260105T0010Z_a.json.gz"), gzip(log.as_bytes()));
+    for folder in ["AWSLogs/", "AWSLogs/111122223333/CloudTrail/", "AWSLogs/111122223333/CloudTrail/eu-west-1/", lane] {
+        server.bucket.put(folder, "");
+    }
+    let report = pass(&dir, &options(&server, "2026-03-01T00:00:00Z"));
+    assert!(report.is_whole() && report.objects.ingested == 1, "{report:?}");
+}

@@ -72,6 +72,7 @@ fn options(server: &Server, now: &str) -> Options {
     let mut options = Options::at(at(now));
     options.source.sdk = Some(sdk(server));
     options.source.s3.silence_max = Duration::from_millis(300);
+    options.source.s3.pause = Duration::from_millis(1);
     options
 }
 

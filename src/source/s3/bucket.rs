@@ -1,8 +1,7 @@
 //! One bucket as requests: a page of a listing, an object's bytes, an object's metadata.
 //!
-//! What fails for a while (throttling, 5xx, a connection that breaks) is tried again by the SDK; what the SDK does not
-//! try again (a body that stalls or ends early) is tried again here, from its beginning, so that half an object is never
-//! taken for one.
+//! What fails for a while (throttling, 5xx, a connection that breaks, a body that stalls or ends early) is tried again, a
+//! body from its beginning, so that half an object is never taken for one.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,14 +13,15 @@ use aws_sdk_s3::types::RequestPayer;
 
 use crate::source::Body;
 
-/// How often a body is asked for before the object counts as unreadable.
-const BODY_ATTEMPTS: u32 = 8;
-
-/// The pause before a body is asked for again; it doubles each time, up to [`PAUSE_MAX`].
-const PAUSE: Duration = Duration::from_millis(100);
+/// How often something is asked for before it counts as unreadable. The SDK has its own attempts, of which all requests
+/// of a client share a budget: with hundreds under way, a minute of throttling uses it up.
+const ATTEMPTS: u32 = 8;
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Objects larger than this are not fetched; a trail's are at most 50 MB (facts §1.1).
+const STORED_BYTES_MAX: u64 = 1 << 30;
 
 /// A request that failed for good.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -87,6 +87,8 @@ pub(super) struct Bucket {
     pub requester_pays: bool,
     /// How long a body may stay silent before it is asked for again.
     pub silence_max: Duration,
+    /// The pause before something is asked for again.
+    pub pause: Duration,
 }
 
 impl Bucket {
@@ -100,6 +102,10 @@ impl Bucket {
 
     /// One page, of at most 1000 keys.
     pub async fn list(&self, wanted: Wanted<'_>) -> Result<Page, S3Error> {
+        self.patiently(wanted.prefix, || self.list_once(wanted)).await
+    }
+
+    async fn list_once(&self, wanted: Wanted<'_>) -> Result<Page, Stopped> {
         let request = self.client.list_objects_v2().bucket(&self.name).prefix(wanted.prefix);
         let request = request
             .set_delimiter(wanted.one_level.then(|| "/".to_owned()))
@@ -134,6 +140,10 @@ impl Bucket {
 
     /// What is kept beside an object.
     pub async fn head(&self, key: &str) -> Result<HashMap<String, String>, S3Error> {
+        self.patiently(key, || self.head_once(key)).await
+    }
+
+    async fn head_once(&self, key: &str) -> Result<HashMap<String, String>, Stopped> {
         let request = self.client.head_object().bucket(&self.name).key(key).set_request_payer(self.payer()).send();
         let answer = request.await.map_err(|error| self.failed(key, &error))?;
         Ok(answer.metadata.unwrap_or_default())
@@ -141,19 +151,30 @@ impl Bucket {
 
     /// An object, whole.
     pub async fn get(&self, key: &str, size: u64) -> Result<Stored, S3Error> {
-        let mut pause = PAUSE;
+        self.patiently(key, || self.get_once(key, size)).await
+    }
+
+    /// Asks again what may succeed another time.
+    async fn patiently<T, F>(&self, key: &str, mut ask: impl FnMut() -> F) -> Result<T, S3Error>
+    where
+        F: Future<Output = Result<T, Stopped>>,
+    {
+        let mut pause = self.pause;
         let mut attempt = 1;
         loop {
-            let stopped = match self.get_once(key, size).await {
-                Ok(stored) => return Ok(stored),
+            let why = match ask().await {
+                Ok(answer) => return Ok(answer),
                 Err(Stopped::ForGood(error)) => return Err(error),
-                Err(Stopped::MidWay(why)) => why,
+                Err(Stopped::ForNow(why)) => why,
             };
-            if attempt == BODY_ATTEMPTS {
-                let why = format!("{stopped}, {attempt} times in a row");
-                return Err(S3Error { uri: self.uri(key), code: None, why });
+            if attempt == ATTEMPTS {
+                return Err(S3Error {
+                    uri: self.uri(key),
+                    code: None,
+                    why: format!("{why}, {attempt} times in a row"),
+                });
             }
-            tracing::debug!(key, attempt, stopped, "asking for the body again");
+            tracing::debug!(key, attempt, why, "asking again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
             attempt += 1;
@@ -164,36 +185,40 @@ impl Bucket {
         let request = self.client.get_object().bucket(&self.name).key(key).set_request_payer(self.payer()).send();
         let answer = match request.await {
             Ok(answer) => answer,
-            Err(error) => return Err(Stopped::ForGood(self.failed(key, &error))),
+            Err(error) => return Err(self.failed(key, &error)),
         };
         let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
         let on_disk = |error: io::Error| {
             let why = format!("it cannot be kept in a temporary file: {error}");
             Stopped::ForGood(S3Error { uri: self.uri(key), code: None, why })
         };
+        if length.unwrap_or(size) > STORED_BYTES_MAX {
+            let why = format!("{} bytes: no trail writes an object as large", length.unwrap_or(size));
+            return Err(Stopped::ForGood(S3Error { uri: self.uri(key), code: None, why }));
+        }
         let mut body = Body::with_capacity(length.unwrap_or(size));
         let mut had = 0;
         let mut chunks = answer.body;
         loop {
             match tokio::time::timeout(self.silence_max, chunks.next()).await {
-                Err(_) => return Err(Stopped::MidWay(format!("the body fell silent after {had} bytes"))),
+                Err(_) => return Err(Stopped::ForNow(format!("the body fell silent after {had} bytes"))),
                 Ok(None) => break,
                 Ok(Some(Ok(chunk))) => {
                     body.push(&chunk).map_err(on_disk)?;
                     had += chunk.len() as u64;
                 }
-                Ok(Some(Err(error))) => return Err(Stopped::MidWay(format!("the body broke off: {error}"))),
+                Ok(Some(Err(error))) => return Err(Stopped::ForNow(format!("the body broke off: {error}"))),
             }
         }
         if length.is_some_and(|length| length != had) {
-            return Err(Stopped::MidWay(format!("the body ended after {had} bytes")));
+            return Err(Stopped::ForNow(format!("the body ended after {had} bytes")));
         }
         let body = body.finish().map_err(on_disk)?;
         let metadata = answer.metadata.unwrap_or_default();
         Ok(Stored { body, etag: answer.e_tag.as_deref().map(|tag| unquoted(Some(tag)).to_owned()), metadata })
     }
 
-    fn failed<E>(&self, key: &str, error: &SdkError<E>) -> S3Error
+    fn failed<E>(&self, key: &str, error: &SdkError<E>) -> Stopped
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
@@ -202,16 +227,35 @@ impl Bucket {
             (Some(code), None) => code.to_owned(),
             _ => DisplayErrorContext(error).to_string(),
         };
-        S3Error { uri: self.uri(key), code: error.code().map(str::to_owned), why }
+        if passes(error) {
+            return Stopped::ForNow(why);
+        }
+        Stopped::ForGood(S3Error { uri: self.uri(key), code: error.code().map(str::to_owned), why })
+    }
+}
+
+/// Codes by which S3 says that it is too much just now.
+const THROTTLED: [&str; 4] = ["SlowDown", "Throttling", "ThrottlingException", "RequestTimeout"];
+
+/// Whether the same request may well succeed a little later.
+fn passes<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        // A request that was never sent, because there are no credentials for one, will not be sent later either.
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::ServiceError(refused) => {
+            refused.raw().status().as_u16() >= 500 || refused.err().code().is_some_and(|code| THROTTLED.contains(&code))
+        }
+        _ => false,
     }
 }
 
 /// Why an attempt at an object ended.
 enum Stopped {
-    /// S3 answered, or the SDK gave up.
+    /// S3 has answered, and would answer the same again.
     ForGood(S3Error),
-    /// The body stopped; another attempt may do better.
-    MidWay(String),
+    /// Another attempt may do better.
+    ForNow(String),
 }
 
 fn unquoted(tag: Option<&str>) -> &str {

@@ -22,6 +22,7 @@ use aws_sdk_s3::error::SdkError;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
 
 pub use bucket::{Listing, S3Error, Stored};
 pub use place::DaySpan;
@@ -34,6 +35,9 @@ use tree::LISTS_IN_FLIGHT;
 /// Listed objects that wait to be looked at.
 const QUEUED_LISTED: usize = 2000;
 
+/// The first pause, unless told otherwise.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How long a body may stay silent, unless told otherwise.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
@@ -44,11 +48,13 @@ pub struct S3Options {
     pub requester_pays: bool,
     /// How long a body may stay silent before it is asked for again.
     pub silence_max: Duration,
+    /// The pause before anything is asked for again; it doubles each time.
+    pub pause: Duration,
 }
 
 impl Default for S3Options {
     fn default() -> Self {
-        Self { requester_pays: false, silence_max: SILENCE_MAX }
+        Self { requester_pays: false, silence_max: SILENCE_MAX, pause: PAUSE }
     }
 }
 
@@ -91,6 +97,7 @@ impl S3Source {
             name: name.to_owned(),
             requester_pays: options.requester_pays,
             silence_max: options.silence_max,
+            pause: options.pause,
         };
         Ok(Self { bucket, prefix })
     }
@@ -124,16 +131,17 @@ impl S3Source {
         self.bucket.uri(&lane.prefix)
     }
 
-    /// Lists the days asked for, in the order of days and then of lanes, while the receiver keeps up.
+    /// Lists the days asked for, in the order of days and then of lanes, while the receiver keeps up. The channel that closes
+    /// is the end only if the task that lists has come to its own.
     #[must_use]
-    pub fn list(&self, found: Found, lanes: Vec<LaneDays>, now: DateTime<Utc>) -> Receiver<Listed> {
+    pub fn list(&self, found: Found, lanes: Vec<LaneDays>, now: DateTime<Utc>) -> (Receiver<Listed>, JoinHandle<()>) {
         let (sender, receiver) = channel(QUEUED_LISTED);
         let source = self.clone();
-        tokio::spawn(async move {
+        let listing = tokio::spawn(async move {
             // The one who receives may have heard enough; that is no failure.
             let _ = source.send(found, &lanes, now, &sender).await;
         });
-        receiver
+        (receiver, listing)
     }
 
     async fn send(
@@ -192,7 +200,8 @@ impl S3Source {
     fn listed(&self, listing: Listing) -> Listed {
         let uri = self.bucket.uri(&listing.key);
         let name = ObjectName::parse(&listing.key);
-        if name.kind == Kind::Unnamed && listing.key != self.prefix {
+        // Consoles and copies leave empty objects where a folder begins.
+        if (name.kind == Kind::Unnamed || !is_object(&listing.key)) && listing.key != self.prefix {
             return Listed::Skipped { uri };
         }
         Listed::Object(ObjectRef { uri, place: Place::Remote, size: listing.size, version_tag: listing.etag, name })

@@ -36,6 +36,15 @@ pub struct Lane {
 }
 
 impl Lane {
+    fn is_asked_for(&self, prune: &Prune) -> bool {
+        let mut parts = self.prefix.trim_end_matches('/').rsplit('/');
+        let (region, account) = (parts.next(), parts.nth(1).filter(|part| is_account(part)));
+        let among = |wanted: &[String], found: Option<&str>| {
+            wanted.is_empty() || found.is_none_or(|found| wanted.iter().any(|each| each == found))
+        };
+        among(&prune.accounts, account) && among(&prune.regions, region)
+    }
+
     /// A key before which no object delivered since the instant can be, when the lane's own prefix tells its account.
     #[must_use]
     pub fn first_name(&self, since: Option<DateTime<Utc>>) -> Option<String> {
@@ -104,6 +113,8 @@ pub(super) async fn lanes(bucket: &Bucket, prefix: &str, kind: Kind, prune: &Pru
             let _ = prefix;
         }
     }
+    // An address may begin below the level at which accounts and Regions are chosen.
+    found.lanes.retain(|lane| lane.is_asked_for(prune));
     found.lanes.sort();
     found.lanes.dedup();
     Ok(found)
