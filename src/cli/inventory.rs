@@ -57,14 +57,19 @@ struct Gap {
 
 pub(super) fn run(context: &Context, arguments: &args::Inventory) -> Result<Outcome> {
     // One instant for the whole run; the column keeps microseconds.
-    let taken_at = Utc::now();
+    let mut taken_at = Utc::now();
     let inventory = if arguments.from == "aws" {
         from_aws(context, arguments)?
     } else {
         if !arguments.region.is_empty() {
             return Err(Hinted::new("--region goes with --from aws", "a file is read as it is").into());
         }
-        file::read(Path::new(&arguments.from))?
+        let inventory = file::read(Path::new(&arguments.from))?;
+        // What a file says was true when it was written, and is not made true again by reading it.
+        if let Ok(written) = std::fs::metadata(&arguments.from).and_then(|file| file.modified()) {
+            taken_at = taken_at.min(written.into());
+        }
+        inventory
     };
     let snapshot = snapshot(&inventory, taken_at.timestamp_micros());
     context.runtime.block_on(record(&context.lake, &snapshot))?;
