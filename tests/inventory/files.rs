@@ -190,14 +190,14 @@ fn a_key_that_no_event_speaks_of_is_known_by_the_names_that_the_inventory_has() 
 fn a_file_is_dated_by_when_it_was_written() {
     let dir = Dir::new();
     let file = dir.join("inventory.json");
-    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_767_571_200);
-    std::fs::write(
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_hours(20_458 * 24);
+    fs::write(
         &file,
         json!({"Keys": [], "Trails": [{"TrailARN": format!("arn:aws:cloudtrail:{REGION}:111122223333:trail/t")}]})
             .to_string(),
     )
     .unwrap();
-    std::fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
     dir.keytrail(["inventory", "--from", "inventory.json"]).ok();
     assert_eq!(dir.sql("SELECT DISTINCT taken_at FROM trails")[0]["taken_at"], "2026-01-05T00:00:00Z");
 }
