@@ -12,7 +12,7 @@ use super::chain::{ChainName, Judged, Surroundings, Walk};
 use super::keys::PublicKeys;
 use super::logs::{self, Shelves};
 use super::report::Findings;
-use super::unnamed::{Covered, Stray};
+use super::unnamed::{Covered, Stray, credible};
 use super::verdict::{Candidate, State};
 use super::{EvidenceError, Options, Progress};
 use crate::cloudtrail::digest::DigestName;
@@ -169,16 +169,17 @@ impl<'a> Lane<'a> {
             for day in self.days(&place, Kind::CloudTrail).await? {
                 let mut rows = Vec::new();
                 for object in self.archive.list(&place, Kind::CloudTrail, day).await? {
-                    let delivered = object.name.delivered_at;
+                    let (named, delivered) = (object.name.delivered_at, credible(object.name.delivered_at, day));
                     if self.named.contains(&xxh3_128(object.uri.as_bytes())) || !self.is_asked(delivered, day) {
                         continue;
                     }
-                    let kind = self.covered.judge(delivered, day, self.options.now);
+                    let kind = self.covered.judge(named, day, self.options.now);
                     let row = FileRow {
                         uri: object.uri.clone(),
                         version_tag: Some(object.version_tag.clone()),
                         account_id: place.account_id.clone(),
                         region: place.region.clone(),
+                        // A time that its folder contradicts must not tell later which checks look at it.
                         delivered_at: delivered.map(|at| at.timestamp_micros()),
                         ..FileRow::default()
                     };

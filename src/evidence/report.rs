@@ -25,6 +25,9 @@ const EARLY_HOURS: i64 = 1;
 /// How long a digest may take to be delivered.
 const DELIVERY_HOURS: i64 = 3;
 
+/// The state of a log that no digest covers, where it is told of.
+const UNCOVERED: &str = "uncovered";
+
 /// How a verification ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -239,9 +242,16 @@ impl Findings {
             self.strays.push((stray, meaning));
             return None;
         }
-        if meaning != Meaning::Extra {
-            self.count_unnamed(meaning);
-            return None;
+        match meaning {
+            Meaning::Extra => {}
+            Meaning::Uncovered(Some(problem)) => {
+                self.uncovered(&stray.row, problem);
+                return None;
+            }
+            Meaning::Uncovered(None) | Meaning::Pending => {
+                self.count_unnamed(meaning);
+                return None;
+            }
         }
         let row = extra(stray);
         self.found_unnamed(&row);
@@ -250,7 +260,7 @@ impl Findings {
 
     pub fn count_unnamed(&mut self, meaning: Meaning) {
         match meaning {
-            Meaning::Uncovered => self.unnamed.uncovered += 1,
+            Meaning::Uncovered(_) => self.unnamed.uncovered += 1,
             Meaning::Pending => self.unnamed.pending += 1,
             Meaning::Extra => self.unnamed.extra += 1,
         }
@@ -275,16 +285,14 @@ impl Findings {
         } else {
             self.unnamed.extra += 1;
         }
-        self.tell(Problem {
-            about: "log",
-            state: row.state,
-            object: row.uri.clone(),
-            account_id: row.account_id.clone(),
-            region: row.region.clone(),
-            trail: None,
-            is_backfill: false,
-            reason: row.reason.clone().unwrap_or_default(),
-        });
+        let reason = row.reason.clone().unwrap_or_default();
+        self.tell(about_log(row, row.state, reason));
+    }
+
+    /// A log of a time that no digest covers, which is a problem of its own.
+    pub fn uncovered(&mut self, row: &FileRow, problem: &'static str) {
+        self.unnamed.uncovered += 1;
+        self.tell(about_log(row, UNCOVERED, problem.to_owned()));
     }
 
     /// Finds the chains that end before others do: nothing names the newest digest of a chain, so that its loss shows in
@@ -358,6 +366,20 @@ impl Report {
             (0, 0) if self.digests.valid > 0 => Outcome::Valid,
             _ => Outcome::Incomplete,
         }
+    }
+}
+
+/// What is told of a log that no digest names.
+fn about_log(row: &FileRow, state: &'static str, reason: String) -> Problem {
+    Problem {
+        about: "log",
+        state,
+        object: row.uri.clone(),
+        account_id: row.account_id.clone(),
+        region: row.region.clone(),
+        trail: None,
+        is_backfill: false,
+        reason,
     }
 }
 
