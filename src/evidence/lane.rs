@@ -82,7 +82,9 @@ impl<'a> Lane<'a> {
                     };
                     if let Some(is_witness) = self.is_witness(&name) {
                         let chain = ChainName::of(place, &name);
-                        chains.entry(chain).or_default().push(Candidate { object, name, is_witness });
+                        let is_at_home = name.account_id == place.account_id && name.region == place.region;
+                        let digest = Candidate { object, name, is_at_home, is_witness };
+                        chains.entry(chain).or_default().push(digest);
                     }
                 }
             }
@@ -129,7 +131,7 @@ impl<'a> Lane<'a> {
         let mut shelves = Shelves::new(self.archive, self.places.clone());
         let mut walk = Walk::new(name, self.archive, digests);
         findings.begin_chain();
-        while let Some(mut page) = walk.page(around).await? {
+        while let Some(mut page) = walk.page(around).await {
             let files = logs::check(&mut shelves, &mut page, self.options, self.progress).await?;
             for judged in &page {
                 self.learn(judged);

@@ -44,7 +44,8 @@ pub(super) enum Meaning {
     Pending,
 }
 
-const BEYOND: &str = "its name tells a time at the end of the last digest or behind it, and not one for which a digest may still come";
+const BEYOND: &str =
+    "its name tells a time at the end of the last digest or behind it, and not one for which a digest may still come";
 
 const CONTRADICTED: &str = "its name tells another day than its folder, and no digest covers that of the folder";
 

@@ -3,15 +3,18 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use keytrail::evidence::{Outcome, Report};
+use chrono::{DateTime, Utc};
+use keytrail::evidence::{EvidenceError, KeySource, Outcome, PublicKey, PublicKeys, Report};
 use keytrail::source::Prune;
 use serde_json::{Value, json};
 
-use super::{keys, problems, uri, verified, verified_at};
+use super::{keys, problems, uri, verified, verified_as, verified_at};
 use crate::support::{Dir, gzip};
 
 const KEY: &[u8] = include_bytes!("../../src/synthetic/worthless-test-key.pk8");
@@ -235,4 +238,49 @@ fn what_lies_between_two_digests_that_name_each_other_is_judged_by_itself() {
     let report = chain.verified();
     assert_eq!((report.digests.valid, report.digests.invalid, report.gaps), (3, 180, 0));
     assert!(report.problems.iter().all(|problem| problem.reason.starts_with("invalid format")));
+}
+
+/// Keys of one Region that may not be asked for, and how often each Region was asked.
+#[derive(Clone, Default)]
+struct Closed(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl KeySource for Closed {
+    async fn list(
+        &self,
+        region: &str,
+        _from: DateTime<Utc>,
+        _to: DateTime<Utc>,
+    ) -> Result<Vec<PublicKey>, EvidenceError> {
+        self.0.lock().unwrap().push(region.to_owned());
+        Err(EvidenceError::Keys { place: format!("ListPublicKeys in {region}"), why: "AccessDenied".to_owned() })
+    }
+}
+
+#[test]
+fn a_region_whose_keys_cannot_be_had_leaves_its_digests_unproven_and_is_asked_once() {
+    let mut chain = Chain::new();
+    chain.plain(3..=9);
+    let closed = Closed::default();
+    let mut keys = PublicKeys::from_source(Box::new(closed.clone()));
+    let report = verified_as(&chain.dir.join("logs"), &mut keys, Prune::default());
+    assert_eq!((report.outcome, report.digests.key_unknown), (Outcome::Incomplete, 7));
+    assert!(report.problems[0].reason.contains("AccessDenied"), "{}", report.problems[0].reason);
+    assert_eq!(*closed.0.lock().unwrap(), ["eu-west-1"]);
+}
+
+#[test]
+fn a_digest_named_for_another_region_than_its_folder_s_is_moved_and_no_key_is_asked_for() {
+    let mut chain = Chain::new();
+    chain.plain(3..=5);
+    let hostile = chain.key(4).replace("_eu-west-1_main", "_nowhere-1_main");
+    let original = chain.dir.join("logs").join(chain.key(4));
+    let hostile = chain.dir.object(&hostile, fs::read(original).unwrap());
+    let report = chain.verified();
+    assert_eq!((report.digests.valid, problems(&report)), (3, vec![("invalid", uri(&hostile).as_str())]));
+    assert!(report.problems[0].reason.contains("has been moved"), "{}", report.problems[0].reason);
+    let closed = Closed::default();
+    let mut keys = PublicKeys::from_source(Box::new(closed.clone()));
+    verified_as(&chain.dir.join("logs"), &mut keys, Prune::default());
+    assert_eq!(*closed.0.lock().unwrap(), ["eu-west-1"]);
 }
