@@ -26,7 +26,7 @@ const READ_AHEAD: usize = 16;
 /// Digests that are handed on at a time, with the names of their logs.
 const PAGE_DIGESTS: usize = 64;
 
-/// How long a digest's window is (facts §7.1), where nothing but its name is known.
+/// How long a digest's window is (facts §7.1), where nothing but its name is known or can be believed.
 const WINDOW_HOURS: i64 = 1;
 
 /// What makes digests one chain.
@@ -245,7 +245,9 @@ impl<'a> Walk<'a> {
         let Candidate { object, name, is_witness, .. } = &loaded.candidate;
         let usable = loaded.digest().filter(|_| verdict.state.is_plausible());
         let by_name = (name.end - Duration::hours(WINDOW_HOURS), name.end);
-        let window = usable.and_then(|digest| digest.start().zip(digest.end())).unwrap_or(by_name);
+        // What nobody is known to have signed may tell any time, and would vouch for all of it.
+        let proven = usable.filter(|_| verdict.state == State::Valid);
+        let window = proven.and_then(|digest| digest.start().zip(digest.end())).unwrap_or(by_name);
         let key = usable.map(|digest| digest.digest_s3_object.clone());
         let row = DigestRow {
             uri: object.uri.clone(),

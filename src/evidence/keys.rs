@@ -21,6 +21,9 @@ const AFTER_END_HOURS: i64 = 2;
 /// How far around the making of a backfill digest keys are asked for (facts §7.3).
 const AROUND_BACKFILL_HOURS: i64 = 1;
 
+/// The longest window that keys are asked for: nothing proves yet what a digest says of its own.
+const WINDOW_HOURS_MAX: i64 = 24;
+
 const DAY_SECONDS: i64 = 86_400;
 
 /// A public key, by the fingerprint that digests name it by.
@@ -211,7 +214,10 @@ impl<'a> Needed<'a> {
     ) -> Self {
         let (from, to) = match generated_at {
             Some(at) => (at - Duration::hours(AROUND_BACKFILL_HOURS), at + Duration::hours(AROUND_BACKFILL_HOURS)),
-            None => (window.0, window.1 + Duration::hours(AFTER_END_HOURS)),
+            None => (
+                window.0.clamp(window.1 - Duration::hours(WINDOW_HOURS_MAX), window.1),
+                window.1 + Duration::hours(AFTER_END_HOURS),
+            ),
         };
         Self { region, fingerprint, from, to }
     }

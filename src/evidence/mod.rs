@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-pub use archive::{Archive, Place, StoredSignature};
+pub use archive::{Archive, Fetched, Place, STORED_BYTES_MAX, StoredSignature};
 pub use keys::{CloudTrailKeys, KeySource, PublicKey, PublicKeys};
 pub use local::LocalArchive;
 pub use report::{Digests, Logs, Outcome, Problem, Report, Unnamed};

@@ -242,27 +242,23 @@ impl Findings {
             self.strays.push((stray, meaning));
             return None;
         }
-        match meaning {
-            Meaning::Extra => {}
-            Meaning::Uncovered(Some(problem)) => {
-                self.uncovered(&stray.row, problem);
-                return None;
-            }
-            Meaning::Uncovered(None) | Meaning::Pending => {
-                self.count_unnamed(meaning);
-                return None;
-            }
+        if meaning != Meaning::Extra {
+            self.not_extra(&stray.row, meaning);
+            return None;
         }
         let row = extra(stray);
         self.found_unnamed(&row);
         Some(row)
     }
 
-    pub fn count_unnamed(&mut self, meaning: Meaning) {
+    /// A log that no digest names, and that may be none the worse for it; told of where that is a problem of its own.
+    pub fn not_extra(&mut self, row: &FileRow, meaning: Meaning) {
         match meaning {
-            Meaning::Uncovered(_) => self.unnamed.uncovered += 1,
             Meaning::Pending => self.unnamed.pending += 1,
-            Meaning::Extra => self.unnamed.extra += 1,
+            _ => self.unnamed.uncovered += 1,
+        }
+        if let Meaning::Uncovered(Some(problem)) = meaning {
+            self.tell(about_log(row, UNCOVERED, problem.to_owned()));
         }
     }
 
@@ -287,12 +283,6 @@ impl Findings {
         }
         let reason = row.reason.clone().unwrap_or_default();
         self.tell(about_log(row, row.state, reason));
-    }
-
-    /// A log of a time that no digest covers, which is a problem of its own.
-    pub fn uncovered(&mut self, row: &FileRow, problem: &'static str) {
-        self.unnamed.uncovered += 1;
-        self.tell(about_log(row, UNCOVERED, problem.to_owned()));
     }
 
     /// Finds the chains that end before others do: nothing names the newest digest of a chain, so that its loss shows in

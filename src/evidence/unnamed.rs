@@ -122,18 +122,14 @@ fn joined(mut windows: Vec<Window>) -> Vec<Window> {
 /// Tells the extra logs from those that were moved: by the name or the hash of one that is missing.
 pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: &mut Findings) -> Vec<FileRow> {
     let (by_file, by_hash) = findings.missing_logs();
-    let (mut rows, mut uncovered) = (Vec::new(), Vec::new());
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
     for (stray, meaning) in findings.take_strays() {
         let origin = origin(archive, options, &stray, (&by_file, &by_hash)).await;
         let row = match (origin, meaning) {
             (Some(origin), _) => moved(stray, &origin),
             (None, Meaning::Extra) => extra(stray),
-            (None, Meaning::Uncovered(Some(problem))) => {
-                uncovered.push((stray.row, problem));
-                continue;
-            }
-            (None, Meaning::Uncovered(None) | Meaning::Pending) => {
-                findings.count_unnamed(meaning);
+            (None, _) => {
+                others.push((stray.row, meaning));
                 continue;
             }
         };
@@ -141,8 +137,8 @@ pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: 
         rows.push(row);
     }
     // What is not proven must not crowd out what is wrong.
-    for (row, problem) in uncovered {
-        findings.uncovered(&row, problem);
+    for (row, meaning) in others {
+        findings.not_extra(&row, meaning);
     }
     rows
 }

@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::archive::{Archive, StoredSignature};
+use super::archive::{Archive, Fetched, StoredSignature, bounded};
 use super::hash::{from_hex, inflated, sha256};
 use super::keys::{Needed, PublicKeys};
 use crate::cloudtrail::digest::{Digest, DigestName};
 use crate::source::ObjectRef;
 
-/// The largest digest, inflated, that is read: one that names a file a second for an hour has 2 MB.
-const DIGEST_BYTES_MAX: u64 = 64 << 20;
+/// The largest digest, stored or inflated, that is read: one that names a file a second for an hour has 2 MB.
+const DIGEST_BYTES_MAX: u64 = 8 << 20;
 
 /// The only algorithm that CloudTrail signs with.
 const ALGORITHM: &str = "SHA256withRSA";
@@ -89,8 +89,12 @@ impl Loaded {
 /// Reads a digest and its signature.
 pub(super) async fn load(archive: &dyn Archive, candidate: Candidate) -> Loaded {
     let stored = archive.signature(&candidate.object).await.map_err(|error| error.to_string());
-    let content = match archive.read(&candidate.object).await {
-        Ok(bytes) => match inflated(&bytes, DIGEST_BYTES_MAX).map_err(|error| error.to_string()) {
+    let fetched = match bounded(candidate.object.size, DIGEST_BYTES_MAX) {
+        Ok(()) => archive.read(&candidate.object).await,
+        Err(error) => Err(error),
+    };
+    let content = match fetched {
+        Ok(Fetched { bytes, .. }) => match inflated(&bytes, DIGEST_BYTES_MAX).map_err(|error| error.to_string()) {
             Ok(text) => match Digest::parse(&text) {
                 Ok(digest) => Content::Read { digest: Box::new(digest), sha256: sha256(&text) },
                 Err(error) => Content::Malformed(error.to_string()),

@@ -284,3 +284,19 @@ fn a_digest_named_for_another_region_than_its_folder_s_is_moved_and_no_key_is_as
     verified_as(&chain.dir.join("logs"), &mut keys, Prune::default());
     assert_eq!(*closed.0.lock().unwrap(), ["eu-west-1"]);
 }
+
+#[test]
+fn an_unsigned_digest_covers_the_hour_of_its_name_whatever_it_says() {
+    let mut chain = Chain::new();
+    chain.plain(3..=5);
+    let endless = chain.digest(9, |json| {
+        json["digestStartTime"] = "0001-01-01T00:00:00Z".into();
+        json["digestEndTime"] = "9999-12-31T23:59:59Z".into();
+    });
+    fs::remove_file(format!("{}.metadata.json", endless.display())).unwrap();
+    injected(&chain, "09", "20260109T0400");
+    let report = chain.verified();
+    assert_eq!((report.digests.unsigned, report.gaps), (1, 1), "{:?}", report.problems);
+    assert_eq!(report.to.as_deref(), Some("2026-01-05T09:01:31Z"));
+    assert_eq!((report.unnamed.extra, report.unnamed.uncovered), (0, 1));
+}
