@@ -122,12 +122,14 @@ pub(super) fn watched(
     });
     watch.abort();
     bar.finish_and_clear();
-    let hint =
-        "name a file with the answer of `aws cloudtrail list-public-keys` with --public-keys, or give credentials";
-    verified.map_err(|error| match error.downcast_ref() {
-        Some(keytrail::evidence::EvidenceError::Keys { .. }) => Hinted::new(format!("{error:#}"), hint).into(),
-        _ => error,
-    })
+    let report = verified?;
+    if report.digests.key_unknown + report.backfill_digests.key_unknown > 0 {
+        context.printer.warn(
+            "keys of digests were not found; name files with the answer of `aws cloudtrail list-public-keys` in their \
+             Regions with --public-keys, or give credentials",
+        );
+    }
+    Ok(report)
 }
 
 async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {

@@ -4,12 +4,18 @@
 //! places (prefix × account × Region) ─► days of delivery ─► objects of a day ─► bytes, signature
 //! ```
 
+use std::io;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::NaiveDate;
 
 use super::EvidenceError;
 use crate::source::{Kind, ObjectName, ObjectRef};
+
+/// The largest object that is read, as it is stored: several times what CloudTrail delivers (facts §1.1), and little enough
+/// that a few of them at once do no harm. Whoever may write to an archive chooses what lies in it.
+pub const STORED_BYTES_MAX: u64 = 256 << 20;
 
 /// One account and Region below one prefix: what CloudTrail keeps apart by folders (facts §1.1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +39,26 @@ pub struct StoredSignature {
     pub backfill_generated_at: Option<String>,
 }
 
+/// The bytes of an object, and which version of it they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// As they are stored.
+    pub bytes: Bytes,
+    /// As the ledger of ingest has it.
+    pub version_tag: String,
+}
+
+/// Refuses a size as stored that is above a bound.
+///
+/// # Errors
+/// When it is.
+pub(super) fn bounded(size: u64, max: u64) -> io::Result<()> {
+    if size <= max {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {size} bytes, and at most {max} are read")))
+}
+
 /// A storage of digests and logs. Every answer is in a steady order; nothing is ever written.
 #[async_trait]
 pub trait Archive: Send + Sync {
@@ -47,11 +73,12 @@ pub trait Archive: Send + Sync {
     /// The objects of a day, in the order of their names; `uri` and `version_tag` as the ledger of ingest has them.
     async fn list(&self, place: &Place, kind: Kind, day: NaiveDate) -> Result<Vec<ObjectRef>, EvidenceError>;
 
-    /// The bytes of an object as they are stored.
-    async fn read(&self, object: &ObjectRef) -> std::io::Result<Bytes>;
+    /// The bytes of an object as they are now, at most [`STORED_BYTES_MAX`] of them: it may have changed since it was
+    /// listed.
+    async fn read(&self, object: &ObjectRef) -> io::Result<Fetched>;
 
     /// The signature that was stored with a digest, where the storage has kept it.
-    async fn signature(&self, digest: &ObjectRef) -> std::io::Result<Option<StoredSignature>>;
+    async fn signature(&self, digest: &ObjectRef) -> io::Result<Option<StoredSignature>>;
 
     /// Whether an object lies where AWS says that it put it.
     fn is_at(&self, object: &ObjectRef, bucket: Option<&str>, key: &str) -> bool;

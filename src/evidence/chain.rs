@@ -14,7 +14,6 @@ use chrono::{DateTime, Duration, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 
-use super::EvidenceError;
 use super::archive::{Archive, Place, address};
 use super::keys::PublicKeys;
 use super::verdict::{self, Candidate, Claim, Loaded, State, Verdict};
@@ -27,7 +26,7 @@ const READ_AHEAD: usize = 16;
 /// Digests that are handed on at a time, with the names of their logs.
 const PAGE_DIGESTS: usize = 64;
 
-/// How long a digest's window is (facts §7.1), where nothing but its name is known.
+/// How long a digest's window is (facts §7.1), where nothing but its name is known or can be believed.
 const WINDOW_HOURS: i64 = 1;
 
 /// What makes digests one chain.
@@ -97,26 +96,23 @@ impl<'a> Walk<'a> {
     }
 
     /// The next digests, newest first, each when its link to the one before is known; nothing at the end.
-    ///
-    /// # Errors
-    /// When the source of public keys fails.
-    pub async fn page(&mut self, around: &mut Surroundings<'_>) -> Result<Option<Vec<Judged>>, EvidenceError> {
+    pub async fn page(&mut self, around: &mut Surroundings<'_>) -> Option<Vec<Judged>> {
         // What lies beside the chain waits for the next digest of the chain itself.
         while self.newer.unwrap_or_default() < PAGE_DIGESTS {
             let Some(loaded) = self.loading.next().await else {
                 self.close(around);
                 self.newer = None;
                 let rest = std::mem::take(&mut self.judged);
-                return Ok((!rest.is_empty()).then_some(rest));
+                return (!rest.is_empty()).then_some(rest);
             };
-            self.step(loaded, around).await?;
+            self.step(loaded, around).await;
         }
         let known = self.newer.unwrap_or_default();
         self.newer = self.newer.map(|_| 0);
-        Ok(Some(self.judged.drain(..known).collect()))
+        Some(self.judged.drain(..known).collect())
     }
 
-    async fn step(&mut self, loaded: Loaded, around: &mut Surroundings<'_>) -> Result<(), EvidenceError> {
+    async fn step(&mut self, loaded: Loaded, around: &mut Surroundings<'_>) {
         let object = &loaded.candidate.object;
         let is_expected = self
             .expected
@@ -127,7 +123,7 @@ impl<'a> Walk<'a> {
             self.predecessor_is_not_next(around);
         }
         let claim = around.claims.remove(&object.uri);
-        let verdict = verdict::judge(around.archive, around.keys, &loaded, claim.as_ref()).await?;
+        let verdict = verdict::judge(around.archive, around.keys, &loaded, claim.as_ref()).await;
         let mut judged = Judged { is_named: claim.is_some(), ..self.row(&loaded, verdict) };
         if is_between {
             // The digests to either side of it name each other.
@@ -136,7 +132,6 @@ impl<'a> Walk<'a> {
             self.link(&judged, is_expected == Some(true));
         }
         self.remember(&loaded, judged, around, is_between);
-        Ok(())
     }
 
     /// When the predecessor that is waited for ends, as its name says.
@@ -247,10 +242,12 @@ impl<'a> Walk<'a> {
     }
 
     fn row(&self, loaded: &Loaded, verdict: Verdict) -> Judged {
-        let Candidate { object, name, is_witness } = &loaded.candidate;
+        let Candidate { object, name, is_witness, .. } = &loaded.candidate;
         let usable = loaded.digest().filter(|_| verdict.state.is_plausible());
         let by_name = (name.end - Duration::hours(WINDOW_HOURS), name.end);
-        let window = usable.and_then(|digest| digest.start().zip(digest.end())).unwrap_or(by_name);
+        // What nobody is known to have signed may tell any time, and would vouch for all of it.
+        let proven = usable.filter(|_| verdict.state == State::Valid);
+        let window = proven.and_then(|digest| digest.start().zip(digest.end())).unwrap_or(by_name);
         let key = usable.map(|digest| digest.digest_s3_object.clone());
         let row = DigestRow {
             uri: object.uri.clone(),

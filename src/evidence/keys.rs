@@ -21,6 +21,9 @@ const AFTER_END_HOURS: i64 = 2;
 /// How far around the making of a backfill digest keys are asked for (facts §7.3).
 const AROUND_BACKFILL_HOURS: i64 = 1;
 
+/// The longest window that keys are asked for: nothing proves yet what a digest says of its own.
+const WINDOW_HOURS_MAX: i64 = 24;
+
 const DAY_SECONDS: i64 = 86_400;
 
 /// A public key, by the fingerprint that digests name it by.
@@ -104,6 +107,8 @@ pub struct PublicKeys {
     source: Option<Box<dyn KeySource>>,
     /// Regions and days, the first and the last, that were asked for.
     asked: HashSet<(String, (i64, i64))>,
+    /// Regions that gave no answer, and why: they are not asked again.
+    refused: HashMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -149,22 +154,39 @@ impl PublicKeys {
     /// The key of a fingerprint; asks for it in the Region of the digest when it is not at hand.
     ///
     /// # Errors
-    /// When the source of keys fails.
-    pub(super) async fn find(&mut self, needed: &Needed<'_>) -> Result<Option<PublicKey>, EvidenceError> {
+    /// With the reason, when the Region's keys cannot be had: a Region that is closed to the caller says nothing against
+    /// the others.
+    pub(super) async fn find(&mut self, needed: &Needed<'_>) -> Result<Option<PublicKey>, String> {
         let fingerprint = needed.fingerprint.to_ascii_lowercase();
         let day = |at: DateTime<Utc>| at.timestamp().div_euclid(DAY_SECONDS);
         let days = (day(needed.from), day(needed.to));
-        if let (None, Some(source)) = (self.known.get(&fingerprint), &self.source)
-            && self.asked.insert((needed.region.to_owned(), days))
-        {
-            // Whole days, so that one question serves nearly all digests of a day.
-            let (from, to) = whole_days(days.0, days.1);
-            for key in source.list(needed.region, from, to).await? {
-                self.add(key);
+        if let (None, Some(source)) = (self.known.get(&fingerprint), &self.source) {
+            if let Some(why) = self.refused.get(needed.region) {
+                return Err(why.clone());
+            }
+            if self.asked.insert((needed.region.to_owned(), days)) {
+                match ask(source.as_ref(), needed.region, days).await {
+                    Ok(keys) => keys.into_iter().for_each(|key| self.add(key)),
+                    Err(why) => {
+                        self.refused.insert(needed.region.to_owned(), why.clone());
+                        return Err(why);
+                    }
+                }
             }
         }
         Ok(self.known.get(&fingerprint).cloned())
     }
+}
+
+/// Asks for whole days, so that one question serves nearly all digests of a day.
+async fn ask(source: &dyn KeySource, region: &str, days: (i64, i64)) -> Result<Vec<PublicKey>, String> {
+    // A Region is named by a folder, and names the host that is asked: nothing but AWS's own may be made of it.
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.is_empty() || !region.bytes().all(is_letter) {
+        return Err("it is no name of a Region".to_owned());
+    }
+    let (from, to) = whole_days(days.0, days.1);
+    source.list(region, from, to).await.map_err(|error| error.to_string())
 }
 
 /// The days that two instants lie in, as a window.
@@ -192,7 +214,10 @@ impl<'a> Needed<'a> {
     ) -> Self {
         let (from, to) = match generated_at {
             Some(at) => (at - Duration::hours(AROUND_BACKFILL_HOURS), at + Duration::hours(AROUND_BACKFILL_HOURS)),
-            None => (window.0, window.1 + Duration::hours(AFTER_END_HOURS)),
+            None => (
+                window.0.clamp(window.1 - Duration::hours(WINDOW_HOURS_MAX), window.1),
+                window.1 + Duration::hours(AFTER_END_HOURS),
+            ),
         };
         Self { region, fingerprint, from, to }
     }
@@ -240,6 +265,17 @@ mod tests {
             self.0.lock().unwrap().push(format!("{region} {from:?} {to:?}"));
             Ok(vec![PublicKey { fingerprint: format!("{region}-{}", from.timestamp()), der: Vec::new() }])
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_no_region_is_never_asked() {
+        let asked = std::sync::Arc::new(Asked(std::sync::Mutex::default()));
+        let mut keys = PublicKeys::from_source(Box::new(std::sync::Arc::clone(&asked)));
+        let at = DateTime::UNIX_EPOCH;
+        for region in ["x.example.com?", "a/b", "EU-west-1", ""] {
+            assert!(keys.find(&Needed::new(region, "ab", (at, at), None)).await.is_err(), "{region}");
+        }
+        assert!(asked.0.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use super::chain::{ChainName, Judged, Surroundings, Walk};
 use super::keys::PublicKeys;
 use super::logs::{self, Shelves};
 use super::report::Findings;
-use super::unnamed::{Covered, Stray};
+use super::unnamed::{Covered, Stray, credible};
 use super::verdict::{Candidate, State};
 use super::{EvidenceError, Options, Progress};
 use crate::cloudtrail::digest::DigestName;
@@ -82,7 +82,9 @@ impl<'a> Lane<'a> {
                     };
                     if let Some(is_witness) = self.is_witness(&name) {
                         let chain = ChainName::of(place, &name);
-                        chains.entry(chain).or_default().push(Candidate { object, name, is_witness });
+                        let is_at_home = name.account_id == place.account_id && name.region == place.region;
+                        let digest = Candidate { object, name, is_at_home, is_witness };
+                        chains.entry(chain).or_default().push(digest);
                     }
                 }
             }
@@ -129,7 +131,7 @@ impl<'a> Lane<'a> {
         let mut shelves = Shelves::new(self.archive, self.places.clone());
         let mut walk = Walk::new(name, self.archive, digests);
         findings.begin_chain();
-        while let Some(mut page) = walk.page(around).await? {
+        while let Some(mut page) = walk.page(around).await {
             let files = logs::check(&mut shelves, &mut page, self.options, self.progress).await?;
             for judged in &page {
                 self.learn(judged);
@@ -169,16 +171,17 @@ impl<'a> Lane<'a> {
             for day in self.days(&place, Kind::CloudTrail).await? {
                 let mut rows = Vec::new();
                 for object in self.archive.list(&place, Kind::CloudTrail, day).await? {
-                    let delivered = object.name.delivered_at;
+                    let (named, delivered) = (object.name.delivered_at, credible(object.name.delivered_at, day));
                     if self.named.contains(&xxh3_128(object.uri.as_bytes())) || !self.is_asked(delivered, day) {
                         continue;
                     }
-                    let kind = self.covered.judge(delivered, day, self.options.now);
+                    let kind = self.covered.judge(named, day, self.options.now);
                     let row = FileRow {
                         uri: object.uri.clone(),
                         version_tag: Some(object.version_tag.clone()),
                         account_id: place.account_id.clone(),
                         region: place.region.clone(),
+                        // A time that its folder contradicts must not tell later which checks look at it.
                         delivered_at: delivered.map(|at| at.timestamp_micros()),
                         ..FileRow::default()
                     };

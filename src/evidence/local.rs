@@ -9,13 +9,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::NaiveDate;
 use serde::Deserialize;
 use url::Url;
 
 use super::EvidenceError;
-use super::archive::{Archive, Place, StoredSignature, agree, shelved};
+use super::archive::{Archive, Fetched, Place, STORED_BYTES_MAX, StoredSignature, agree, bounded, shelved};
 use crate::source::{Kind, Listed, LocalSource, ObjectRef};
 
 /// Behind the name of a digest, the name of the file with its metadata.
@@ -104,6 +103,34 @@ fn path(uri: &str) -> Option<PathBuf> {
     Url::parse(uri).ok()?.to_file_path().ok()
 }
 
+/// A file's bytes, if they are of one version.
+fn fetched(path: &Path) -> io::Result<Fetched> {
+    let before = seen(path)?;
+    bounded(before.size, STORED_BYTES_MAX)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or_default());
+    fs::File::open(path)?.take(STORED_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if seen(path)?.version_tag != before.version_tag || bytes.len() as u64 != before.size {
+        return Err(io::Error::other("it changed while it was read"));
+    }
+    Ok(Fetched { bytes: bytes.into(), version_tag: before.version_tag })
+}
+
+/// A file as a listing of this instant has it.
+fn seen(path: &Path) -> io::Result<ObjectRef> {
+    let mut found = Err(io::Error::from(io::ErrorKind::NotFound));
+    LocalSource::new(path)?
+        .walk(&mut |listed| {
+            match listed {
+                Listed::Object(object) => found = Ok(object),
+                Listed::Unreadable { why, .. } => found = Err(io::Error::other(why)),
+                Listed::Skipped { .. } => {}
+            }
+            Ok::<_, std::convert::Infallible>(())
+        })
+        .unwrap_or_else(|never| match never {});
+    found
+}
+
 #[async_trait]
 impl Archive for LocalArchive {
     async fn places(&self, accounts: &[String], regions: &[String]) -> Result<Vec<Place>, EvidenceError> {
@@ -149,10 +176,9 @@ impl Archive for LocalArchive {
         Ok(objects)
     }
 
-    async fn read(&self, object: &ObjectRef) -> io::Result<Bytes> {
+    async fn read(&self, object: &ObjectRef) -> io::Result<Fetched> {
         let path = path(&object.uri).ok_or(io::ErrorKind::NotFound)?;
-        let read = tokio::task::spawn_blocking(move || fs::read(path).map(Bytes::from));
-        read.await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || fetched(&path)).await.map_err(io::Error::other)?
     }
 
     async fn signature(&self, digest: &ObjectRef) -> io::Result<Option<StoredSignature>> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use chrono::NaiveDate;
 use futures::{StreamExt, stream};
 
-use super::archive::{Archive, Place, address, shelved};
+use super::archive::{Archive, Fetched, Place, address, shelved};
 use super::chain::Judged;
 use super::hash::{self, Inside};
 use super::{EvidenceError, Options, Progress};
@@ -128,7 +128,7 @@ fn count(judged: &mut Judged, row: FileRow) -> FileRow {
     row
 }
 
-fn row(digest: &Judged, named: &Named<'_>, outcome: Option<(&'static str, Option<String>)>) -> FileRow {
+fn row(digest: &Judged, named: &Named<'_>, looked: Option<Looked>) -> FileRow {
     let key = &named.log.s3_object;
     let name = ObjectName::parse(key);
     let uri = match (&named.here, &digest.key) {
@@ -136,13 +136,14 @@ fn row(digest: &Judged, named: &Named<'_>, outcome: Option<(&'static str, Option
         (None, Some(digest_key)) => address(&digest.row.uri, digest_key, key),
         (None, None) => key.clone(),
     };
-    let (state, reason) = outcome.unwrap_or_else(|| {
+    let Looked { state, reason, version_tag } = looked.unwrap_or_else(|| {
         let elsewhere = named.elsewhere.as_ref().map(|other| format!("; a file of its name is at {}", other.uri));
-        (MISSING, Some(format!("not found{}", elsewhere.unwrap_or_default())))
+        let reason = format!("not found{}", elsewhere.unwrap_or_default());
+        Looked { state: MISSING, reason: Some(reason), version_tag: None }
     });
     FileRow {
         uri,
-        version_tag: named.here.as_ref().map(|object| object.version_tag.clone()),
+        version_tag,
         account_id: digest.row.account_id.clone(),
         region: digest.row.region.clone(),
         delivered_at: name.delivered_at.map(|at| at.timestamp_micros()),
@@ -152,23 +153,30 @@ fn row(digest: &Judged, named: &Named<'_>, outcome: Option<(&'static str, Option
     }
 }
 
+/// What became of a log that is there.
+struct Looked {
+    state: &'static str,
+    reason: Option<String>,
+    /// Of the version that was hashed, which need not be the one that was listed.
+    version_tag: Option<String>,
+}
+
 /// Compares what is in an object with the hash that a digest gives.
-async fn look(
-    archive: &dyn Archive,
-    object: &ObjectRef,
-    hash: &str,
-    max: u64,
-    progress: &Progress,
-) -> (&'static str, Option<String>) {
-    let bytes = match archive.read(object).await {
-        Ok(bytes) => bytes,
-        Err(error) => return (UNREADABLE, Some(format!("cannot be read: {error}"))),
+async fn look(archive: &dyn Archive, object: &ObjectRef, hash: &str, max: u64, progress: &Progress) -> Looked {
+    let unreadable =
+        |reason, tag: &str| Looked { state: UNREADABLE, reason: Some(reason), version_tag: Some(tag.to_owned()) };
+    let Fetched { bytes, version_tag } = match archive.read(object).await {
+        Ok(fetched) => fetched,
+        Err(error) => return unreadable(format!("cannot be read: {error}"), &object.version_tag),
     };
     let (expected, size) = (hash.to_ascii_lowercase(), bytes.len() as u64);
     // Hashing is the work; reading waits for a disk or the network meanwhile.
     let compared = tokio::task::spawn_blocking(move || compare(&bytes, &expected, max)).await;
     progress.log(size);
-    compared.unwrap_or_else(|error| (UNREADABLE, Some(format!("cannot be hashed: {error}"))))
+    match compared {
+        Ok((state, reason)) => Looked { state, reason, version_tag: Some(version_tag) },
+        Err(error) => unreadable(format!("cannot be hashed: {error}"), &version_tag),
+    }
 }
 
 /// AWS's validator has these words for it (facts §7.6), as far as they go.
@@ -192,7 +200,7 @@ fn compare(object: &[u8], expected: &str, max: u64) -> (&'static str, Option<Str
 
 /// The hash of an object that no digest names, to tell whether it is one that was moved.
 pub(super) async fn hash_of(archive: &dyn Archive, object: &ObjectRef, max: u64) -> Option<String> {
-    let bytes = archive.read(object).await.ok()?;
+    let Fetched { bytes, .. } = archive.read(object).await.ok()?;
     let hashed = tokio::task::spawn_blocking(move || hash::inside(&bytes, max)).await.ok()?;
     match hashed {
         Inside::Hash(hash) => Some(hash),

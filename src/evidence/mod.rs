@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-pub use archive::{Archive, Place, StoredSignature};
+pub use archive::{Archive, Fetched, Place, STORED_BYTES_MAX, StoredSignature};
 pub use keys::{CloudTrailKeys, KeySource, PublicKey, PublicKeys};
 pub use local::LocalArchive;
 pub use report::{Digests, Logs, Outcome, Problem, Report, Unnamed};
@@ -103,7 +103,7 @@ impl Progress {
 /// a tokio runtime, whose blocking threads do the hashing.
 ///
 /// # Errors
-/// When the archive cannot be listed, the source of public keys fails, or the lake does.
+/// When the archive cannot be listed, or the lake fails. Keys that cannot be had leave digests unproven.
 pub async fn verify(
     archive: &dyn Archive,
     keys: &mut PublicKeys,

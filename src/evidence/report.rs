@@ -25,6 +25,9 @@ const EARLY_HOURS: i64 = 1;
 /// How long a digest may take to be delivered.
 const DELIVERY_HOURS: i64 = 3;
 
+/// The state of a log that no digest covers, where it is told of.
+const UNCOVERED: &str = "uncovered";
+
 /// How a verification ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -240,7 +243,7 @@ impl Findings {
             return None;
         }
         if meaning != Meaning::Extra {
-            self.count_unnamed(meaning);
+            self.not_extra(&stray.row, meaning);
             return None;
         }
         let row = extra(stray);
@@ -248,11 +251,14 @@ impl Findings {
         Some(row)
     }
 
-    pub fn count_unnamed(&mut self, meaning: Meaning) {
+    /// A log that no digest names, and that may be none the worse for it; told of where that is a problem of its own.
+    pub fn not_extra(&mut self, row: &FileRow, meaning: Meaning) {
         match meaning {
-            Meaning::Uncovered => self.unnamed.uncovered += 1,
             Meaning::Pending => self.unnamed.pending += 1,
-            Meaning::Extra => self.unnamed.extra += 1,
+            _ => self.unnamed.uncovered += 1,
+        }
+        if let Meaning::Uncovered(Some(problem)) = meaning {
+            self.tell(about_log(row, UNCOVERED, problem.to_owned()));
         }
     }
 
@@ -275,16 +281,8 @@ impl Findings {
         } else {
             self.unnamed.extra += 1;
         }
-        self.tell(Problem {
-            about: "log",
-            state: row.state,
-            object: row.uri.clone(),
-            account_id: row.account_id.clone(),
-            region: row.region.clone(),
-            trail: None,
-            is_backfill: false,
-            reason: row.reason.clone().unwrap_or_default(),
-        });
+        let reason = row.reason.clone().unwrap_or_default();
+        self.tell(about_log(row, row.state, reason));
     }
 
     /// Finds the chains that end before others do: nothing names the newest digest of a chain, so that its loss shows in
@@ -358,6 +356,20 @@ impl Report {
             (0, 0) if self.digests.valid > 0 => Outcome::Valid,
             _ => Outcome::Incomplete,
         }
+    }
+}
+
+/// What is told of a log that no digest names.
+fn about_log(row: &FileRow, state: &'static str, reason: String) -> Problem {
+    Problem {
+        about: "log",
+        state,
+        object: row.uri.clone(),
+        account_id: row.account_id.clone(),
+        region: row.region.clone(),
+        trail: None,
+        is_backfill: false,
+        reason,
     }
 }
 

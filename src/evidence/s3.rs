@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use super::EvidenceError;
-use super::archive::{Archive, Place, StoredSignature, agree};
+use super::archive::{Archive, Fetched, Place, STORED_BYTES_MAX, StoredSignature, agree, bounded};
 use crate::source::s3::{DaySpan, Lane, S3Error};
-use crate::source::{Kind, ObjectRef, Prune, S3Source};
+use crate::source::{Body, Kind, ObjectRef, Prune, S3Source};
 
 /// Days that are listed before and behind those asked for: a digest of a window's end comes later, backfill later still.
 const MARGIN: Days = Days::new(2);
@@ -97,9 +96,15 @@ impl Archive for S3Archive {
         self.source.day(lane, day).await.map_err(failed)
     }
 
-    async fn read(&self, object: &ObjectRef) -> io::Result<Bytes> {
+    async fn read(&self, object: &ObjectRef) -> io::Result<Fetched> {
+        bounded(object.size, STORED_BYTES_MAX)?;
         let stored = self.source.fetch(object).await.map_err(as_io)?;
-        Ok(stored.body.into_bytes()?.into())
+        if let Body::File(file) = &stored.body {
+            // It may have grown since it was listed.
+            bounded(file.metadata()?.len(), STORED_BYTES_MAX)?;
+        }
+        let version_tag = stored.etag.unwrap_or_else(|| object.version_tag.clone());
+        Ok(Fetched { bytes: stored.body.into_bytes()?.into(), version_tag })
     }
 
     async fn signature(&self, digest: &ObjectRef) -> io::Result<Option<StoredSignature>> {

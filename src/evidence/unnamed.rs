@@ -17,8 +17,14 @@ use crate::source::ObjectRef;
 /// instant of delivery are not quite the same.
 const EDGE_MINUTES: i64 = 15;
 
-/// How long after the last digest logs wait for theirs: it is delivered in the hour that follows its own.
-const PENDING_HOURS: i64 = 2;
+/// How long a log waits for its digest, by the present: a digest ends within the hour and is delivered within the next.
+const PENDING_HOURS: i64 = 3;
+
+/// How far the clock that a log's name was made by may be ahead of this machine's.
+const AHEAD_HOURS: i64 = 1;
+
+/// How many days the time in a log's name may be away from its folder's day. More than that, and the name is no witness.
+const NAME_DAYS: u64 = 1;
 
 /// A log that no digest names, and its row without a state.
 #[derive(Debug, Clone)]
@@ -32,10 +38,21 @@ pub(super) struct Stray {
 pub(super) enum Meaning {
     /// The digests of its time are there and do not name it.
     Extra,
-    /// No digest of its time is there, or none that can be believed.
-    Uncovered,
+    /// No digest of its time is there, or none that can be believed; and why that is a problem of its own, if it is.
+    Uncovered(Option<&'static str>),
     /// Its digest may still come.
     Pending,
+}
+
+const BEYOND: &str =
+    "its name tells a time at the end of the last digest or behind it, and not one for which a digest may still come";
+
+const CONTRADICTED: &str = "its name tells another day than its folder, and no digest covers that of the folder";
+
+/// The time that a log's name tells, unless its folder contradicts it. Names are free to choose: a time of another year
+/// must not take a log out of the time that is covered, or asked for.
+pub(super) fn credible(named: Option<DateTime<Utc>>, day: NaiveDate) -> Option<DateTime<Utc>> {
+    named.filter(|at| at.date_naive().signed_duration_since(day).num_days().unsigned_abs() <= NAME_DAYS)
 }
 
 type Window = (DateTime<Utc>, DateTime<Utc>);
@@ -64,27 +81,29 @@ impl Covered {
         self.bad = joined(std::mem::take(&mut self.bad));
     }
 
-    /// What it means that no digest names a log of this time.
-    pub fn judge(&self, delivered: Option<DateTime<Utc>>, day: NaiveDate, now: DateTime<Utc>) -> Meaning {
-        let Some(at) = delivered else { return self.judge_day(day) };
+    /// What it means that no digest names a log whose name tells this time, in the folder of this day.
+    pub fn judge(&self, named: Option<DateTime<Utc>>, day: NaiveDate, now: DateTime<Utc>) -> Meaning {
+        let Some(at) = credible(named, day) else { return self.judge_day(day, named.is_some()) };
+        let edge = Duration::minutes(EDGE_MINUTES);
         if let Some((_, end)) = self.good.last()
-            && at >= *end - Duration::minutes(EDGE_MINUTES)
-            && (at < *end + Duration::hours(PENDING_HOURS) || at > now - Duration::hours(PENDING_HOURS))
+            && at >= *end - edge
         {
-            return Meaning::Pending;
+            let (oldest, newest) = (now - Duration::hours(PENDING_HOURS), now + Duration::hours(AHEAD_HOURS));
+            let may_come = oldest <= at && at <= newest;
+            return if may_come { Meaning::Pending } else { Meaning::Uncovered(Some(BEYOND)) };
         }
         let is_bad = self.bad.iter().any(|(from, to)| *from <= at && at < *to);
-        let edge = Duration::minutes(EDGE_MINUTES);
         let is_covered = self.good.iter().any(|(from, to)| *from + edge <= at && at < *to - edge);
-        if is_covered && !is_bad { Meaning::Extra } else { Meaning::Uncovered }
+        if is_covered && !is_bad { Meaning::Extra } else { Meaning::Uncovered(None) }
     }
 
     /// CloudTrail gives every log a time in its name; what has none is extra wherever the day is covered at all.
-    fn judge_day(&self, day: NaiveDate) -> Meaning {
+    fn judge_day(&self, day: NaiveDate, is_contradicted: bool) -> Meaning {
         let from = day.and_time(NaiveTime::MIN).and_utc();
         let to = from.checked_add_days(Days::new(1)).unwrap_or(from);
         let is_covered = self.good.iter().any(|(begin, end)| *begin < to && from < *end);
-        if is_covered { Meaning::Extra } else { Meaning::Uncovered }
+        let problem = is_contradicted.then_some(CONTRADICTED);
+        if is_covered { Meaning::Extra } else { Meaning::Uncovered(problem) }
     }
 }
 
@@ -103,19 +122,23 @@ fn joined(mut windows: Vec<Window>) -> Vec<Window> {
 /// Tells the extra logs from those that were moved: by the name or the hash of one that is missing.
 pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: &mut Findings) -> Vec<FileRow> {
     let (by_file, by_hash) = findings.missing_logs();
-    let mut rows = Vec::new();
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
     for (stray, meaning) in findings.take_strays() {
         let origin = origin(archive, options, &stray, (&by_file, &by_hash)).await;
         let row = match (origin, meaning) {
             (Some(origin), _) => moved(stray, &origin),
             (None, Meaning::Extra) => extra(stray),
-            (None, Meaning::Uncovered | Meaning::Pending) => {
-                findings.count_unnamed(meaning);
+            (None, _) => {
+                others.push((stray.row, meaning));
                 continue;
             }
         };
         findings.found_unnamed(&row);
         rows.push(row);
+    }
+    // What is not proven must not crowd out what is wrong.
+    for (row, meaning) in others {
+        findings.not_extra(&row, meaning);
     }
     rows
 }

@@ -2,15 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::EvidenceError;
-use super::archive::{Archive, StoredSignature};
+use super::archive::{Archive, Fetched, StoredSignature, bounded};
 use super::hash::{from_hex, inflated, sha256};
 use super::keys::{Needed, PublicKeys};
 use crate::cloudtrail::digest::{Digest, DigestName};
 use crate::source::ObjectRef;
 
-/// The largest digest, inflated, that is read: one that names a file a second for an hour has 2 MB.
-const DIGEST_BYTES_MAX: u64 = 64 << 20;
+/// The largest digest, stored or inflated, that is read: one that names a file a second for an hour has 2 MB.
+const DIGEST_BYTES_MAX: u64 = 8 << 20;
 
 /// The only algorithm that CloudTrail signs with.
 const ALGORITHM: &str = "SHA256withRSA";
@@ -57,6 +56,8 @@ impl State {
 pub(super) struct Candidate {
     pub object: ObjectRef,
     pub name: DigestName,
+    /// Whether its name tells the account and Region that it lies under.
+    pub is_at_home: bool,
     /// Outside of what was asked for: it is judged for what it says of its neighbours, and told nothing of.
     pub is_witness: bool,
 }
@@ -88,8 +89,12 @@ impl Loaded {
 /// Reads a digest and its signature.
 pub(super) async fn load(archive: &dyn Archive, candidate: Candidate) -> Loaded {
     let stored = archive.signature(&candidate.object).await.map_err(|error| error.to_string());
-    let content = match archive.read(&candidate.object).await {
-        Ok(bytes) => match inflated(&bytes, DIGEST_BYTES_MAX).map_err(|error| error.to_string()) {
+    let fetched = match bounded(candidate.object.size, DIGEST_BYTES_MAX) {
+        Ok(()) => archive.read(&candidate.object).await,
+        Err(error) => Err(error),
+    };
+    let content = match fetched {
+        Ok(Fetched { bytes, .. }) => match inflated(&bytes, DIGEST_BYTES_MAX).map_err(|error| error.to_string()) {
             Ok(text) => match Digest::parse(&text) {
                 Ok(digest) => Content::Read { digest: Box::new(digest), sha256: sha256(&text) },
                 Err(error) => Content::Malformed(error.to_string()),
@@ -136,41 +141,43 @@ enum Signature<'a> {
 }
 
 /// Judges a digest by itself and by what its successor says.
-///
-/// # Errors
-/// When the source of public keys fails.
 pub(super) async fn judge(
     archive: &dyn Archive,
     keys: &mut PublicKeys,
     loaded: &Loaded,
     claim: Option<&Claim>,
-) -> Result<Verdict, EvidenceError> {
+) -> Verdict {
+    let DigestName { account_id, region, .. } = &loaded.candidate.name;
+    if !loaded.candidate.is_at_home {
+        let told = format!("has been moved from its original location: its name is of {account_id} in {region}");
+        return Verdict::invalid(told);
+    }
     let (digest, sha256) = match &loaded.content {
         Content::Read { digest, sha256 } => (digest, sha256),
-        Content::Malformed(why) => return Ok(Verdict::invalid(format!("invalid format: {why}"))),
-        Content::Unreadable(why) => return Ok(Verdict::new(State::Unreadable, format!("cannot be read: {why}"))),
+        Content::Malformed(why) => return Verdict::invalid(format!("invalid format: {why}")),
+        Content::Unreadable(why) => return Verdict::new(State::Unreadable, format!("cannot be read: {why}")),
     };
     let Digest { digest_s3_bucket: bucket, digest_s3_object: object, .. } = digest.as_ref();
     if !archive.is_at(&loaded.candidate.object, Some(bucket), object) {
         let told = format!("has been moved from its original location: it belongs at {bucket}/{object}");
-        return Ok(Verdict::invalid(told));
+        return Verdict::invalid(told);
     }
     if let Some(other) = digest.digest_signature_algorithm.as_deref().filter(|name| *name != ALGORITHM) {
-        return Ok(Verdict::invalid(format!("invalid format: signed with {other}, not {ALGORITHM}")));
+        return Verdict::invalid(format!("invalid format: signed with {other}, not {ALGORITHM}"));
     }
     if let Some(claim) = claim
         && claim.state.is_plausible()
         && let Some(hash) = claim.hash.as_ref().filter(|hash| !hash.eq_ignore_ascii_case(sha256))
     {
-        return Ok(Verdict::invalid(format!(
+        return Verdict::invalid(format!(
             "is not the digest that its successor names: its hash is {sha256}, and {} says {hash}",
             claim.by
-        )));
+        ));
     }
     let signature = match (&loaded.stored, claim) {
         (Ok(Some(stored)), _) => Signature::Own(stored),
         (Err(why), _) => {
-            return Ok(Verdict::new(State::Unreadable, format!("its signature cannot be read: {why}")));
+            return Verdict::new(State::Unreadable, format!("its signature cannot be read: {why}"));
         }
         (Ok(None), Some(claim)) => {
             claim.signature.as_deref().map_or(Signature::None, |text| Signature::Named(text, claim))
@@ -186,24 +193,29 @@ async fn check(
     digest: &Digest,
     sha256: &str,
     signature: &Signature<'_>,
-) -> Result<Verdict, EvidenceError> {
+) -> Verdict {
     let (text, stored) = match signature {
         Signature::Own(stored) => (stored.signature.as_str(), Some(*stored)),
         Signature::Named(text, _) => (*text, None),
-        Signature::None => return Ok(Verdict::new(State::Unsigned, UNSIGNED)),
+        Signature::None => return Verdict::new(State::Unsigned, UNSIGNED),
     };
     let Some(window) = digest.start().zip(digest.end()) else {
-        return Ok(Verdict::invalid("invalid format: its window is no pair of times"));
+        return Verdict::invalid("invalid format: its window is no pair of times");
     };
     let generated_at = stored.and_then(|stored| stored.backfill_generated_at.as_deref()).and_then(instant);
     let (region, fingerprint) = (&loaded.candidate.name.region, &digest.digest_public_key_fingerprint);
-    let Some(key) = keys.find(&Needed::new(region, fingerprint, window, generated_at)).await? else {
-        let why = format!("public key not found in region {region} for fingerprint {fingerprint}");
-        return Ok(Verdict::new(State::KeyUnknown, why));
+    let unknown = |why: &str| {
+        let told = format!("public key not found in region {region} for fingerprint {fingerprint}{why}");
+        Verdict::new(State::KeyUnknown, told)
+    };
+    let key = match keys.find(&Needed::new(region, fingerprint, window, generated_at)).await {
+        Ok(Some(key)) => key,
+        Ok(None) => return unknown(""),
+        Err(why) => return unknown(&format!(": {why}")),
     };
     let bytes = from_hex(text).unwrap_or_default();
     let verified = key.verifies(&digest.string_to_sign(sha256), &bytes);
-    Ok(match (verified, signature) {
+    match (verified, signature) {
         (None, _) => Verdict::invalid(format!("Unable to load PKCS #1 key with fingerprint {fingerprint}")),
         (Some(true), _) => Verdict { state: State::Valid, reason: None },
         (Some(false), Signature::Named(_, claim)) if !claim.state.is_plausible() => Verdict::new(
@@ -214,7 +226,7 @@ async fn check(
             Verdict::invalid(format!("{FAILED}; it is named by {}, which nothing proves either", claim.by))
         }
         (Some(false), _) => Verdict::invalid(FAILED),
-    })
+    }
 }
 
 const FAILED: &str = "signature verification failed";

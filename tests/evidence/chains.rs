@@ -1,15 +1,20 @@
 //! Chains of digests made by hand and signed with the generator's key: what happens to a trail in its life.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use keytrail::evidence::{Outcome, Report};
+use chrono::{DateTime, Utc};
+use keytrail::evidence::{EvidenceError, KeySource, Outcome, PublicKey, PublicKeys, Report};
+use keytrail::source::Prune;
 use serde_json::{Value, json};
 
-use super::{problems, uri, verified};
+use super::{keys, problems, uri, verified, verified_as, verified_at};
 use crate::support::{Dir, gzip};
 
 const KEY: &[u8] = include_bytes!("../../src/synthetic/worthless-test-key.pk8");
@@ -176,9 +181,47 @@ fn logs_between_two_chains_are_not_covered() {
     let report = chain.verified();
     assert_eq!((report.outcome, report.unnamed.extra), (Outcome::Invalid, 1));
     assert!(problems(&report).contains(&("extra", uri(&extra).as_str())));
-    // Its digest may still come.
-    log("1110");
-    assert_eq!(chain.verified().unnamed.pending, 1);
+}
+
+/// A log is put into a folder of `2026/01` on this day, under a name that tells this time.
+fn injected(chain: &Chain, day: &str, time: &str) -> PathBuf {
+    let name = format!("111122223333_CloudTrail_eu-west-1_{time}Z_abcDEF0123456789.json.gz");
+    chain.dir.log(&format!("AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/{day}/{name}"), &[])
+}
+
+#[test]
+fn a_log_waits_for_its_digest_for_some_hours_and_not_for_ever() {
+    let mut chain = Chain::new();
+    chain.plain(3..=11);
+    let log = injected(&chain, "05", "20260105T1110");
+    let at = |now: &str| verified_at(now, &chain.dir.join("logs"), &mut keys(), Prune::default());
+    let early = at("2026-01-05T13:00:00Z");
+    assert_eq!((early.outcome, early.unnamed.pending), (Outcome::Valid, 1), "{:?}", early.problems);
+    for now in ["2026-01-05T14:30:00Z", "2026-07-01T00:00:00Z", "2026-01-05T10:00:00Z"] {
+        let report = at(now);
+        assert_eq!((report.outcome, report.unnamed.pending, report.unnamed.uncovered), (Outcome::Incomplete, 0, 1));
+        assert_eq!(problems(&report), [("uncovered", uri(&log).as_str())], "{now}");
+    }
+}
+
+#[test]
+fn a_name_that_its_folder_contradicts_does_not_hide_an_injected_log() {
+    let mut chain = Chain::new();
+    chain.plain(3..=11);
+    let since = |text: &str| Prune { since: Some(text.parse().unwrap()), ..Prune::default() };
+    for time in ["20991231T0000", "20190101T0000"] {
+        let log = injected(&chain, "05", time);
+        for prune in [Prune::default(), since("2026-01-04T00:00:00Z")] {
+            let report = verified_at("2026-01-05T12:30:00Z", &chain.dir.join("logs"), &mut keys(), prune);
+            assert_eq!((report.outcome, report.unnamed.extra), (Outcome::Invalid, 1), "{time}");
+            assert_eq!(problems(&report), [("extra", uri(&log).as_str())]);
+        }
+        fs::remove_file(&log).unwrap();
+    }
+    // No digest covers the folder's day either: then it is not proven, and it is named.
+    let log = injected(&chain, "09", "20190101T0000");
+    let report = chain.verified();
+    assert_eq!((report.outcome, problems(&report)), (Outcome::Incomplete, vec![("uncovered", uri(&log).as_str())]));
 }
 
 /// Files that pretend to be digests, more of them than are looked at together, change nothing for those that are.
@@ -195,4 +238,65 @@ fn what_lies_between_two_digests_that_name_each_other_is_judged_by_itself() {
     let report = chain.verified();
     assert_eq!((report.digests.valid, report.digests.invalid, report.gaps), (3, 180, 0));
     assert!(report.problems.iter().all(|problem| problem.reason.starts_with("invalid format")));
+}
+
+/// Keys of one Region that may not be asked for, and how often each Region was asked.
+#[derive(Clone, Default)]
+struct Closed(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl KeySource for Closed {
+    async fn list(
+        &self,
+        region: &str,
+        _from: DateTime<Utc>,
+        _to: DateTime<Utc>,
+    ) -> Result<Vec<PublicKey>, EvidenceError> {
+        self.0.lock().unwrap().push(region.to_owned());
+        Err(EvidenceError::Keys { place: format!("ListPublicKeys in {region}"), why: "AccessDenied".to_owned() })
+    }
+}
+
+#[test]
+fn a_region_whose_keys_cannot_be_had_leaves_its_digests_unproven_and_is_asked_once() {
+    let mut chain = Chain::new();
+    chain.plain(3..=9);
+    let closed = Closed::default();
+    let mut keys = PublicKeys::from_source(Box::new(closed.clone()));
+    let report = verified_as(&chain.dir.join("logs"), &mut keys, Prune::default());
+    assert_eq!((report.outcome, report.digests.key_unknown), (Outcome::Incomplete, 7));
+    assert!(report.problems[0].reason.contains("AccessDenied"), "{}", report.problems[0].reason);
+    assert_eq!(*closed.0.lock().unwrap(), ["eu-west-1"]);
+}
+
+#[test]
+fn a_digest_named_for_another_region_than_its_folder_s_is_moved_and_no_key_is_asked_for() {
+    let mut chain = Chain::new();
+    chain.plain(3..=5);
+    let hostile = chain.key(4).replace("_eu-west-1_main", "_nowhere-1_main");
+    let original = chain.dir.join("logs").join(chain.key(4));
+    let hostile = chain.dir.object(&hostile, fs::read(original).unwrap());
+    let report = chain.verified();
+    assert_eq!((report.digests.valid, problems(&report)), (3, vec![("invalid", uri(&hostile).as_str())]));
+    assert!(report.problems[0].reason.contains("has been moved"), "{}", report.problems[0].reason);
+    let closed = Closed::default();
+    let mut keys = PublicKeys::from_source(Box::new(closed.clone()));
+    verified_as(&chain.dir.join("logs"), &mut keys, Prune::default());
+    assert_eq!(*closed.0.lock().unwrap(), ["eu-west-1"]);
+}
+
+#[test]
+fn an_unsigned_digest_covers_the_hour_of_its_name_whatever_it_says() {
+    let mut chain = Chain::new();
+    chain.plain(3..=5);
+    let endless = chain.digest(9, |json| {
+        json["digestStartTime"] = "0001-01-01T00:00:00Z".into();
+        json["digestEndTime"] = "9999-12-31T23:59:59Z".into();
+    });
+    fs::remove_file(format!("{}.metadata.json", endless.display())).unwrap();
+    injected(&chain, "09", "20260109T0400");
+    let report = chain.verified();
+    assert_eq!((report.digests.unsigned, report.gaps), (1, 1), "{:?}", report.problems);
+    assert_eq!(report.to.as_deref(), Some("2026-01-05T09:01:31Z"));
+    assert_eq!((report.unnamed.extra, report.unnamed.uncovered), (0, 1));
 }

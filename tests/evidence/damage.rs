@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use keytrail::evidence::{Outcome, PublicKeys, Report};
-use keytrail::source::Prune;
+use keytrail::evidence::{Archive, LocalArchive, Outcome, PublicKeys, Report, STORED_BYTES_MAX};
+use keytrail::source::{Kind, Prune};
 use serde_json::Value;
 
 use super::{SIGNED, Signed, keys, problems, uri, verified, verified_as};
@@ -259,4 +259,37 @@ fn logs_without_any_digest_are_not_vouched_for() {
     }
     let report = verified(signed.path());
     assert_eq!((report.outcome, report.unnamed.uncovered), (Outcome::Incomplete, signed.logs().len() as u64));
+}
+
+#[test]
+fn an_object_of_any_size_is_refused_before_it_is_read() {
+    let signed = Signed::new();
+    let (log, digest) = (log_of(&signed), signed.digests().pop().unwrap());
+    for (path, size) in [(&log, STORED_BYTES_MAX + 1), (&digest, (8 << 20) + 1)] {
+        let before = fs::read(path).unwrap();
+        // A hole in the file, which takes no room on the disk.
+        fs::File::options().write(true).open(path).unwrap().set_len(size).unwrap();
+        let report = verified(signed.path());
+        let address = uri(path);
+        let told = report.problems.iter().find(|problem| problem.object == address).unwrap();
+        assert_eq!((told.state, report.logs.invalid, report.digests.invalid), ("unreadable", 0, 0));
+        assert!(told.reason.contains(&format!("it has {size} bytes")), "{}", told.reason);
+        fs::write(path, before).unwrap();
+    }
+    assert_eq!(verified(signed.path()).outcome, Outcome::Valid);
+}
+
+#[tokio::test]
+async fn the_version_that_is_told_is_the_one_that_was_read() {
+    let signed = Signed::new();
+    let archive = LocalArchive::open(signed.path()).unwrap();
+    let place = &archive.places(&[], &[]).await.unwrap()[0];
+    let day = archive.days(place, Kind::CloudTrail).await.unwrap()[0];
+    let listed = archive.list(place, Kind::CloudTrail, day).await.unwrap().remove(0);
+    assert_eq!(archive.read(&listed).await.unwrap().version_tag, listed.version_tag);
+    fs::write(listed.uri.strip_prefix("file://").unwrap(), gzip(b"{}")).unwrap();
+    let read = archive.read(&listed).await.unwrap();
+    assert_eq!((&read.bytes[..], read.version_tag == listed.version_tag), (&gzip(b"{}")[..], false));
+    let again = archive.list(place, Kind::CloudTrail, day).await.unwrap().remove(0);
+    assert_eq!(read.version_tag, again.version_tag);
 }

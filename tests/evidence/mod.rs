@@ -103,8 +103,13 @@ pub fn verified(folder: &Path) -> Report {
 }
 
 pub fn verified_as(folder: &Path, keys: &mut PublicKeys, prune: Prune) -> Report {
+    verified_at("2027-01-01T00:00:00Z", folder, keys, prune)
+}
+
+/// As it would be checked at this instant.
+pub fn verified_at(now: &str, folder: &Path, keys: &mut PublicKeys, prune: Prune) -> Report {
     let archive = LocalArchive::open(folder).unwrap();
-    let now = "2027-01-01T00:00:00Z".parse().unwrap();
+    let now = now.parse().unwrap();
     let options = Options { prune, jobs: 2, object_bytes_max: 1 << 26, now };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(verify(&archive, keys, &options, &Progress::default(), None)).unwrap()

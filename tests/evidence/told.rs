@@ -39,8 +39,10 @@ fn a_problem_is_told_with_its_object_and_counted() {
 fn what_cannot_be_judged_is_neither_good_nor_bad_news() {
     let (dir, signed) = (Dir::new(), SIGNED.get());
     let keys = dir.object("keys.json", r#"{"PublicKeyList": []}"#);
-    let text = verify(&dir, &signed, keys.as_os_str(), 3).stdout();
+    let ran = verify(&dir, &signed, keys.as_os_str(), 3);
+    let text = ran.stdout();
     assert!(text.contains("public key not found in region"), "{text}");
+    assert!(ran.stderr().contains("with --public-keys, or give credentials"), "{}", ran.stderr());
     let none = Dir::new();
     fs::create_dir(none.join("empty")).unwrap();
     let ran =
