@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Event(Event),
     /// Run a query by its name (`queries` lists them)
     Query(NamedQuery),
-    /// Ask in SQL: tables events, objects, rejects, keys, trails; views usage, `kms_events`, calls, `key_inventory`
+    /// Ask in SQL: tables such as events, objects and keys; views such as usage, calls and coverage
     Sql(Sql),
     /// List the queries, with their parameters
     Queries,
@@ -248,7 +248,7 @@ pub(crate) struct Timeline {
 /// be judged (a digest without signature, an unknown key, times without a digest).
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// A folder that holds digests and logs as they lie in the bucket, or any part of it
+    /// The bucket, as `s3://bucket[/prefix]`, or a folder that holds digests and logs as they lie in it, or any part of it
     #[arg(value_name = "SOURCE")]
     pub source: String,
     /// Public keys: what `aws cloudtrail list-public-keys` prints, one file per Region; may be repeated [default: asked of

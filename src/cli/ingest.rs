@@ -34,10 +34,7 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     }
     tell_rejects(context, &report);
     if report.objects.listed == report.objects.skipped && !report.interrupted && !arguments.follow {
-        context.printer.warn(&format!(
-            "no log object in {}; `keytrail -v ingest` names what was skipped",
-            arguments.sources.join(", ")
-        ));
+        tell_nothing(context, arguments, &report);
     }
     let read = if report.is_whole() { Outcome::Done } else { Outcome::Incomplete };
     if !arguments.verify || report.interrupted {
@@ -45,6 +42,22 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     }
     let verified = verify_sources(context, arguments, &options)?;
     Ok(if verified == Outcome::Done { read } else { verified })
+}
+
+/// Why there was nothing to read, as far as is known.
+fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
+    let sources = arguments.sources.join(", ");
+    if report.settled_lanes > 0 {
+        context.printer.note(&format!(
+            "nothing new in {sources}: days that were over for {} days when they were last listed are not listed again \
+             (--full lists them)",
+            arguments.relist_days
+        ));
+    } else if arguments.which.is_narrow() {
+        context.printer.warn(&format!("no log object of that account, Region and time in {sources}"));
+    } else {
+        context.printer.warn(&format!("no log object in {sources}; `keytrail -v ingest` names what was skipped"));
+    }
 }
 
 /// Verifies what was read, source by source; the worst of it is how it ends.
@@ -84,6 +97,11 @@ fn options(context: &Context, arguments: &Ingest) -> Result<Options> {
 }
 
 impl Which {
+    /// Whether it leaves anything out.
+    pub fn is_narrow(&self) -> bool {
+        self.since.is_some() || self.until.is_some() || !self.account.is_empty() || !self.region.is_empty()
+    }
+
     /// What the library makes of it.
     pub fn prune(&self, now: DateTime<Utc>) -> Result<Prune> {
         let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();

@@ -222,6 +222,9 @@ pub struct Report {
     /// What could not be listed or fetched and is left for the next pass.
     #[serde(skip)]
     pub put_off: u64,
+    /// Accounts and Regions of buckets, some days of which are settled and were not listed.
+    #[serde(skip)]
+    pub settled_lanes: u64,
     /// How long it took.
     pub seconds: f64,
 }
@@ -323,6 +326,7 @@ impl Ingest {
         report.interrupted = progress.stopped();
         let put_off = progress.put_off.lock().map(|mut put_off| std::mem::take(&mut *put_off)).unwrap_or_default();
         report.put_off = put_off.len() as u64;
+        report.settled_lanes = plan.settled_lanes;
         if !report.interrupted && options.scope != Scope::Recent {
             let open = report.rejects.iter().filter(|reject| is_to_be_read_again(&reject.reason));
             let open: Vec<&str> =

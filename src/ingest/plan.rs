@@ -22,6 +22,8 @@ pub(super) enum Planned {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     lanes: Vec<(String, Vec<DaySpan>)>,
+    /// Lanes of which settled days are left out.
+    pub settled_lanes: u64,
 }
 
 impl Plan {
@@ -56,6 +58,7 @@ impl Plan {
                 Scope::Recent => asked.and(DaySpan { from: Some(floor.date_naive()), until: None }).without(&[]),
                 Scope::Unsettled => {
                     let settled = listings.settled(&uri, options.relist_days);
+                    self.settled_lanes += u64::from(!settled.is_empty());
                     asked.without(&settled.into_iter().map(|(from, until)| DaySpan { from, until }).collect::<Vec<_>>())
                 }
             };
