@@ -277,9 +277,9 @@ fn a_key_that_is_gone_and_a_past_state_can_be_told() {
     let key = |id: &str| format!("arn:aws:kms:eu-west-1:111122223333:key/{id}");
     let file = |state: &str| json!([{"Arn": key("a"), "KeyState": state, "Aliases": ["alias/a"]}]).to_string();
     fs::write(dir.join("then.json"), file("Enabled")).unwrap();
-    fs::write(dir.join("now.json"), file("PendingDeletion")).unwrap();
     dir.keytrail(["inventory", "--from", "then.json"]).ok();
     let between = dir.sql("SELECT max(taken_at) AS at FROM keys")[0]["at"].as_str().unwrap().to_owned();
+    fs::write(dir.join("now.json"), file("PendingDeletion")).unwrap();
     dir.keytrail(["inventory", "--from", "now.json"]).ok();
 
     let as_of = |at: &str| {
