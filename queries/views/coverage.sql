@@ -25,7 +25,7 @@ WITH told AS (
         CASE
             WHEN vouches THEN concat('digests of trail ', trail, ' vouch for it')
             WHEN is_chained
-            THEN concat('digests of trail ', trail, ' vouch for its files; nothing shows that it records reads of KMS')
+            THEN concat('digests of trail ', trail, ' vouch for its files; ', lack)
         END AS proof,
         CASE WHEN is_blind THEN concat('trail ', trail, ' did not record KMS: ', cause) END AS blindness,
         doubt,
