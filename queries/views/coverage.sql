@@ -16,6 +16,8 @@
 -- a proof lacks.
 -- ## unknown
 -- Digests bear on the hour, and nothing of it is there that can be relied on.
+-- ## Times that cannot be
+-- What is said to be of a time beyond the `horizon` has no row.
 -- ## What it does not say
 -- Coverage is of what CloudTrail delivers. AWS logs every successful call and only some of those that fail.
 WITH told AS (
@@ -45,6 +47,8 @@ WITH told AS (
                 'Timestamp(Microsecond, Some("UTC"))'
             ) AS hour
         FROM stray_files
+        CROSS JOIN horizon AS h
+        WHERE from_hour >= h.from_time AND to_hour < h.until_time
     )
     UNION ALL
     SELECT
@@ -52,7 +56,9 @@ WITH told AS (
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
         bool_or(event_source = 'kms.amazonaws.com' AND read_only)
     FROM events
+    CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
+      AND event_time >= h.from_time AND event_time < h.until_time
     GROUP BY account_id, region, event_date, date_trunc('hour', event_time)
     UNION ALL
     -- Objects are delivered some minutes after their events.
@@ -62,7 +68,9 @@ WITH told AS (
     FROM (
         SELECT account_id, region, date_trunc('hour', delivered_at - INTERVAL '5 minutes') AS hour
         FROM objects
-        WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL AND delivered_at IS NOT NULL
+        CROSS JOIN horizon AS h
+        WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL
+          AND delivered_at >= h.from_time AND delivered_at < h.until_time
         GROUP BY account_id, region, date_trunc('hour', delivered_at - INTERVAL '5 minutes')
     )
 ),

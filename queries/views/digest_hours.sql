@@ -102,7 +102,14 @@ hours AS (
         *,
         arrow_cast(
             unnest(generate_series(
-                date_trunc('hour', least(coalesce(gap_from, start_time), start_time)) - INTERVAL '2 hours',
+                -- A read that was delivered later than that still shows what the trail recorded then.
+                least(
+                    date_trunc('hour', least(coalesce(gap_from, start_time), start_time)) - INTERVAL '2 hours',
+                    CASE
+                        WHEN doubt IS NULL AND first_read IS NOT NULL
+                        THEN date_trunc('hour', greatest(first_read, start_time - INTERVAL '48 hours'))
+                    END
+                ),
                 date_trunc('hour', end_time - INTERVAL '1 microsecond'),
                 INTERVAL '1 hour'
             )),
