@@ -52,26 +52,27 @@ WITH told AS (
     )
     UNION ALL
     SELECT
-        account_id, region, event_date, date_trunc('hour', event_time),
+        account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time)),
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
         bool_or(event_source = 'kms.amazonaws.com' AND read_only)
     FROM events
     CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
       AND event_time >= h.from_time AND event_time < h.until_time
-    GROUP BY account_id, region, event_date, date_trunc('hour', event_time)
+    GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time))
     UNION ALL
-    -- Objects are delivered some minutes after their events.
+    -- Objects are delivered some minutes after their events. A time is held within the horizon before it is cut to its hour:
+    -- the engine may do that ahead of the condition, and fails on year 1.
     SELECT
         account_id, region, CAST(hour AS DATE), hour,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL
     FROM (
-        SELECT account_id, region, date_trunc('hour', delivered_at - INTERVAL '5 minutes') AS hour
+        SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
         FROM objects
         CROSS JOIN horizon AS h
         WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL
           AND delivered_at >= h.from_time AND delivered_at < h.until_time
-        GROUP BY account_id, region, date_trunc('hour', delivered_at - INTERVAL '5 minutes')
+        GROUP BY account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes')
     )
 ),
 weighed AS (

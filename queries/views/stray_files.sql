@@ -24,8 +24,8 @@ SELECT
     uri,
     state,
     reason,
-    date_trunc('hour', coalesce(delivered_at, day)) AS from_hour,
-    date_trunc('hour', coalesce(delivered_at, day + INTERVAL '23 hours')) AS to_hour
+    date_trunc('hour', least(greatest(coalesce(delivered_at, day), h.from_time), h.until_time)) AS from_hour,
+    date_trunc('hour', least(greatest(coalesce(delivered_at, day + INTERVAL '23 hours'), h.from_time), h.until_time)) AS to_hour
 FROM strays AS s
 CROSS JOIN horizon AS h
 WHERE (state IN ('extra', 'moved') OR (state = 'gone' AND ingested IS NOT NULL))
