@@ -86,7 +86,6 @@ selected AS (
         FROM trail_changes
         WHERE captures IS NOT NULL
           AND event_name <> 'inventory'
-          AND date_trunc('hour', event_time + INTERVAL '15 minutes') > date_trunc('hour', event_time)
     )
     GROUP BY account_id, home_region, trail, hour
 ),
