@@ -21,17 +21,29 @@ WITH hours AS (
       AND ($since IS NULL OR day >= CAST(CAST($since AS TIMESTAMP) AS DATE))
       AND ($until IS NULL OR day <= CAST(CAST($until AS TIMESTAMP) AS DATE))
 ),
-known AS (
-    SELECT min(least(first_event_time, delivered_at)) AS first_time, max(greatest(last_event_time, delivered_at)) AS last_time
-    FROM objects
+-- Of what is said to be of another time (see `horizon`), nothing is asked.
+told AS (
+    SELECT first_event_time AS at FROM objects
     UNION ALL
-    SELECT min(start_time), max(end_time) FROM digests
+    SELECT last_event_time FROM objects
+    UNION ALL
+    SELECT delivered_at FROM objects
+    UNION ALL
+    SELECT start_time FROM digests
+    UNION ALL
+    SELECT end_time FROM digests
+),
+known AS (
+    SELECT min(t.at) AS first_time, max(t.at) AS last_time
+    FROM told AS t
+    CROSS JOIN horizon AS h
+    WHERE t.at >= h.from_time AND t.at < h.until_time
 ),
 -- The window as whole hours.
 bounds AS (
     SELECT
-        date_trunc('hour', CAST(coalesce($since, min(first_time)) AS TIMESTAMP)) AS from_hour,
-        date_trunc('hour', CAST(coalesce($until, max(last_time)) AS TIMESTAMP) + INTERVAL '59 minutes 59.999999 seconds')
+        date_trunc('hour', CAST(coalesce($since, first_time) AS TIMESTAMP)) AS from_hour,
+        date_trunc('hour', CAST(coalesce($until, last_time) AS TIMESTAMP) + INTERVAL '59 minutes 59.999999 seconds')
             AS to_hour
     FROM known
 ),

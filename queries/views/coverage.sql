@@ -16,6 +16,8 @@
 -- a proof lacks.
 -- ## unknown
 -- Digests bear on the hour, and nothing of it is there that can be relied on.
+-- ## Times that cannot be
+-- What is said to be of a time beyond the `horizon` has no row.
 -- ## What it does not say
 -- Coverage is of what CloudTrail delivers. AWS logs every successful call and only some of those that fail.
 WITH told AS (
@@ -25,7 +27,7 @@ WITH told AS (
         CASE
             WHEN vouches THEN concat('digests of trail ', trail, ' vouch for it')
             WHEN is_chained
-            THEN concat('digests of trail ', trail, ' vouch for its files; nothing shows that it records reads of KMS')
+            THEN concat('digests of trail ', trail, ' vouch for its files; ', lack)
         END AS proof,
         CASE WHEN is_blind THEN concat('trail ', trail, ' did not record KMS: ', cause) END AS blindness,
         doubt,
@@ -45,25 +47,32 @@ WITH told AS (
                 'Timestamp(Microsecond, Some("UTC"))'
             ) AS hour
         FROM stray_files
+        CROSS JOIN horizon AS h
+        WHERE from_hour >= h.from_time AND to_hour < h.until_time
     )
     UNION ALL
     SELECT
-        account_id, region, event_date, date_trunc('hour', event_time),
+        account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time)),
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
         bool_or(event_source = 'kms.amazonaws.com' AND read_only)
     FROM events
+    CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
-    GROUP BY account_id, region, event_date, date_trunc('hour', event_time)
+      AND event_time >= h.from_time AND event_time < h.until_time
+    GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time))
     UNION ALL
-    -- Objects are delivered some minutes after their events.
+    -- Objects are delivered some minutes after their events. A time is held within the horizon before it is cut to its hour:
+    -- the engine may do that ahead of the condition, and fails on year 1.
     SELECT
         account_id, region, CAST(hour AS DATE), hour,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL
     FROM (
-        SELECT account_id, region, date_trunc('hour', delivered_at - INTERVAL '5 minutes') AS hour
+        SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
         FROM objects
-        WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL AND delivered_at IS NOT NULL
-        GROUP BY account_id, region, date_trunc('hour', delivered_at - INTERVAL '5 minutes')
+        CROSS JOIN horizon AS h
+        WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL
+          AND delivered_at >= h.from_time AND delivered_at < h.until_time
+        GROUP BY account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes')
     )
 ),
 weighed AS (

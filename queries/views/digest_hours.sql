@@ -2,19 +2,25 @@
 -- title = "What each trail's digests say of each hour of events"
 -- ---
 -- ## What it holds
--- One row per trail, account, Region and hour that a digest bears on. Digests are of deliveries, and an event may be
--- delivered late: an hour of events is borne on by the digests of the hour and of the two after it.
+-- One row per trail, account, Region, place (`root`: the address of what stands before the account) and hour that a digest
+-- bears on. Digests are of deliveries, and an event may be delivered late: an hour of events is borne on by the digests of
+-- the hour and of the two after it. Copies of one trail in two places are two chains, and either is enough.
 -- ## Columns
--- `is_signed`: a digest's window overlaps the hour, so that the trail was logging. `is_chained`: from the begin of the hour to
+-- `is_signed`: the window of a valid digest overlaps the hour, so that the trail was logging. `is_chained`: from the begin of the hour to
 -- the end of the second hour after it, digests are valid and name each other without a gap, and every log that they name
 -- is valid and was ingested as it was checked. `doubt`: what is wrong with a digest, or a log that it names, that bears on
--- the hour; backfill digests count here. `first_read`: when the trail is first seen to record calls that read from KMS,
--- in any account and Region that it records.
+-- the hour; backfill digests count here. `has_read`: its verified logs hold a call of the hour that read from KMS, later than
+-- its first quarter: a change of the trail in the hour before may take that long to show.
+-- ## Times
+-- A window is at most two days long and within the `horizon`, whatever a digest that nobody signed says of itself.
 WITH ingested AS (
     SELECT uri, version_tag FROM objects WHERE state = 'ingested' GROUP BY uri, version_tag
 ),
-first_reads AS (
-    SELECT uri, min(first_kms_read) AS first_read FROM objects WHERE first_kms_read IS NOT NULL GROUP BY uri
+reads AS (
+    SELECT uri, min(first_kms_read) AS first_read, max(first_kms_read) AS last_read
+    FROM objects
+    WHERE first_kms_read IS NOT NULL
+    GROUP BY uri
 ),
 files AS (
     SELECT
@@ -23,32 +29,46 @@ files AS (
             WHEN f.state <> 'valid' THEN concat('log ', f.state, ': ', f.uri)
             WHEN i.uri IS NULL THEN concat('log not ingested as it was verified: ', f.uri)
         END) AS doubt,
-        min(r.first_read) AS first_read
+        min(r.first_read) AS first_read,
+        max(r.last_read) AS last_read
     FROM verified_files AS f
     LEFT JOIN ingested AS i ON i.uri = f.uri AND i.version_tag = f.version_tag
-    LEFT JOIN first_reads AS r ON r.uri = f.uri
+    LEFT JOIN reads AS r ON r.uri = f.uri
     WHERE f.digest_uri IS NOT NULL
     GROUP BY f.digest_uri
+),
+bounded AS (
+    SELECT
+        d.* EXCEPT (start_time, end_time, gap_from),
+        split_part(d.uri, concat('/', d.account_id, '/CloudTrail-Digest/'), 1) AS root,
+        greatest(d.start_time, h.from_time, least(d.end_time, h.until_time) - INTERVAL '48 hours') AS start_time,
+        least(d.end_time, h.until_time) AS end_time,
+        CASE
+            WHEN d.gap_from IS NULL THEN d.gap_from
+            WHEN d.state = 'valid' THEN greatest(d.gap_from, h.from_time)
+            ELSE greatest(d.gap_from, h.from_time, least(d.end_time, h.until_time) - INTERVAL '48 hours')
+        END AS gap_from
+    FROM verified_digests AS d
+    CROSS JOIN horizon AS h
 ),
 checked AS (
     SELECT
         d.*,
         CASE WHEN d.state = 'valid' THEN f.doubt ELSE concat('digest ', d.state, ': ', d.uri) END AS doubt,
         CASE WHEN d.gap_from IS NOT NULL THEN concat('no digests between ', d.gap_from, ' and ', d.start_time) END AS gap,
-        min(f.first_read) OVER (
-            PARTITION BY d.trail, d.home_region, d.prefix, CASE WHEN d.is_organization THEN '' ELSE d.account_id END
-        ) AS first_read
-    FROM verified_digests AS d
+        f.first_read,
+        f.last_read
+    FROM bounded AS d
     LEFT JOIN files AS f ON f.digest_uri = d.uri
 ),
 ordered AS (
     SELECT
         *,
         lag(CASE WHEN doubt IS NULL THEN uri END) OVER (
-            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill ORDER BY end_time, start_time, uri
+            PARTITION BY account_id, region, trail, home_region, root, is_backfill ORDER BY end_time, start_time, uri
         ) AS before_uri,
         lag(end_time) OVER (
-            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill ORDER BY end_time, start_time, uri
+            PARTITION BY account_id, region, trail, home_region, root, is_backfill ORDER BY end_time, start_time, uri
         ) AS before_end
     FROM checked
 ),
@@ -61,7 +81,7 @@ numbered AS (
             THEN 0
             ELSE 1
         END) OVER (
-            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill ORDER BY end_time, start_time, uri
+            PARTITION BY account_id, region, trail, home_region, root, is_backfill ORDER BY end_time, start_time, uri
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS run
     FROM ordered
@@ -70,10 +90,10 @@ runs AS (
     SELECT
         *,
         min(start_time) OVER (
-            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill, run
+            PARTITION BY account_id, region, trail, home_region, root, is_backfill, run
         ) AS run_start,
         max(end_time) OVER (
-            PARTITION BY account_id, region, trail, home_region, prefix, is_backfill, run
+            PARTITION BY account_id, region, trail, home_region, root, is_backfill, run
         ) AS run_end
     FROM numbered
 ),
@@ -82,7 +102,14 @@ hours AS (
         *,
         arrow_cast(
             unnest(generate_series(
-                date_trunc('hour', least(coalesce(gap_from, start_time), start_time)) - INTERVAL '2 hours',
+                -- A read that was delivered later than that still shows what the trail recorded then.
+                least(
+                    date_trunc('hour', least(coalesce(gap_from, start_time), start_time)) - INTERVAL '2 hours',
+                    CASE
+                        WHEN doubt IS NULL AND first_read IS NOT NULL
+                        THEN date_trunc('hour', greatest(first_read, start_time - INTERVAL '48 hours'))
+                    END
+                ),
                 date_trunc('hour', end_time - INTERVAL '1 microsecond'),
                 INTERVAL '1 hour'
             )),
@@ -95,12 +122,12 @@ SELECT
     region,
     trail,
     home_region,
-    prefix,
+    root,
     is_organization,
     hour,
     bool_or(
         NOT is_backfill
-        AND state IN ('valid', 'unsigned', 'key_unknown')
+        AND state = 'valid'
         AND start_time < hour + INTERVAL '1 hour'
         AND end_time > hour
     ) AS is_signed,
@@ -108,6 +135,12 @@ SELECT
         NOT is_backfill AND doubt IS NULL AND run_start <= hour AND run_end >= hour + INTERVAL '3 hours'
     ) AND bool_and(doubt IS NULL) AS is_chained,
     coalesce(min(doubt), min(CASE WHEN start_time > hour THEN gap END)) AS doubt,
-    min(first_read) AS first_read
+    bool_or(
+        doubt IS NULL
+        AND (
+            (first_read >= hour + INTERVAL '15 minutes' AND first_read < hour + INTERVAL '1 hour')
+            OR (last_read >= hour + INTERVAL '15 minutes' AND last_read < hour + INTERVAL '1 hour')
+        )
+    ) AS has_read
 FROM hours
-GROUP BY account_id, region, trail, home_region, prefix, is_organization, hour
+GROUP BY account_id, region, trail, home_region, root, is_organization, hour

@@ -4,12 +4,13 @@
 -- ## What it holds
 -- The rows of `verified_files` that are extra or moved, or were so and are gone from the source but not from the lake, with
 -- the hours of delivery that they are held against: that of the time in their name (`from_hour` and `to_hour` are the
--- same), or the day of their folder where the name has none.
+-- same), or the day of their folder where the name has none. A time beyond the `horizon` is held against nothing.
 WITH strays AS (
     SELECT
         f.account_id, f.region, f.uri, f.state, f.reason, f.delivered_at,
+        -- A folder may have any name: one that is no day is none.
         arrow_cast(
-            array_to_string(regexp_match(f.uri, '/([0-9]{4})/([0-9]{2})/([0-9]{2})/[^/]*$'), '-') || 'T00:00:00Z',
+            TRY_CAST(array_to_string(regexp_match(f.uri, '/([0-9]{4})/([0-9]{2})/([0-9]{2})/[^/]*$'), '-') AS DATE),
             'Timestamp(Microsecond, Some("UTC"))'
         ) AS day,
         o.uri AS ingested
@@ -23,7 +24,10 @@ SELECT
     uri,
     state,
     reason,
-    date_trunc('hour', coalesce(delivered_at, day)) AS from_hour,
-    date_trunc('hour', coalesce(delivered_at, day + INTERVAL '23 hours')) AS to_hour
-FROM strays
-WHERE state IN ('extra', 'moved') OR (state = 'gone' AND ingested IS NOT NULL)
+    date_trunc('hour', least(greatest(coalesce(delivered_at, day), h.from_time), h.until_time)) AS from_hour,
+    date_trunc('hour', least(greatest(coalesce(delivered_at, day + INTERVAL '23 hours'), h.from_time), h.until_time)) AS to_hour
+FROM strays AS s
+CROSS JOIN horizon AS h
+WHERE (state IN ('extra', 'moved') OR (state = 'gone' AND ingested IS NOT NULL))
+  AND coalesce(delivered_at, day) >= h.from_time
+  AND coalesce(delivered_at, day) < h.until_time

@@ -6,7 +6,7 @@
 -- that owns it, its home Region and its name, whether the call named it by name or by ARN.
 -- `logging` is what the call made of it: on, off, or new (made, and not started); `captures` whether its selectors record
 -- the use of KMS keys: yes, no, or unknown where the event does not say; null where the call did not touch that.
--- `is_multi_region` and `is_organization` are as the call's answer says.
+-- `is_multi_region` and `is_organization` are as the call's answer says. What is of a time beyond the `horizon` is left out.
 -- An inventory (table `trails`) tells of its own instant, and of when the trail was last started or stopped; its rows are
 -- named `inventory`. It says nothing of the settings before: what they were then, no one can ask.
 WITH control AS (
@@ -44,73 +44,79 @@ settings AS (
         stop_logging_time
     FROM trails
     WHERE strpos(trail_arn, ':trail/') > 0
+),
+changes AS (
+    SELECT
+        coalesce(nullif(split_part(trail_arn, ':', 5), ''), account_id) AS account_id,
+        coalesce(nullif(split_part(trail_arn, ':', 4), ''), region) AS home_region,
+        coalesce(nullif(split_part(trail_arn, ':trail/', 2), ''), called) AS trail,
+        event_time,
+        event_name,
+        event_id,
+        principal,
+        -- Of calls in one second, the order in which they can follow from each other.
+        CASE event_name
+            WHEN 'CreateTrail' THEN 0
+            WHEN 'PutEventSelectors' THEN 1
+            WHEN 'UpdateTrail' THEN 2
+            WHEN 'StartLogging' THEN 3
+            WHEN 'StopLogging' THEN 4
+            ELSE 5
+        END AS step,
+        CASE event_name
+            WHEN 'CreateTrail' THEN 'new'
+            WHEN 'StartLogging' THEN 'on'
+            WHEN 'StopLogging' THEN 'off'
+            WHEN 'DeleteTrail' THEN 'off'
+        END AS logging,
+        CASE
+            -- A new trail records all management events until it is told otherwise.
+            WHEN event_name = 'CreateTrail' THEN 'yes'
+            WHEN event_name = 'PutEventSelectors' THEN
+                CASE coalesce(selectors_capture_kms(response_elements), selectors_capture_kms(request_parameters))
+                    WHEN true THEN 'yes'
+                    WHEN false THEN 'no'
+                    ELSE 'unknown'
+                END
+        END AS captures,
+        CAST((regexp_match(response_elements, '"isMultiRegionTrail":(true|false)'))[1] AS BOOLEAN) AS is_multi_region,
+        CAST((regexp_match(response_elements, '"isOrganizationTrail":(true|false)'))[1] AS BOOLEAN) AS is_organization
+    FROM control
+    WHERE coalesce(trail_arn, called) IS NOT NULL
+    UNION ALL
+    SELECT
+        account_id,
+        home_region,
+        trail,
+        taken_at,
+        'inventory',
+        taken,
+        principal,
+        step,
+        CASE WHEN is_logging THEN 'on' WHEN NOT is_logging THEN 'off' END,
+        CASE WHEN kms_captured THEN 'yes' WHEN NOT kms_captured THEN 'no' END,
+        is_multi_region,
+        is_organization
+    FROM settings
+    UNION ALL
+    SELECT
+        account_id,
+        home_region,
+        trail,
+        CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END,
+        'inventory',
+        taken,
+        principal,
+        step,
+        CASE WHEN is_logging THEN 'on' ELSE 'off' END,
+        CAST(NULL AS VARCHAR),
+        is_multi_region,
+        is_organization
+    FROM settings
+    WHERE is_logging IS NOT NULL
+      AND CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END IS NOT NULL
 )
-SELECT
-    coalesce(nullif(split_part(trail_arn, ':', 5), ''), account_id) AS account_id,
-    coalesce(nullif(split_part(trail_arn, ':', 4), ''), region) AS home_region,
-    coalesce(nullif(split_part(trail_arn, ':trail/', 2), ''), called) AS trail,
-    event_time,
-    event_name,
-    event_id,
-    principal,
-    -- Of calls in one second, the order in which they can follow from each other.
-    CASE event_name
-        WHEN 'CreateTrail' THEN 0
-        WHEN 'PutEventSelectors' THEN 1
-        WHEN 'UpdateTrail' THEN 2
-        WHEN 'StartLogging' THEN 3
-        WHEN 'StopLogging' THEN 4
-        ELSE 5
-    END AS step,
-    CASE event_name
-        WHEN 'CreateTrail' THEN 'new'
-        WHEN 'StartLogging' THEN 'on'
-        WHEN 'StopLogging' THEN 'off'
-        WHEN 'DeleteTrail' THEN 'off'
-    END AS logging,
-    CASE
-        -- A new trail records all management events until it is told otherwise.
-        WHEN event_name = 'CreateTrail' THEN 'yes'
-        WHEN event_name = 'PutEventSelectors' THEN
-            CASE coalesce(selectors_capture_kms(response_elements), selectors_capture_kms(request_parameters))
-                WHEN true THEN 'yes'
-                WHEN false THEN 'no'
-                ELSE 'unknown'
-            END
-    END AS captures,
-    CAST((regexp_match(response_elements, '"isMultiRegionTrail":(true|false)'))[1] AS BOOLEAN) AS is_multi_region,
-    CAST((regexp_match(response_elements, '"isOrganizationTrail":(true|false)'))[1] AS BOOLEAN) AS is_organization
-FROM control
-WHERE coalesce(trail_arn, called) IS NOT NULL
-UNION ALL
-SELECT
-    account_id,
-    home_region,
-    trail,
-    taken_at,
-    'inventory',
-    taken,
-    principal,
-    step,
-    CASE WHEN is_logging THEN 'on' WHEN NOT is_logging THEN 'off' END,
-    CASE WHEN kms_captured THEN 'yes' WHEN NOT kms_captured THEN 'no' END,
-    is_multi_region,
-    is_organization
-FROM settings
-UNION ALL
-SELECT
-    account_id,
-    home_region,
-    trail,
-    CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END,
-    'inventory',
-    taken,
-    principal,
-    step,
-    CASE WHEN is_logging THEN 'on' ELSE 'off' END,
-    CAST(NULL AS VARCHAR),
-    is_multi_region,
-    is_organization
-FROM settings
-WHERE is_logging IS NOT NULL
-  AND CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END IS NOT NULL
+SELECT c.*
+FROM changes AS c
+CROSS JOIN horizon AS h
+WHERE c.event_time >= h.from_time AND c.event_time < h.until_time

@@ -4,24 +4,27 @@
 -- ## What it holds
 -- One row per trail, account, Region and hour that a digest or a change of the trail bears on.
 -- ## Columns
--- `vouches`: see `is_chained` of `digest_hours`, which must hold in the trail's home Region too, where a change of the trail
--- would have been logged; and something shows that the trail records the use of KMS keys: its
--- selectors, as an event set them, or calls that read from KMS in its own logs, before any change of the selectors. (What an
--- inventory of trails says of their selectors joins here, as one more side of `told`.)
--- `is_chained` is the same without the latter. `is_blind`: an event shows that in some part of the hour the trail was
+-- `vouches`: see `is_chained` of `digest_hours`, which must hold in the trail's home Region too, in the account that owns
+-- it, where a change of the trail would have been logged; and something shows that the trail records the use of KMS keys:
+-- its selectors, as an event set them, or an inventory that found them so, or a call that read from KMS in its own logs. That
+-- was in the hour, or in one from which the home Region is whole up to it, without a change of the selectors in between: what
+-- was changed in an hour that nobody could see is not known. `lack` is what is missing of this.
+-- `is_chained` is of the digests alone. `is_blind`: an event shows that in some part of the hour the trail was
 -- stopped or deleted, wrote no read events, or excluded KMS; `cause` names it, and `is_settled` says that it was so for the
 -- whole hour and a quarter of an hour before: a change takes effect with a delay. `is_logging`: digests, or the event that
 -- started it, show that it was logging, and nothing that it was blind.
-WITH horizon AS (
+WITH latest AS (
     -- A trail that is blind to this day is blind for as long as the lake has anything.
-    SELECT max(at) AS at
+    SELECT max(t.at) AS at
     FROM (
-        SELECT max(greatest(delivered_at, coalesce(last_event_time, delivered_at))) AS at FROM objects
+        SELECT delivered_at AS at FROM objects
         UNION ALL
-        SELECT max(last_event_time) AS at FROM objects
+        SELECT last_event_time FROM objects
         UNION ALL
-        SELECT max(end_time) AS at FROM digests
-    )
+        SELECT end_time FROM digests
+    ) AS t
+    CROSS JOIN horizon AS h
+    WHERE t.at < h.until_time
 ),
 states AS (
     SELECT
@@ -41,7 +44,7 @@ states AS (
     FROM trail_states AS s
     JOIN trail_lanes AS l
         ON l.owner_account_id = s.account_id AND l.home_region = s.home_region AND l.trail = s.trail
-    CROSS JOIN horizon AS h
+    CROSS JOIN latest AS h
 ),
 state_hours AS (
     SELECT
@@ -57,32 +60,43 @@ state_hours AS (
     FROM states
     WHERE until_time > from_time
 ),
-first_changes AS (
-    SELECT account_id, home_region, trail, min(event_time) AS first_change
-    FROM trail_changes
-    WHERE captures IS NOT NULL
-    GROUP BY account_id, home_region, trail
+-- Who owns an organization's trail, where an event or an inventory says so, and all that do say the same.
+owners AS (
+    SELECT home_region, trail, min(account_id) AS owner_account_id
+    FROM trail_states
+    WHERE is_organization
+    GROUP BY home_region, trail
+    HAVING count(DISTINCT account_id) = 1
 ),
-signed AS (
+-- The hours in which the selectors were changed, or in which a change took effect, with what they were at the end; and
+-- those in which an inventory found that they record KMS.
+selected AS (
     SELECT
-        d.account_id, d.region, d.trail, d.home_region, d.is_organization, d.hour,
-        bool_or(d.is_signed) AS is_signed,
-        bool_or(d.is_chained) AS is_chained,
-        min(d.doubt) AS doubt,
-        min(d.first_read) < min(coalesce(c.first_change, d.first_read + INTERVAL '1 second')) AS read_before_change
-    FROM digest_hours AS d
-    LEFT JOIN first_changes AS c
-        ON c.trail = d.trail AND c.home_region = d.home_region AND (d.is_organization OR c.account_id = d.account_id)
-    GROUP BY d.account_id, d.region, d.trail, d.home_region, d.is_organization, d.prefix, d.hour
+        account_id,
+        home_region,
+        trail,
+        hour,
+        bool_or(event_name <> 'inventory' OR captures = 'no') AS is_changed,
+        last_value(captures ORDER BY event_time, step, event_id) = 'yes' AS is_right,
+        bool_or(event_name = 'inventory' AND captures = 'yes') AS is_found
+    FROM (
+        SELECT *, date_trunc('hour', event_time) AS hour FROM trail_changes WHERE captures IS NOT NULL
+        UNION ALL
+        SELECT *, date_trunc('hour', event_time + INTERVAL '15 minutes')
+        FROM trail_changes
+        WHERE captures IS NOT NULL
+          AND event_name <> 'inventory'
+    )
+    GROUP BY account_id, home_region, trail, hour
 ),
 -- What one side does not say is null there, which no aggregate counts.
 told AS (
     SELECT
         account_id, region, trail, home_region, is_organization, hour,
-        is_signed, is_chained, doubt, read_before_change,
+        is_signed, is_chained, doubt, has_read,
         CAST(NULL AS BOOLEAN) AS is_blind, CAST(NULL AS BOOLEAN) AS is_settled, CAST(NULL AS BOOLEAN) AS is_on,
-        CAST(NULL AS VARCHAR) AS captures, CAST(NULL AS BOOLEAN) AS is_selected, CAST(NULL AS VARCHAR) AS cause
-    FROM signed
+        CAST(NULL AS VARCHAR) AS captures, CAST(NULL AS VARCHAR) AS cause
+    FROM digest_hours
     UNION ALL
     SELECT
         account_id, region, trail, home_region, is_organization, hour,
@@ -91,7 +105,6 @@ told AS (
         CASE WHEN is_blind THEN from_time + INTERVAL '15 minutes' <= hour AND until_time >= hour + INTERVAL '1 hour' END,
         logging = 'on' AND from_time <= hour AND until_time >= hour + INTERVAL '1 hour',
         captures,
-        captures = 'yes' AND from_time <= hour AND until_time >= hour + INTERVAL '1 hour',
         CASE WHEN is_blind THEN cause END
     FROM state_hours
 ),
@@ -100,26 +113,76 @@ weighed AS (
         account_id, region, trail, home_region, is_organization, hour,
         bool_or(is_signed) AS is_signed,
         bool_or(is_chained) AS is_chained,
-        bool_or(read_before_change) AS read_before_change,
+        bool_or(has_read) AS has_read,
         bool_or(is_blind) AS is_blind,
         bool_and(is_settled) AS is_settled,
         bool_or(is_on) AS is_on,
-        count(captures) AS states,
         bool_or(captures = 'unknown') AS is_unknown,
-        bool_or(is_selected) AS is_selected,
         min(cause) AS cause,
         min(doubt) AS doubt
     FROM told
     GROUP BY account_id, region, trail, home_region, is_organization, hour
 ),
--- Whether a change of the trail would have been seen: it is logged in the home Region, of its account.
+owned AS (
+    SELECT
+        w.*,
+        -- A trail of one account is its own.
+        CASE WHEN w.is_organization THEN o.owner_account_id ELSE w.account_id END AS owner_account_id
+    FROM weighed AS w
+    LEFT JOIN owners AS o ON o.home_region = w.home_region AND o.trail = w.trail
+),
+-- Whether a change of the trail would have been seen: it is logged in the home Region, in the account that owns it.
 seen_at_home AS (
     SELECT
+        o.*,
+        s.is_changed,
+        s.is_right,
+        s.is_found,
+        coalesce(
+            bool_or(o.is_chained AND o.region = o.home_region AND o.account_id = o.owner_account_id) OVER (
+                PARTITION BY o.trail, o.home_region, o.is_organization, o.owner_account_id, o.hour
+            ),
+            false
+        ) AS is_home_chained,
+        max(CASE WHEN s.is_changed THEN o.hour END) OVER (
+            PARTITION BY o.trail, o.home_region, o.is_organization, o.owner_account_id ORDER BY o.hour
+        ) AS last_change
+    FROM owned AS o
+    LEFT JOIN selected AS s
+        ON s.account_id = o.owner_account_id
+        AND s.home_region = o.home_region
+        AND s.trail = o.trail
+        AND s.hour = o.hour
+),
+-- Hours that follow each other without a break have one begin: as many hours before as there are in the row.
+islands AS (
+    SELECT
         *,
-        bool_or(is_chained AND region = home_region) OVER (
-            PARTITION BY trail, home_region, is_organization, CASE WHEN is_organization THEN '' ELSE account_id END, hour
-        ) AS is_home_chained
-    FROM weighed
+        date_part('epoch', hour) - 3600 * dense_rank() OVER (
+            PARTITION BY trail, home_region, is_organization, owner_account_id, is_home_chained ORDER BY hour
+        ) AS island
+    FROM seen_at_home
+),
+shown AS (
+    SELECT
+        *,
+        bool_or(CASE WHEN is_changed THEN is_right ELSE has_read OR is_found END) OVER (
+            PARTITION BY trail, home_region, is_organization, owner_account_id, is_home_chained, island, last_change
+        ) AS shows_reads
+    FROM islands
+),
+lacking AS (
+    SELECT
+        *,
+        CASE
+            WHEN owner_account_id IS NULL THEN 'the account that owns the organization''s trail is not known'
+            WHEN NOT is_home_chained
+            THEN 'its home Region is not whole then, in the account that owns it: a change of it would not be seen'
+            WHEN is_changed THEN 'its selectors were changed in the hour or just before'
+            WHEN shows_reads IS NOT TRUE
+            THEN 'nothing shows that it records reads of KMS, between then and what its home Region lacks'
+        END AS lack
+    FROM shown
 )
 SELECT
     account_id,
@@ -128,13 +191,12 @@ SELECT
     home_region,
     is_organization,
     hour,
-    is_chained IS TRUE AND is_blind IS NOT TRUE
-        AND is_home_chained IS TRUE
-        AND (is_selected IS TRUE OR (states = 0 AND read_before_change IS TRUE)) AS vouches,
+    is_chained IS TRUE AND is_blind IS NOT TRUE AND lack IS NULL AS vouches,
     is_chained IS TRUE AND is_blind IS NOT TRUE AS is_chained,
     (is_signed IS TRUE OR is_on IS TRUE) AND is_blind IS NOT TRUE AND is_unknown IS NOT TRUE AS is_logging,
     is_blind IS TRUE AS is_blind,
     is_settled,
     cause,
-    doubt
-FROM seen_at_home
+    doubt,
+    lack
+FROM lacking

@@ -8,14 +8,14 @@ use crate::support::{Dir, decrypt, with};
 
 const ACCOUNT: &str = "111122223333";
 
-fn at(mut record: Value, time: &str) -> Value {
+pub fn at(mut record: Value, time: &str) -> Value {
     record["eventTime"] = time.into();
     record["eventID"] = format!("{}-{time}", record["eventName"].as_str().unwrap()).into();
     record
 }
 
 /// A call to CloudTrail.
-fn control(name: &str, time: &str, parameters: Value) -> Value {
+pub fn control(name: &str, time: &str, parameters: Value) -> Value {
     let mut record = decrypt("");
     record["eventSource"] = "cloudtrail.amazonaws.com".into();
     record["eventName"] = name.into();
@@ -25,11 +25,11 @@ fn control(name: &str, time: &str, parameters: Value) -> Value {
     at(record, time)
 }
 
-fn named(trail: &str) -> Value {
+pub fn named(trail: &str) -> Value {
     json!({ "name": trail })
 }
 
-fn selectors(trail: &str, selector: &Value) -> Value {
+pub fn selectors(trail: &str, selector: &Value) -> Value {
     json!({ "trailName": trail, "eventSelectors": [selector] })
 }
 
@@ -42,7 +42,7 @@ fn day_but(silent: std::ops::Range<u32>) -> Vec<Value> {
 }
 
 /// State by hour of the day, for an account and Region.
-fn states(dir: &Dir, account: &str, region: &str) -> BTreeMap<u32, String> {
+pub fn states(dir: &Dir, account: &str, region: &str) -> BTreeMap<u32, String> {
     let rows = dir.sql(&format!(
         "SELECT CAST(date_part('hour', hour) AS INT) AS hour, state FROM coverage
          WHERE account_id = '{account}' AND region = '{region}' AND day = DATE '2026-01-05'"
@@ -63,7 +63,7 @@ fn blind(records: &[Value]) -> Vec<u32> {
     blind_hours(&states(&lake(records), ACCOUNT, "eu-west-1"))
 }
 
-fn blind_hours(states: &BTreeMap<u32, String>) -> Vec<u32> {
+pub fn blind_hours(states: &BTreeMap<u32, String>) -> Vec<u32> {
     states.iter().filter(|(_, state)| *state == "blind").map(|(hour, _)| *hour).collect()
 }
 

@@ -19,7 +19,7 @@ use crate::support::{Dir, gzip};
 
 const KEY: &[u8] = include_bytes!("../../src/synthetic/worthless-test-key.pk8");
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text
@@ -27,16 +27,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A folder of digests without logs, one an hour.
-struct Chain {
-    dir: Dir,
+pub struct Chain {
+    pub dir: Dir,
     bucket: &'static str,
     prefix: &'static str,
     /// The last digest: its key, hash and signature.
-    last: Option<[String; 3]>,
+    pub last: Option<[String; 3]>,
 }
 
 impl Chain {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { dir: Dir::new(), bucket: "a-bucket", prefix: "", last: None }
     }
 
@@ -49,7 +49,7 @@ impl Chain {
     }
 
     /// Writes the digest of the hour that ends at this one, changed before it is signed.
-    fn digest(&mut self, end: u32, change: impl FnOnce(&mut Value)) -> PathBuf {
+    pub fn digest(&mut self, end: u32, change: impl FnOnce(&mut Value)) -> PathBuf {
         let fingerprint = keytrail::synthetic::public_keys().unwrap()["PublicKeyList"][0]["Fingerprint"].clone();
         let last = |at: usize| self.last.as_ref().map(|last| last[at].clone());
         let mut json = json!({
@@ -77,7 +77,7 @@ impl Chain {
         path
     }
 
-    fn plain(&mut self, hours: std::ops::RangeInclusive<u32>) -> Vec<PathBuf> {
+    pub fn plain(&mut self, hours: std::ops::RangeInclusive<u32>) -> Vec<PathBuf> {
         hours.map(|end| self.digest(end, |_| ())).collect()
     }
 

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use keytrail::synthetic::{Plan, write_folder};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Signed, plan};
 use crate::support::{Dir, gzip};
@@ -198,6 +198,7 @@ fn another_trail_vouches_for_an_hour_that_one_cannot() {
     let (log, hour) = case.log();
     fs::remove_file(&log).unwrap();
     case.verify(1);
+    owned_by(&case, &case.account);
     assert_eq!(case.hours().get(&hour).map(String::as_str), Some("proven"));
     let reasons = case.dir.sql(&format!(
         "SELECT DISTINCT reason FROM coverage WHERE account_id = '{}' AND state = 'proven' ORDER BY reason",
@@ -264,4 +265,46 @@ fn a_trail_that_never_shows_a_read_of_kms_proves_nothing_of_keys() {
     ));
     assert_eq!(rows[0]["state"], "observed");
     assert!(rows[0]["reason"].as_str().unwrap().contains("nothing shows that it records reads of KMS"), "{rows:?}");
+}
+
+/// An inventory that finds the organization's trail in this account.
+fn owned_by(case: &Case, account: &str) {
+    let region = case.signed.files("_org-trail_")[0].to_str().unwrap().split("_org-trail_").nth(1).unwrap().to_owned();
+    let region = region.split('_').next().unwrap();
+    let trail = json!({
+        "TrailARN": format!("arn:aws:cloudtrail:{region}:{account}:trail/org-trail"), "Name": "org-trail",
+        "HomeRegion": region, "IsMultiRegionTrail": true, "IsOrganizationTrail": true, "IsLogging": true,
+    });
+    case.dir.object("trails.json", json!({ "Keys": [], "Trails": [trail] }).to_string());
+    case.dir.keytrail(["inventory", "--from", "logs/trails.json"]).ok();
+}
+
+/// Changes of an organization's trail are logged in the account that owns it: any member's logs do not show them.
+#[test]
+fn an_organization_s_trail_is_vouched_for_by_the_home_of_its_owner_alone() {
+    let case = Case::new();
+    fs::remove_dir_all(case.signed.path().join("AWSLogs")).unwrap();
+    case.verify(0);
+    let reasons = || {
+        case.dir.sql("SELECT state, reason FROM coverage WHERE reason LIKE '%account that owns%' OR state = 'proven'")
+    };
+    let says = |words: &str| {
+        let rows = reasons();
+        assert!(!rows.is_empty(), "{words}");
+        let is_told = |row: &Value| row["state"] == "observed" && row["reason"].as_str().unwrap().contains(words);
+        assert!(rows.iter().all(is_told), "{words}: {rows:?}");
+    };
+    says("the account that owns the organization's trail is not known");
+    owned_by(&case, "999988887777");
+    says("its home Region is not whole");
+}
+
+/// The same, once the owner is known: what it proves is proven for its members.
+#[test]
+fn an_organization_s_trail_whose_owner_is_whole_proves_hours() {
+    let case = Case::new();
+    fs::remove_dir_all(case.signed.path().join("AWSLogs")).unwrap();
+    case.verify(0);
+    owned_by(&case, &case.account);
+    assert!(case.unproven().len() < 24);
 }

@@ -8,6 +8,7 @@
 
 mod blindness;
 mod chains;
+mod changes;
 mod coverage;
 mod damage;
 mod removal;
