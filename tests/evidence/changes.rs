@@ -142,7 +142,7 @@ fn times_before_cloudtrail_and_after_the_lake_bear_on_nothing() {
         chain.dir.log(&format!("AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/{year}/01/01/{name}"), &records);
     }
     chain.dir.ingest("logs");
-    verify(&chain.dir, "logs", &public_keys().unwrap(), 1);
+    verify(&chain.dir, "logs", &public_keys().unwrap(), 3);
     let rows = chain.dir.sql("SELECT count(*) AS n, CAST(min(hour) AS VARCHAR) AS first FROM coverage");
     assert!(rows[0]["n"].as_u64().unwrap() < 100, "{rows:?}");
     assert!(rows[0]["first"].as_str().unwrap().starts_with("2026-01-0"), "{rows:?}");
