@@ -14,6 +14,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
 
 use super::EvidenceError;
+use crate::source::aws::told;
 
 /// How far beyond a digest's end keys are asked for (facts §7.3).
 const AFTER_END_HOURS: i64 = 2;
@@ -76,7 +77,6 @@ impl KeySource for CloudTrailKeys {
         to: DateTime<Utc>,
     ) -> Result<Vec<PublicKey>, EvidenceError> {
         use aws_sdk_cloudtrail::config::{Config, Region};
-        use aws_sdk_cloudtrail::error::DisplayErrorContext;
         use aws_sdk_cloudtrail::primitives::DateTime as Instant;
 
         let there = Config::builder().region(Region::new(region.to_owned()));
@@ -85,7 +85,7 @@ impl KeySource for CloudTrailKeys {
         loop {
             let asked = self.client.list_public_keys().start_time(from).end_time(to).set_next_token(token);
             let answer = asked.customize().config_override(there.clone()).send().await.map_err(|error| {
-                let why = DisplayErrorContext(&error).to_string();
+                let why = told(&error);
                 EvidenceError::Keys { place: format!("ListPublicKeys in {region}"), why }
             })?;
             keys.extend(answer.public_key_list().iter().filter_map(|key| {

@@ -8,10 +8,11 @@ use std::io;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
 
 use crate::source::Body;
+use crate::source::aws::told;
 
 /// How often something is asked for before it counts as unreadable. The SDK has its own attempts, of which all requests
 /// of a client share a budget: with hundreds under way, a minute of throttling uses it up.
@@ -225,7 +226,7 @@ impl Bucket {
         let why = match (error.code(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            _ => DisplayErrorContext(error).to_string(),
+            _ => told(error),
         };
         if passes(error) {
             return Stopped::ForNow(why);
