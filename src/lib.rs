@@ -5,6 +5,7 @@
 //! ```text
 //! source ─► cloudtrail ─► lake ─► engine ─► query ─► report ─► cli
 //!                └── ingest joins source, cloudtrail and lake ──┘
+//!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```
 
 pub mod cloudtrail;

@@ -82,7 +82,7 @@ pub struct FileRow {
     pub account_id: String,
     /// The Region that it lies under.
     pub region: String,
-    /// When it was delivered, as its name says.
+    /// When it was delivered, as its name says; nothing when its folder contradicts the name.
     pub delivered_at: Option<i64>,
     /// The digest that names it; none for an object that no digest names.
     pub digest_uri: Option<String>,

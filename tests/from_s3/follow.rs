@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use keytrail::ingest::Progress;
+use chrono::{DateTime, Utc};
 use keytrail::ingest::follow::{Follow, Passed};
+use keytrail::ingest::{Progress, Report};
 use keytrail::lake::Lake;
 
 use super::{at, bucket, options};
@@ -24,26 +25,48 @@ fn deliver(server: &Server, minute: u32) {
     server.bucket.put(&format!("{LANE}/2026/01/05/{name}"), gzip(log.as_bytes()));
 }
 
+/// A lake, and what it takes to keep it up with a server.
+struct Keeper {
+    dir: Dir,
+    progress: Arc<Progress>,
+}
+
+impl Keeper {
+    fn new() -> Self {
+        Self { dir: Dir::new(), progress: Arc::default() }
+    }
+
+    /// Follows the bucket until it is stopped.
+    fn run(&self, server: &Server, clock: &dyn Fn() -> DateTime<Utc>, tell: &mut dyn FnMut(Passed<'_>)) -> Report {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let follow = Follow {
+            runtime: runtime.handle(),
+            lake: &Lake::at(self.dir.lake().to_str().unwrap()).unwrap(),
+            sources: &[bucket()],
+            options: options(server, "2026-01-05T10:30:00Z"),
+            each: Duration::from_millis(10),
+            progress: &self.progress,
+            clock,
+        };
+        follow.run(tell).unwrap()
+    }
+
+    fn stop(&self) {
+        self.progress.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn half_past_ten() -> DateTime<Utc> {
+    at("2026-01-05T10:30:00Z")
+}
+
 #[test]
 fn a_network_that_goes_and_comes_back_loses_nothing() {
     let server = Server::start();
     deliver(&server, 0);
-    let dir = Dir::new();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let lake = Lake::at(dir.lake().to_str().unwrap()).unwrap();
-    let progress = Arc::new(Progress::default());
-    let sources = [bucket()];
-    let follow = Follow {
-        runtime: runtime.handle(),
-        lake: &lake,
-        sources: &sources,
-        options: options(&server, "2026-01-05T10:30:00Z"),
-        each: Duration::from_millis(50),
-        progress: &progress,
-        clock: &|| at("2026-01-05T10:30:00Z"),
-    };
+    let keeper = Keeper::new();
     let (mut read, mut trouble, mut passes) = (0, 0, 0);
-    let report = follow.run(&mut |passed| {
+    let report = keeper.run(&server, &half_past_ten, &mut |passed| {
         passes += 1;
         match passed {
             Passed::Done(report) if report.put_off == 0 => read += report.objects.ingested,
@@ -60,55 +83,39 @@ fn a_network_that_goes_and_comes_back_loses_nothing() {
             _ => {}
         }
         if read == 22 || passes == 50 {
-            progress.stop.store(true, Ordering::Relaxed);
+            keeper.stop();
         }
     });
-    let report = report.unwrap();
     assert!(trouble >= 2, "the network was away");
     assert_eq!((report.objects.ingested, report.records.kept, report.records.duplicate), (22, 22, 0));
     assert!(report.is_whole());
-    assert_eq!(dir.sql("SELECT count(DISTINCT event_id) AS n FROM events")[0]["n"], 22);
+    assert_eq!(keeper.dir.sql("SELECT count(DISTINCT event_id) AS n FROM events")[0]["n"], 22);
 }
 
 #[test]
 fn passes_in_between_look_only_at_recent_names() {
     let server = Server::start();
     (0..5).for_each(|minute| deliver(&server, minute));
-    let dir = Dir::new();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let lake = Lake::at(dir.lake().to_str().unwrap()).unwrap();
-    let progress = Arc::new(Progress::default());
-    let sources = [bucket()];
+    let keeper = Keeper::new();
     let clock = std::cell::Cell::new(at("2026-01-05T10:30:00Z"));
-    let follow = Follow {
-        runtime: runtime.handle(),
-        lake: &lake,
-        sources: &sources,
-        options: options(&server, "2026-01-05T10:30:00Z"),
-        each: Duration::from_millis(1),
-        progress: &progress,
-        clock: &|| clock.get(),
-    };
     let mut passes = 0;
     let mut listed = Vec::new();
-    follow
-        .run(&mut |_| {
-            passes += 1;
-            let day = |prefix: &&String| prefix.starts_with(&format!("{LANE}/2026/01/"));
-            listed.push(server.asked.take().0.iter().filter(day).count());
-            match passes {
-                // An object whose name is older than what a pass in between looks at.
-                1 => deliver(&server, 5),
-                2 => clock.set(at("2026-01-05T13:30:00Z")),
-                3 => progress.stop.store(true, Ordering::Relaxed),
-                _ => {}
-            }
-        })
-        .unwrap();
+    keeper.run(&server, &|| clock.get(), &mut |_| {
+        passes += 1;
+        let day = |prefix: &&String| prefix.starts_with(&format!("{LANE}/2026/01/"));
+        listed.push(server.asked.take().0.iter().filter(day).count());
+        match passes {
+            // An object whose name is older than what a pass in between looks at.
+            1 => deliver(&server, 5),
+            2 => clock.set(at("2026-01-05T13:30:00Z")),
+            3 => keeper.stop(),
+            _ => {}
+        }
+    });
     // Searched from the month down; then today's folder; then, three hours later, every day that can change.
     assert_eq!(listed[1], 2, "today, and tomorrow by a clock that is ahead");
     assert!(listed[2] > 2, "{listed:?}");
-    assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 6);
+    assert_eq!(keeper.dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 6);
 }
 
 /// The disk of the lake, or its bucket, may be away as well.
@@ -116,23 +123,10 @@ fn passes_in_between_look_only_at_recent_names() {
 fn a_lake_that_fails_for_a_while_ends_nothing() {
     let server = Server::start();
     deliver(&server, 0);
-    let dir = Dir::new();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let lake = Lake::at(dir.lake().to_str().unwrap()).unwrap();
-    let progress = Arc::new(Progress::default());
-    let sources = [bucket()];
-    let follow = Follow {
-        runtime: runtime.handle(),
-        lake: &lake,
-        sources: &sources,
-        options: options(&server, "2026-01-05T10:30:00Z"),
-        each: Duration::from_millis(10),
-        progress: &progress,
-        clock: &|| at("2026-01-05T10:30:00Z"),
-    };
-    let (events, away) = (dir.lake().join("events"), dir.join("away"));
+    let keeper = Keeper::new();
+    let (events, away) = (keeper.dir.lake().join("events"), keeper.dir.join("away"));
     let (mut passes, mut failed, mut read) = (0, 0, 0);
-    let report = follow.run(&mut |passed| {
+    let report = keeper.run(&server, &half_past_ten, &mut |passed| {
         passes += 1;
         match passed {
             Passed::Done(report) => read += report.objects.ingested,
@@ -151,12 +145,12 @@ fn a_lake_that_fails_for_a_while_ends_nothing() {
             _ => {}
         }
         if read == 2 || passes == 20 {
-            progress.stop.store(true, Ordering::Relaxed);
+            keeper.stop();
         }
     });
-    assert!(report.unwrap().is_whole());
+    assert!(report.is_whole());
     assert!(failed >= 2, "{failed} of {passes} passes failed");
-    assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 2);
+    assert_eq!(keeper.dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 2);
 }
 
 #[cfg(unix)]
