@@ -1,7 +1,7 @@
 //! What it costs that logs are in S3 and not in a folder: the same objects, 40 ms before each answer.
 //!
 //! ```text
-//! cargo bench --bench s3                                 400,000 events
+//! cargo bench --bench s3                                 2,000,000 events: the way there, some ten requests, counts little
 //! KEYTRAIL_BENCH_DELAY_MS=0 cargo bench --bench s3       the same without the way
 //! ```
 //!
@@ -22,7 +22,7 @@ use server::{BUCKET, Server};
 use support::{logs, scratch, setting};
 
 fn main() {
-    let events = setting("KEYTRAIL_BENCH_EVENTS", 400_000);
+    let events = setting("KEYTRAIL_BENCH_EVENTS", 2_000_000);
     let delay_ms = setting("KEYTRAIL_BENCH_DELAY_MS", 40);
     let runs = setting("KEYTRAIL_BENCH_RUNS", 5);
     let logs = logs(events);

@@ -10,7 +10,8 @@
 -- ## blind
 -- An event shows that a trail did not record calls to KMS in some part of the hour, and no other trail is known to have been
 -- logging then. What is not in the lake may have happened all the same. Where calls that read from KMS are in the lake
--- though the trail was blind for all of the hour, something else has recorded them, and the hour is observed.
+-- though the trail was blind for all of the hour, or events from after every known trail had stopped, something else has
+-- recorded them, and the hour is observed.
 -- ## observed
 -- There are events of this hour, or objects delivered in it; nothing proves that there were no others. `reason` says what
 -- a proof lacks.
@@ -31,14 +32,16 @@ WITH told AS (
         END AS proof,
         CASE WHEN is_blind THEN concat('trail ', trail, ' did not record KMS: ', cause) END AS blindness,
         doubt,
+        quiet_from,
         CAST(NULL AS BOOLEAN) AS is_stray,
         CAST(NULL AS BOOLEAN) AS is_seen,
-        CAST(NULL AS BOOLEAN) AS has_reads
+        CAST(NULL AS BOOLEAN) AS has_reads,
+        arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS last_event
     FROM trail_hours
     UNION ALL
     SELECT
         account_id, region, CAST(hour AS DATE), hour,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, reason, true, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, reason, NULL, true, NULL, NULL, NULL
     FROM (
         SELECT
             account_id, region, concat('log ', state, ': ', uri) AS reason,
@@ -53,8 +56,9 @@ WITH told AS (
     UNION ALL
     SELECT
         account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time)),
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
-        bool_or(event_source = 'kms.amazonaws.com' AND read_only)
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
+        bool_or(event_source = 'kms.amazonaws.com' AND read_only),
+        max(event_time)
     FROM events
     CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
@@ -65,7 +69,7 @@ WITH told AS (
     -- the engine may do that ahead of the condition, and fails on year 1.
     SELECT
         account_id, region, CAST(hour AS DATE), hour,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL
     FROM (
         SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
         FROM objects
@@ -86,6 +90,7 @@ weighed AS (
         bool_or(is_stray) AS is_stray,
         bool_or(is_seen) AS is_seen,
         bool_or(is_chained) AS is_chained,
+        max(last_event) >= max(quiet_from) AS is_elsewhere,
         min(blindness) AS blindness,
         min(proof) FILTER (WHERE vouches) AS proof,
         min(doubt) AS doubt,
@@ -97,7 +102,11 @@ judged AS (
     SELECT
         *,
         CASE
-            WHEN is_blind AND is_logging IS NOT TRUE AND NOT (has_reads IS TRUE AND is_settled IS TRUE) THEN 'blind'
+            WHEN is_blind
+                AND is_logging IS NOT TRUE
+                AND is_elsewhere IS NOT TRUE
+                AND NOT (has_reads IS TRUE AND is_settled IS TRUE)
+            THEN 'blind'
             WHEN vouches AND is_stray IS NOT TRUE THEN 'proven'
             WHEN is_seen OR is_chained THEN 'observed'
             ELSE 'unknown'
@@ -113,6 +122,20 @@ SELECT
     CASE state
         WHEN 'blind' THEN blindness
         WHEN 'proven' THEN proof
-        ELSE coalesce(doubt, chained, 'no unbroken digests for it and the two hours after')
+        ELSE coalesce(
+            doubt,
+            chained,
+            CASE
+                WHEN is_blind AND is_logging IS NOT TRUE
+                THEN concat(blindness, '; something else recorded events then, and nothing tells what it leaves out')
+            END,
+            -- A digest is delivered within the hour after its own.
+            CASE
+                WHEN hour + INTERVAL '28 hours' > h.until_time
+                THEN 'too recent: the digests of the two hours after it may not have been delivered when the lake was last added to'
+            END,
+            'no unbroken digests for it and the two hours after'
+        )
     END AS reason
 FROM judged
+CROSS JOIN horizon AS h

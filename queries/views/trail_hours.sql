@@ -12,7 +12,8 @@
 -- `is_chained` is of the digests alone. `is_blind`: an event shows that in some part of the hour the trail was
 -- stopped or deleted, wrote no read events, or excluded KMS; `cause` names it, and `is_settled` says that it was so for the
 -- whole hour and a quarter of an hour before: a change takes effect with a delay. `is_logging`: digests, or the event that
--- started it, show that it was logging, and nothing that it was blind.
+-- started it, show that it was logging, and nothing that it was blind. `quiet_from`: when the last of what the trail recorded
+-- in the hour had ended, as far as events tell; an event that is later came from elsewhere.
 WITH latest AS (
     -- A trail that is blind to this day is blind for as long as the lake has anything.
     SELECT max(t.at) AS at
@@ -94,6 +95,7 @@ told AS (
     SELECT
         account_id, region, trail, home_region, is_organization, hour,
         is_signed, is_chained, doubt, has_read,
+        arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS quiet_from,
         CAST(NULL AS BOOLEAN) AS is_blind, CAST(NULL AS BOOLEAN) AS is_settled, CAST(NULL AS BOOLEAN) AS is_on,
         CAST(NULL AS VARCHAR) AS captures, CAST(NULL AS VARCHAR) AS cause
     FROM digest_hours
@@ -101,6 +103,7 @@ told AS (
     SELECT
         account_id, region, trail, home_region, is_organization, hour,
         NULL, NULL, NULL, NULL,
+        CASE WHEN logging = 'off' THEN from_time + INTERVAL '15 minutes' ELSE until_time END,
         is_blind,
         CASE WHEN is_blind THEN from_time + INTERVAL '15 minutes' <= hour AND until_time >= hour + INTERVAL '1 hour' END,
         logging = 'on' AND from_time <= hour AND until_time >= hour + INTERVAL '1 hour',
@@ -118,6 +121,7 @@ weighed AS (
         bool_and(is_settled) AS is_settled,
         bool_or(is_on) AS is_on,
         bool_or(captures = 'unknown') AS is_unknown,
+        max(quiet_from) AS quiet_from,
         min(cause) AS cause,
         min(doubt) AS doubt
     FROM told
@@ -196,6 +200,7 @@ SELECT
     (is_signed IS TRUE OR is_on IS TRUE) AND is_blind IS NOT TRUE AND is_unknown IS NOT TRUE AS is_logging,
     is_blind IS TRUE AS is_blind,
     is_settled,
+    quiet_from,
     cause,
     doubt,
     lack

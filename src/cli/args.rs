@@ -63,7 +63,6 @@ pub(crate) enum Command {
     /// What happened, event by event
     Timeline(Timeline),
     Verify(Verify),
-    /// For which hours the lake can vouch, per account, Region and day, and why not
     Coverage(Coverage),
     /// The raw record of an event, read again from its source, and what vouches for it
     Event(Event),
@@ -111,7 +110,7 @@ pub(crate) struct Ingest {
     #[arg(long, conflicts_with = "follow")]
     pub verify: bool,
     /// Public keys for --verify, see `verify`; may be repeated
-    #[arg(long, value_name = "FILE", requires = "verify")]
+    #[arg(long, value_name = "FILE", requires = "verify", conflicts_with = "follow")]
     pub public_keys: Vec<PathBuf>,
     /// Keep up with new objects until stopped (Ctrl-C, SIGTERM)
     #[arg(long)]
@@ -259,6 +258,13 @@ pub(crate) struct Verify {
     pub which: Which,
 }
 
+/// For which hours of each day the lake can vouch, and why not for the others
+///
+/// One row per account, Region and day, with its hours by state. proven: unbroken valid digests name all log files of the
+/// hour and of the two after it, and all are in the lake; what is not there was not logged. observed: there are events
+/// or files of the hour, and no proof that there were no others. blind: a control event or a setting of a trail shows that the
+/// use of KMS keys was not recorded in some part of it. unknown: nothing is known of it. `keytrail verify` makes proof out of
+/// digests; `reason` says what is missing.
 #[derive(Debug, Args)]
 pub(crate) struct Coverage {
     /// Only this account
@@ -329,7 +335,8 @@ pub(crate) struct Generate {
     /// Events in an object, on average
     #[arg(long, default_value_t = 600)]
     pub events_per_object: u32,
-    /// Also write digests for `verify`, with the public key to check them in public-keys.json
+    /// Also write digests for `verify`, with the public key to check them in public-keys.json. The organization's trail, beside
+    /// the accounts' own, delivers only a part of the events, as if it left some out; its digests are of what it delivers
     #[arg(long)]
     pub digests: bool,
 }

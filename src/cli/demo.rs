@@ -59,10 +59,11 @@ fn logs_and_truth(context: &Context, arguments: &Demo, logs: &Path) -> Result<Tr
         );
     }
     let plan = Plan { events: arguments.events, ..Plan::default() };
-    let bar = context.printer.bar("{bar:24} {percent:>3}%  making logs");
-    bar.set_length(plan.events);
-    let truth = write_folder(&plan, logs, &mut |written| bar.set_position(written))?;
-    bar.finish_and_clear();
+    let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");
+    let truth = write_folder(&plan, logs, &mut |written| {
+        bar.show(written, plan.events, format!("{} records made", thousands(written)));
+    })?;
+    bar.finish();
     context.printer.note(&format!(
         "made {} CloudTrail records in {} objects under {}",
         thousands(truth.records),

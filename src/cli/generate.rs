@@ -26,10 +26,11 @@ pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {
         digests: arguments.digests,
         ..Plan::default()
     };
-    let bar = context.printer.bar("{bar:24} {percent:>3}%  {human_pos} records  {eta} left");
-    bar.set_length(plan.events);
-    let truth = write_folder(&plan, folder, &mut |written| bar.set_position(written))?;
-    bar.finish_and_clear();
+    let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");
+    let truth = write_folder(&plan, folder, &mut |written| {
+        bar.show(written, plan.events, format!("{} records made", thousands(written)));
+    })?;
+    bar.finish();
     context.printer.line(&format!(
         "{} records in {} objects under {}; truth.json there says what a lake of them must hold",
         thousands(truth.records),

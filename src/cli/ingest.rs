@@ -8,7 +8,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
-use keytrail::ingest::{Options, Progress, Report, Scope, ingest};
+use keytrail::ingest::{IngestError, Options, Progress, Report, Scope, ingest};
 use keytrail::instant;
 use keytrail::report::Format;
 use keytrail::source::Prune;
@@ -16,7 +16,8 @@ use keytrail::source::aws::AwsOptions;
 
 use super::args::{Aws, Ingest, Which};
 use super::count::thousands;
-use super::{Context, Outcome, verify};
+use super::printer::Bar;
+use super::{Context, Hinted, Outcome, verify, way_to};
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
 const NAMED_MAX: usize = 20;
@@ -130,8 +131,8 @@ pub(super) fn watched(context: &Context, sources: &[String], options: &Options) 
     let report = ingest(context.runtime.handle(), &context.lake, sources, options, &progress);
     stop.abort();
     watch.abort();
-    bar.finish_and_clear();
-    Ok(report?)
+    bar.finish();
+    report.map_err(hinted)
 }
 
 /// Keeps up with the sources until it is stopped; each pass that read something is told in a line.
@@ -160,7 +161,19 @@ fn followed(context: &Context, arguments: &Ingest, options: Options) -> Result<R
         Passed::Failed(error) => context.printer.warn(&format!("{error}; the next look tries again")),
     });
     stop.abort();
-    Ok(report?)
+    report.map_err(hinted)
+}
+
+/// With what to look at, when it is the way to AWS that failed.
+fn hinted(error: IngestError) -> anyhow::Error {
+    let hint = match &error {
+        IngestError::Source { uri, .. } => way_to(uri),
+        IngestError::Lake(_) => None,
+    };
+    match hint {
+        Some(hint) => Hinted::new(error.to_string(), hint).into(),
+        None => error.into(),
+    }
 }
 
 #[allow(clippy::exit, reason = "a second Ctrl-C asks for just that: the end, now")]
@@ -191,16 +204,14 @@ async fn asked_to_stop() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {
+async fn watch(progress: Arc<Progress>, bar: Bar) {
     let started = std::time::Instant::now();
     loop {
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let seconds = started.elapsed().as_secs_f64().max(0.001);
         let bytes = load(&progress.bytes_finished);
-        bar.set_length(load(&progress.bytes_listed));
-        bar.set_position(bytes);
         let listing = if progress.listing_done.load(Ordering::Relaxed) { "" } else { "+" };
-        bar.set_message(format!(
+        let words = format!(
             "{} of {}{listing} objects, {:.1} MB/s, {} events/s",
             load(&progress.objects_finished),
             load(&progress.objects_listed),
@@ -208,7 +219,8 @@ async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {
             thousands(
                 load(&progress.records_read) * 1000 / u64::try_from(started.elapsed().as_millis().max(1)).unwrap_or(1)
             ),
-        ));
+        );
+        bar.show(bytes, load(&progress.bytes_listed), words);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }

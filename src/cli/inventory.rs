@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::args;
 use super::count::thousands;
+use super::printer::Bar;
 use super::{Context, Hinted, Outcome};
 
 /// Entries and Regions that could not be read, of which the closing lines name so many; JSON names all.
@@ -92,7 +93,7 @@ fn from_aws(context: &Context, arguments: &args::Inventory) -> Result<Inventory>
         aws::read(&config, &arguments.region, &progress).await
     });
     watch.abort();
-    bar.finish_and_clear();
+    bar.finish();
     let hint = match &read {
         Err(InventoryError::NoRegion) => "name one or more with --region, or set AWS_REGION or a profile's region",
         Err(_) => {
@@ -104,12 +105,14 @@ fn from_aws(context: &Context, arguments: &args::Inventory) -> Result<Inventory>
     read.map_err(|error| Hinted::new(error.to_string(), hint).into())
 }
 
-async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {
+async fn watch(progress: Arc<Progress>, bar: Bar) {
     loop {
         let (listed, read) = (progress.keys_listed.load(Ordering::Relaxed), progress.keys_read.load(Ordering::Relaxed));
-        bar.set_length(listed);
-        bar.set_position(read);
-        bar.set_message(format!("{} of {} keys", thousands(read), thousands(listed)));
+        let words = match listed {
+            0 => "asking which keys there are".to_owned(),
+            _ => format!("{} of {} keys", thousands(read), thousands(listed)),
+        };
+        bar.show(read, listed, words);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }

@@ -130,8 +130,24 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
 async fn lake(uri: &str, aws: &AwsOptions) -> Result<Lake> {
     let Some(address) = uri.strip_prefix("s3://") else { return Ok(Lake::at(uri)?) };
     let bucket = address.split('/').next().unwrap_or(address);
-    let store = bucket_store(bucket, &source::aws::config(aws).await).await?;
+    let store = bucket_store(bucket, &source::aws::config(aws).await).await;
+    let store = store.map_err(|error| Hinted::new(format!("lake {uri}: {error}"), way_to(uri).unwrap_or_default()))?;
     Ok(Lake::on(uri, store)?)
+}
+
+/// What to look at when an address at AWS cannot be reached.
+fn way_to(address: &str) -> Option<&'static str> {
+    match address.split_once("://")?.0 {
+        "s3" => Some(
+            "credentials and the Region are found as the aws command line finds them (`aws sts get-caller-identity` \
+             shows whose); reading takes s3:ListBucket and s3:GetObject",
+        ),
+        "lookup" => Some(
+            "credentials are found as the aws command line finds them (`aws sts get-caller-identity` shows whose); \
+             asking takes cloudtrail:LookupEvents, and Regions are written as in lookup://eu-west-1,us-east-1",
+        ),
+        _ => None,
+    }
 }
 
 fn is_closed_pipe(error: &Error) -> bool {
@@ -140,9 +156,10 @@ fn is_closed_pipe(error: &Error) -> bool {
 
 fn trace(verbose: u8) {
     let level = match verbose {
-        0 => return,
+        0 => "keytrail=warn",
         1 => "keytrail=debug,deltalake_core=info",
         _ => "debug",
     };
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).with_ansi(false);
+    if verbose == 0 { log.event_format(printer::Warnings).init() } else { log.init() }
 }

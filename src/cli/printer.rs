@@ -1,33 +1,43 @@
 //! What reaches the terminal: rows on standard output, notes, errors and progress on standard error.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keytrail::engine::Rows;
 use keytrail::report::{Format, RowOptions, write_rows};
 use serde::Serialize;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use super::Hinted;
 use super::args::Arguments;
+
+/// How often a run tells how far it is, where nobody watches.
+const TOLD_EACH: Duration = Duration::from_secs(30);
 
 /// Decides how and whether things are printed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {
     format: Format,
     quiet: bool,
-    progress: bool,
+    progress: Progress,
 }
 
 impl Printer {
     pub fn new(arguments: &Arguments) -> Self {
-        let watched = io::stderr().is_terminal() && std::env::var_os("CI").is_none();
-        Self {
-            format: arguments.format,
-            quiet: arguments.quiet,
-            progress: watched && !arguments.no_progress && !arguments.quiet,
-        }
+        let is_watched = io::stderr().is_terminal() && std::env::var_os("CI").is_none();
+        let progress = match is_watched {
+            _ if arguments.no_progress || arguments.quiet => Progress::Silent,
+            true => Progress::Drawn,
+            false => Progress::Told,
+        };
+        Self { format: arguments.format, quiet: arguments.quiet, progress }
     }
 
     pub fn format(self) -> Format {
@@ -97,14 +107,70 @@ impl Printer {
         let _ = writeln!(io::stderr().lock(), "{}", keytrail::report::clean(text));
     }
 
-    /// A progress bar over bytes, or nothing that is seen.
-    pub fn bar(self, template: &str) -> ProgressBar {
-        let target = if self.progress { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    /// A progress bar; where nobody watches a terminal, a line now and then.
+    pub fn bar(self, template: &str) -> Bar {
+        let target =
+            if self.progress == Progress::Drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+        Bar { drawn: bar, printer: self, told: Arc::new(Mutex::new(Instant::now())) }
+    }
+}
+
+/// What the library warns of while it works, in the words of [`Printer::warn`].
+pub(super) struct Warnings;
+
+impl<S, N> FormatEvent<S, N> for Warnings
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut text = String::new();
+        context.format_fields(Writer::new(&mut text), event)?;
+        writeln!(writer, "warning: {}", keytrail::report::clean(&text))
+    }
+}
+
+/// How a long run shows how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// On a terminal.
+    Drawn,
+    /// As lines of a log.
+    Told,
+    /// Not at all.
+    Silent,
+}
+
+/// How far a run is, for whoever waits for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Bar {
+    drawn: ProgressBar,
+    printer: Printer,
+    told: Arc<Mutex<Instant>>,
+}
+
+impl Bar {
+    /// Shows that `done` of `all` are done, in these words.
+    pub fn show(&self, done: u64, all: u64, words: String) {
+        if self.printer.progress == Progress::Told
+            && let Ok(mut told) = self.told.lock()
+            && told.elapsed() >= TOLD_EACH
+        {
+            *told = Instant::now();
+            self.printer.note(&words);
+        }
+        self.drawn.set_length(all);
+        self.drawn.set_position(done);
+        self.drawn.set_message(words);
+    }
+
+    /// Takes it off the screen.
+    pub fn finish(&self) {
+        self.drawn.finish_and_clear();
     }
 }

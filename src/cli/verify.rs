@@ -21,7 +21,8 @@ use keytrail::source::{self, Source, SourceOptions};
 
 use super::args::Verify;
 use super::count::thousands;
-use super::{Context, Hinted, Outcome};
+use super::printer::Bar;
+use super::{Context, Hinted, Outcome, way_to};
 
 /// Problems that are told one by one on a terminal; JSON and the lake's tables have more.
 const NAMED_MAX: usize = 100;
@@ -80,7 +81,9 @@ pub(super) fn archive(
             Ok(Source::S3(bucket)) => Ok(Box::new(S3Archive::open(bucket, &options.prune, options.now).await?) as _),
             Err(error) => Err(Hinted::new(
                 format!("{address}: {error}"),
-                "give a folder or s3://bucket/prefix with CloudTrail-Digest and CloudTrail folders below it",
+                way_to(address).unwrap_or(
+                    "give a folder or s3://bucket/prefix with CloudTrail-Digest and CloudTrail folders below it",
+                ),
             )
             .into()),
         }
@@ -121,7 +124,7 @@ pub(super) fn watched(
         anyhow::Ok(verify(archive, keys, options, &progress, log.as_mut()).await?)
     });
     watch.abort();
-    bar.finish_and_clear();
+    bar.finish();
     let report = verified?;
     if report.digests.key_unknown + report.backfill_digests.key_unknown > 0 {
         context.printer.warn(
@@ -132,11 +135,12 @@ pub(super) fn watched(
     Ok(report)
 }
 
-async fn watch(progress: Arc<Progress>, bar: indicatif::ProgressBar) {
+async fn watch(progress: Arc<Progress>, bar: Bar) {
     loop {
         let load = |counter: &std::sync::atomic::AtomicU64| thousands(counter.load(Ordering::Relaxed));
         let megabytes = thousands(progress.bytes.load(Ordering::Relaxed) / 1_000_000);
-        bar.set_message(format!("{} digests, {} logs, {megabytes} MB", load(&progress.digests), load(&progress.logs)));
+        let words = format!("{} digests, {} logs, {megabytes} MB", load(&progress.digests), load(&progress.logs));
+        bar.show(0, 0, words);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
@@ -155,11 +159,20 @@ fn told(context: &Context, report: &Report) -> Result<()> {
         Some((from, to)) => format!("deliveries between {from} and {to}, in {} chains:", thousands(report.chains)),
         None => "no digest was found: nothing is vouched for".to_owned(),
     })?;
-    for (name, digests) in [("digest", &report.digests), ("backfill digest", &report.backfill_digests)] {
-        line(&digests_line(name, digests))?;
+    let (is_found, has_backfill) = (report.chains > 0, report.backfill_digests != Digests::default());
+    for (name, digests, is_told) in
+        [("digest", &report.digests, is_found), ("backfill digest", &report.backfill_digests, has_backfill)]
+    {
+        if is_told {
+            line(&digests_line(name, digests))?;
+        }
     }
-    for (name, logs) in [("log", &report.logs), ("backfill log", &report.backfill_logs)] {
-        line(&logs_line(name, logs))?;
+    for (name, logs, is_told) in
+        [("log", &report.logs, is_found), ("backfill log", &report.backfill_logs, has_backfill)]
+    {
+        if is_told {
+            line(&logs_line(name, logs))?;
+        }
     }
     for (count, told) in [
         (report.unnamed.extra, "log files that no digest names: EXTRA"),

@@ -162,7 +162,7 @@ impl<'a> Lister<'a> {
             return Err(Over);
         }
         if let (Listed::Unreadable { uri, why }, Some(_), Some(_)) = (&listed, source, self.options.commit_each) {
-            tracing::warn!(uri, why, "not listed, to be tried again");
+            tracing::debug!(uri, why, "not listed, to be tried again");
             self.progress.put_off(uri.clone());
             return Ok(());
         }
@@ -228,7 +228,7 @@ impl<'a> Lister<'a> {
                     }
                     // The next pass will list it again.
                     Err(why) if keeps_on => {
-                        tracing::warn!(uri = object.uri, why, "not fetched, to be tried again");
+                        tracing::debug!(uri = object.uri, why, "not fetched, to be tried again");
                         progress.put_off(object.uri);
                     }
                     Err(why) => {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::atomic::AtomicU64;
 
+use aws_config::retry::RetryConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::DateTime;
@@ -22,6 +23,15 @@ pub struct Progress {
 /// The same configuration in another Region.
 pub(super) fn in_region(config: &SdkConfig, region: &str) -> SdkConfig {
     config.clone().into_builder().region(Region::new(region.to_owned())).build()
+}
+
+/// How often what comes first in a Region is asked for.
+const FIRST_ATTEMPTS: u32 = 4;
+
+/// The same configuration for the first questions: whoever misspelt a Region should not wait for long to be told.
+pub(super) fn first(config: &SdkConfig) -> SdkConfig {
+    let retries = RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS);
+    config.clone().into_builder().retry_config(retries).build()
 }
 
 /// Codes by which AWS says that the caller may not.

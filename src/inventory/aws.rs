@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use futures::StreamExt;
 
-use super::ask::in_region;
+use super::ask::{first, in_region};
 use super::{Field, Inventory, InventoryError, Key, Listing, Problem, Trail, Unknown, kms, trails};
 
 pub use super::ask::Progress;
@@ -44,11 +44,12 @@ pub async fn read(config: &SdkConfig, regions: &[String], progress: &Progress) -
     regions.dedup();
     let asked = futures::stream::iter(&regions).map(|region| async move {
         let config = in_region(config, region);
-        let (keys, trails) = tokio::join!(kms::keys(&config, progress), trails::described(&config));
+        let first = first(&config);
+        let (keys, trails) = tokio::join!(kms::keys(&config, progress), trails::described(&first));
         Listed { keys, trails }
     });
     let listed: Vec<Listed> = asked.buffered(AT_ONCE).collect().await;
-    let account_id = account_id(&in_region(config, &regions[0])).await;
+    let account_id = account_id(&first(&in_region(config, &regions[0]))).await;
 
     let mut inventory = Inventory { source: "aws", ..Inventory::default() };
     // A trail of all Regions shows in each of them.

@@ -8,7 +8,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{GrantListEntry, KeyMetadata};
 use futures::StreamExt;
 
-use super::ask::{Progress, micros, unknown};
+use super::ask::{Progress, first, micros, unknown};
 use super::time::Time;
 use super::{Constraints, Field, Grant, Key, LastUsage, Metadata, Rotation, Unknown, Why};
 
@@ -28,7 +28,7 @@ const TAGS_PAGE: i32 = 50;
 /// Every key of the Region that the configuration names, or why they cannot be listed.
 pub(super) async fn keys(config: &SdkConfig, progress: &Progress) -> Result<Vec<Key>, Unknown> {
     let client = Client::new(config);
-    let arns = list(&client).await?;
+    let arns = list(&Client::new(&first(config))).await?;
     progress.keys_listed.fetch_add(arns.len() as u64, Ordering::Relaxed);
     let aliases = aliases(&client).await;
     let (client, aliases) = (&client, &aliases);

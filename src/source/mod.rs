@@ -10,6 +10,7 @@ pub mod lookup;
 pub mod name;
 pub mod s3;
 pub mod store;
+mod trouble;
 
 pub use body::Body;
 pub use local::LocalSource;

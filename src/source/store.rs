@@ -19,11 +19,12 @@ const FRESH: Duration = Duration::from_mins(5);
 /// each other.
 ///
 /// # Errors
-/// When what is configured makes no sense, such as an endpoint that is no URL.
+/// When S3 cannot be asked for the bucket, or what is configured makes no sense, such as an endpoint that is no URL.
 pub async fn bucket_store(bucket: &str, config: &SdkConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let failed = |source| object_store::Error::Generic { store: "S3", source: Box::new(source) };
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
-        .with_region(home_region(bucket, config).await.to_string())
+        .with_region(home_region(bucket, config).await.map_err(failed)?.to_string())
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| config.endpoint_url().map(str::to_owned));
     if let Some(endpoint) = endpoint {

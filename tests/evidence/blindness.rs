@@ -194,6 +194,36 @@ fn hours_with_calls_that_something_recorded_are_observed() {
     assert_eq!(blind(&records), [9, 11, 12], "10 has a call, and 9 was stopped in its middle");
 }
 
+#[test]
+fn what_is_recorded_when_every_known_trail_has_stopped_comes_from_another() {
+    // A trail that somebody made for eight minutes, next to one that the lake does not know.
+    let mut records = vec![
+        control("CreateTrail", "2026-01-05T12:00:05Z", named("short")),
+        control("StartLogging", "2026-01-05T12:00:06Z", named("short")),
+        control(
+            "PutEventSelectors",
+            "2026-01-05T12:00:08Z",
+            selectors("short", &json!({ "readWriteType": "WriteOnly" })),
+        ),
+        control("DeleteTrail", "2026-01-05T12:08:04Z", named("short")),
+    ];
+    let call = |time: &str| {
+        let mut record = at(decrypt(""), time);
+        record["eventSource"] = "sts.amazonaws.com".into();
+        record["eventName"] = "AssumeRole".into();
+        record
+    };
+    // What is on its way when a trail is stopped is still delivered.
+    records.push(call("2026-01-05T12:20:00Z"));
+    assert_eq!(blind(&records), [12]);
+    records.extend([call("2026-01-05T12:23:05Z"), call("2026-01-05T13:01:00Z")]);
+    assert_eq!(blind(&records), [0; 0]);
+    // An event that a running trail may have recorded tells of no other.
+    records.push(control("CreateTrail", "2026-01-05T12:30:00Z", named("next")));
+    records.push(control("StartLogging", "2026-01-05T12:30:05Z", named("next")));
+    assert_eq!(blind(&records), [12]);
+}
+
 /// An inventory of one trail, of which CloudTrail said this.
 fn inventory(dir: &Dir, trail: &Value) {
     let mut all = json!({

@@ -289,6 +289,17 @@ async fn a_region_that_refuses_is_asked_once_and_not_for_every_slice() {
 }
 
 #[tokio::test]
+async fn a_region_that_never_answers_is_given_up_once_and_not_for_every_slice() {
+    let history = History::of(Vec::new(), |_| Some(refusal(500, "InternalFailure")));
+    let source = history.open(&["eu-west-1"]).await;
+    for slice in source.slices(now(), &Prune::default()) {
+        let error = read(&source, &slice).await.unwrap_err().to_string();
+        assert_eq!(error, "cloudtrail:LookupEvents in eu-west-1: InternalFailure: Rate exceeded");
+    }
+    assert_eq!(history.requests(), 8);
+}
+
+#[tokio::test]
 async fn a_slice_that_fails_by_itself_does_not_take_the_others_with_it() {
     let history = History::of(months(), |count| match count {
         2 => Some(refusal(400, "InvalidNextTokenException")),

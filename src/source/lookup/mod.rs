@@ -17,6 +17,7 @@ mod pace;
 mod reading;
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use aws_config::SdkConfig;
@@ -29,6 +30,7 @@ pub use pace::{Clock, SystemClock};
 pub use reading::Reading;
 
 use super::aws::told;
+use super::trouble::Trouble;
 use super::{Body, Kind, ObjectName, ObjectRef, Place, Prune};
 use pace::Pace;
 
@@ -45,6 +47,9 @@ const RARE_DAYS: i64 = 16;
 /// Slices of one Region that are fetched at the same time: one is on its way while the other waits for its turn. More would
 /// not be quicker, and would all be held at once.
 const FETCHES_PER_REGION: usize = 2;
+
+/// How often it is asked whose history it is.
+const FIRST_ATTEMPTS: u32 = 3;
 
 /// A slice without events, as a log object says it. One without bytes would be an object that was damaged.
 const NOTHING: &[u8] = b"{\"Records\":[]}";
@@ -181,6 +186,23 @@ struct RegionHistory {
     /// Why it cannot be asked, once that has turned out: a Region that does not exist, or that the caller may not ask,
     /// would otherwise be found out again for each of hundreds of slices.
     closed: OnceLock<String>,
+    /// Whether nothing was answered, ever or since the last request that was given up.
+    is_silent: AtomicBool,
+    trouble: Trouble,
+}
+
+impl RegionHistory {
+    fn new(region: &str, client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            region: region.to_owned(),
+            client,
+            pace: Pace::new(clock),
+            fetches: Semaphore::new(FETCHES_PER_REGION),
+            closed: OnceLock::new(),
+            is_silent: AtomicBool::new(true),
+            trouble: Trouble::default(),
+        }
+    }
 }
 
 impl LookupSource {
@@ -199,9 +221,7 @@ impl LookupSource {
             // Retries are ours, so that they keep to the pace as well.
             let config = aws_sdk_cloudtrail::config::Builder::from(config).region(region_config);
             let client = Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
-            let pace = Pace::new(Arc::clone(&clock));
-            let fetches = Semaphore::new(FETCHES_PER_REGION);
-            Arc::new(RegionHistory { region: region.clone(), client, pace, fetches, closed: OnceLock::new() })
+            Arc::new(RegionHistory::new(region, client, Arc::clone(&clock)))
         };
         let regions: Vec<Arc<RegionHistory>> = regions.iter().map(place).collect();
         let account_id = account_id(config, regions.first().map_or("us-east-1", |place| &place.region)).await?;
@@ -300,7 +320,9 @@ fn beginnings(days: i64, since: DateTime<Utc>, until: DateTime<Utc>) -> impl Ite
 /// The account must be part of a slice's address: another account's history would otherwise pass for read.
 async fn account_id(config: &SdkConfig, region: &str) -> Result<String, LookupError> {
     let region = aws_config::Region::new(region.to_owned());
-    let config = aws_sdk_sts::config::Builder::from(config).region(region).build();
+    // The first that is asked: whoever misspelt a Region should not wait for long to be told.
+    let retries = RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS);
+    let config = aws_sdk_sts::config::Builder::from(config).region(region).retry_config(retries).build();
     let answer = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
     let answer = answer.map_err(|error| LookupError::Account(told(&error)))?;
     answer.account.ok_or_else(|| LookupError::Account("no account in the answer".to_owned()))

@@ -4,6 +4,7 @@
 //! lake drops what it has. What comes is therefore bounded by the page and not by the slice.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_sdk_cloudtrail::error::{ProvideErrorMetadata, SdkError};
@@ -82,26 +83,32 @@ impl Reading {
     }
 
     async fn ask(&self, token: Option<String>) -> Result<LookupEventsOutput, LookupError> {
-        let (mut pause, mut failures) = (PAUSE_MIN, 0);
+        let (mut pause, mut attempt, mut failures) = (PAUSE_MIN, 0, 0);
         loop {
             if let Some(why) = self.history.closed.get() {
                 return Err(self.refused(why));
             }
             self.history.pace.turn().await;
             let error = match self.request(token.clone()).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.history.is_silent.store(false, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             if !is_throttled(&error) {
                 failures += 1;
                 if !passes(&error) || failures >= FAILURES_MAX {
-                    if is_of_the_region(&error) {
+                    // The first that is given up may have been a matter of its own, unless there never was an answer.
+                    let is_silent = passes(&error) && self.history.is_silent.swap(true, Ordering::Relaxed);
+                    if is_silent || is_of_the_region(&error) {
                         self.history.closed.get_or_init(|| told(&error));
                     }
                     return Err(self.refused(&told(&error)));
                 }
             }
-            tracing::debug!(region = self.history.region, seconds = pause.as_secs(), why = told(&error), "waiting");
+            attempt += 1;
+            self.history.trouble.again(&format!("LookupEvents in {}", self.history.region), attempt, &told(&error));
             self.history.pace.pause(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

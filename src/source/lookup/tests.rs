@@ -9,13 +9,8 @@ fn source(regions: &[&str]) -> LookupSource {
     let version = aws_config::BehaviorVersion::latest();
     let config = aws_sdk_cloudtrail::Config::builder().behavior_version(version).build();
     let place = |region: &&str| {
-        Arc::new(RegionHistory {
-            region: (*region).to_owned(),
-            client: Client::from_conf(config.clone()),
-            pace: Pace::new(Arc::new(SystemClock::default())),
-            fetches: Semaphore::new(FETCHES_PER_REGION),
-            closed: OnceLock::new(),
-        })
+        let client = Client::from_conf(config.clone());
+        Arc::new(RegionHistory::new(region, client, Arc::new(SystemClock::default())))
     };
     LookupSource {
         account_id: "111122223333".to_owned(),

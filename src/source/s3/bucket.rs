@@ -5,21 +5,24 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::source::Body;
 use crate::source::aws::told;
+use crate::source::trouble::Trouble;
 
 /// How often something is asked for before it counts as unreadable. The SDK has its own attempts, of which all requests
 /// of a client share a budget: with hundreds under way, a minute of throttling uses it up.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 10;
 
 /// The longest pause between two attempts.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+const PAUSE_MAX: Duration = Duration::from_secs(20);
 
 /// Objects larger than this are not fetched; a trail's are at most 50 MB (facts §1.1).
 const STORED_BYTES_MAX: u64 = 1 << 30;
@@ -90,6 +93,7 @@ pub(super) struct Bucket {
     pub silence_max: Duration,
     /// The pause before something is asked for again.
     pub pause: Duration,
+    pub trouble: Arc<Trouble>,
 }
 
 impl Bucket {
@@ -175,8 +179,8 @@ impl Bucket {
                     why: format!("{why}, {attempt} times in a row"),
                 });
             }
-            tracing::debug!(key, attempt, why, "asking again");
-            tokio::time::sleep(pause).await;
+            self.trouble.again(&self.uri(key), attempt, &why);
+            tokio::time::sleep(spread(pause, key)).await;
             pause = (pause * 2).min(PAUSE_MAX);
             attempt += 1;
         }
@@ -233,6 +237,12 @@ impl Bucket {
         }
         Stopped::ForGood(S3Error { uri: self.uri(key), code: error.code().map(str::to_owned), why })
     }
+}
+
+/// Between half a pause and all of it, so that hundreds of requests that failed together do not come back together.
+fn spread(pause: Duration, key: &str) -> Duration {
+    let share = xxh3_64(key.as_bytes()) % 512;
+    pause / 2 + pause.mul_f64(f64::from(u16::try_from(share).unwrap_or_default()) / 1024.0)
 }
 
 /// Codes by which S3 says that it is too much just now.

@@ -13,9 +13,11 @@ mod place;
 mod tree;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::SdkError;
@@ -28,12 +30,16 @@ pub use bucket::{Listing, S3Error, Stored};
 pub use place::DaySpan;
 pub use tree::{Found, Lane};
 
+use super::aws::told;
 use super::{Again, Kind, Listed, ObjectName, ObjectRef, Place, Prune};
 use bucket::Bucket;
 use tree::LISTS_IN_FLIGHT;
 
 /// Listed objects that wait to be looked at.
 const QUEUED_LISTED: usize = 2000;
+
+/// How often the SDK tries by itself: what fails for longer is tried again by the bucket, where it can be told.
+const SDK_ATTEMPTS: u32 = 3;
 
 /// The first pause, unless told otherwise.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -80,7 +86,7 @@ impl S3Source {
     /// Names what lies at `s3://bucket[/prefix]`, and finds out which Region the bucket is in.
     ///
     /// # Errors
-    /// When the address names no bucket.
+    /// When the address names no bucket, or there is none, or S3 cannot be asked at all.
     pub async fn open(uri: &str, config: &SdkConfig, options: &S3Options) -> Result<Self, S3Error> {
         let wrong = |why: &str| S3Error { uri: uri.to_owned(), code: None, why: why.to_owned() };
         let address = uri.strip_prefix("s3://").ok_or_else(|| wrong("an address begins with s3://"))?;
@@ -93,11 +99,12 @@ impl S3Source {
             prefix.push('/');
         }
         let bucket = Bucket {
-            client: client(config, name).await,
+            client: client(config, name).await?,
             name: name.to_owned(),
             requester_pays: options.requester_pays,
             silence_max: options.silence_max,
             pause: options.pause,
+            trouble: Arc::default(),
         };
         Ok(Self { bucket, prefix })
     }
@@ -302,27 +309,34 @@ fn has_endpoint(config: &SdkConfig) -> bool {
 }
 
 /// A client for the Region that the bucket is in, whatever Region is configured.
-async fn client(config: &SdkConfig, bucket: &str) -> Client {
-    client_in(config, home_region(bucket, config).await)
+async fn client(config: &SdkConfig, bucket: &str) -> Result<Client, S3Error> {
+    let region = home_region(bucket, config).await?;
+    Ok(client_in(config, region, SDK_ATTEMPTS))
 }
 
-fn client_in(config: &SdkConfig, region: Region) -> Client {
+fn client_in(config: &SdkConfig, region: Region, attempts: u32) -> Client {
     // Stores that are not AWS's have no names for buckets, only paths.
     let builder = aws_sdk_s3::config::Builder::from(config).region(region).force_path_style(has_endpoint(config));
-    Client::from_conf(builder.build())
+    let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard).with_max_attempts(attempts);
+    Client::from_conf(builder.retry_config(retries).build())
 }
 
 /// The Region that a bucket is in; the configured one when S3 does not tell.
-pub(super) async fn home_region(bucket: &str, config: &SdkConfig) -> Region {
+///
+/// # Errors
+/// When there is no such bucket, or S3 cannot be asked: for want of credentials, or because no such Region can be reached.
+/// Only a few attempts are made. Who is refused may still be let in to list.
+pub(super) async fn home_region(bucket: &str, config: &SdkConfig) -> Result<Region, S3Error> {
     let configured = config.region().cloned().unwrap_or(Region::from_static("us-east-1"));
-    if has_endpoint(config) {
-        return configured;
-    }
+    let failed = |why: String| S3Error { uri: format!("s3://{bucket}"), code: None, why };
     // S3 tells the Region also to those whom it refuses.
-    let home = match client_in(config, configured.clone()).head_bucket().bucket(bucket).send().await {
+    let home = match client_in(config, configured.clone(), SDK_ATTEMPTS).head_bucket().bucket(bucket).send().await {
         Ok(found) => found.bucket_region,
+        Err(SdkError::ServiceError(error)) if error.err().is_not_found() => {
+            return Err(failed("there is no such bucket".to_owned()));
+        }
         Err(SdkError::ServiceError(error)) => error.raw().headers().get("x-amz-bucket-region").map(str::to_owned),
-        Err(_) => None,
+        Err(error) => return Err(failed(format!("asked in {configured}: {}", told(&error)))),
     };
-    home.map_or(configured, Region::new)
+    Ok(home.filter(|_| !has_endpoint(config)).map_or(configured, Region::new))
 }
