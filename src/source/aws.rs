@@ -17,6 +17,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_kms::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_kms::error::SdkError;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector, tls};
@@ -105,6 +106,20 @@ pub fn told(error: &dyn Error) -> String {
         cause = error.source();
     }
     told
+}
+
+/// Whether a request failed on its way, so that another may well arrive. One that was never sent, because there are no
+/// credentials for it, would not be sent later either.
+pub(crate) fn is_of_the_way<E>(error: &SdkError<E>) -> bool {
+    let SdkError::DispatchFailure(failure) = error else { return false };
+    let mut cause = failure.as_connector_error().and_then(Error::source);
+    while let Some(error) = cause {
+        if error.is::<hyper_util::client::legacy::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    failure.is_io() || failure.is_timeout()
 }
 
 /// The HTTP client, with the TLS that the rest of keytrail has already. The SDK's own default brings a second

@@ -143,8 +143,7 @@ fn is_throttled(error: &SdkError<LookupEventsError>) -> bool {
 fn passes(error: &SdkError<LookupEventsError>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        // A request that was never sent because there are no credentials fails here too, and will again.
-        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::DispatchFailure(_) => aws::is_of_the_way(error),
         SdkError::ServiceError(failure) => failure.raw().status().as_u16() >= 500,
         _ => false,
     }

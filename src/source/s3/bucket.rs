@@ -14,7 +14,7 @@ use aws_sdk_s3::types::RequestPayer;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::source::Body;
-use crate::source::aws::told;
+use crate::source::aws::{is_of_the_way, told};
 use crate::source::trouble::Trouble;
 
 /// How often something is asked for before it counts as unreadable. The SDK has its own attempts, of which all requests
@@ -252,8 +252,7 @@ const THROTTLED: [&str; 4] = ["SlowDown", "Throttling", "ThrottlingException", "
 fn passes<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        // A request that was never sent, because there are no credentials for one, will not be sent later either.
-        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::DispatchFailure(_) => is_of_the_way(error),
         SdkError::ServiceError(refused) => {
             refused.raw().status().as_u16() >= 500 || refused.err().code().is_some_and(|code| THROTTLED.contains(&code))
         }
