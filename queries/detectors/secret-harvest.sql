@@ -22,6 +22,7 @@
 -- ## What to do next
 -- Ask whoever owns the principal. Look at its sessions of that hour (`keytrail timeline --principal`) and at who assumed
 -- the role. If nobody can explain them, revoke the role's sessions, then rotate every secret that was read.
+-- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH opened AS (
     SELECT
         principal,
@@ -34,7 +35,8 @@ WITH opened AS (
         date_bin(INTERVAL '30 minutes', event_time) AS half,
         count(*) AS calls,
         min(event_time) AS first_seen,
-        max(event_time) AS last_seen
+        max(event_time) AS last_seen,
+        first_value(event_id ORDER BY event_time, event_id) AS event_id
     FROM calls
     WHERE usage_class = 'decrypt'
       AND outcome = 'ok'
@@ -49,92 +51,66 @@ WITH opened AS (
 ),
 -- Each half hour is in two hours, so that no harvest of half an hour is cut in two.
 hours AS (
-    SELECT principal, secret, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour
+    SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour
     FROM opened
-    GROUP BY principal, secret, half
 ),
-harvests AS (
-    SELECT principal, hour, count(DISTINCT secret) AS secrets
-    FROM hours
-    GROUP BY principal, hour
-    HAVING count(DISTINCT secret) >= $secrets
-),
-harvested AS (
-    SELECT principal, half, max(secrets) AS secrets
+counted AS (
+    SELECT *, sum(is_new) OVER (PARTITION BY principal, hour) AS secrets
     FROM (
-        SELECT principal, secrets, unnest(make_array(hour, hour + INTERVAL '30 minutes')) AS half
-        FROM harvests
+        SELECT
+            *,
+            CASE row_number() OVER (PARTITION BY principal, hour, secret ORDER BY first_seen) WHEN 1 THEN 1 ELSE 0 END
+                AS is_new
+        FROM hours
     )
-    GROUP BY principal, half
 ),
 taken AS (
-    SELECT o.*, h.secrets
-    FROM opened AS o
-    JOIN harvested AS h ON h.principal = o.principal AND h.half = o.half
-),
-by_key AS (
-    SELECT
-        *,
-        -- Few records lack their key.
-        row_number() OVER (PARTITION BY principal ORDER BY key_arn IS NULL, calls DESC, key_arn, account_id, region) AS place
+    SELECT *, sum(calls) OVER (PARTITION BY principal, key_arn) AS key_calls
     FROM (
-        SELECT principal, key_arn, account_id, region, sum(calls) AS calls
-        FROM taken
-        GROUP BY principal, key_arn, account_id, region
+        SELECT
+            principal, key_arn, account_id, region, secret, via, half, calls, first_seen, last_seen, event_id,
+            max(secrets) AS secrets
+        FROM counted
+        WHERE secrets >= $secrets
+        GROUP BY principal, key_arn, account_id, region, secret, via, half, calls, first_seen, last_seen, event_id
     )
 ),
-by_principal AS (
+harvests AS (
     SELECT
         principal,
+        -- Few records lack their key.
+        first_value(key_arn ORDER BY key_arn IS NULL, key_calls DESC, key_arn) AS key_arn,
+        first_value(account_id ORDER BY key_arn IS NULL, key_calls DESC, key_arn, account_id) AS account_id,
+        first_value(region ORDER BY key_arn IS NULL, key_calls DESC, key_arn, account_id, region) AS region,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen,
+        sum(calls) AS events,
+        array_slice(array_agg(event_id ORDER BY first_seen, event_id), 1, 10) AS evidence,
         max(secrets) AS most,
         count(DISTINCT secret) AS secrets,
         count(DISTINCT key_arn) AS keys,
-        sum(calls) AS calls,
         bool_or(via IS NULL) AS is_direct,
-        array_to_string(array_sort(array_agg(DISTINCT coalesce(via, 'direct calls'))), ', ') AS ways,
-        min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen
+        array_to_string(array_sort(array_agg(DISTINCT coalesce(via, 'direct calls'))), ', ') AS ways
     FROM taken
     GROUP BY principal
-),
--- The first harvest lies within an hour of its first call.
-shown AS (
-    SELECT
-        c.principal,
-        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence
-    FROM calls AS c
-    JOIN by_principal AS p
-        ON p.principal = c.principal
-        AND c.event_time >= p.first_seen
-        AND c.event_time < p.first_seen + INTERVAL '1 hour'
-    WHERE c.usage_class = 'decrypt'
-      AND c.outcome = 'ok'
-      AND c.asset_type IN ('secret', 'ssm-parameter')
-      AND c.event_time >= $since
-      AND c.event_time < $until
-      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY c.principal
 )
 SELECT
-    k.key_arn,
-    p.principal,
-    k.account_id,
-    k.region,
-    p.first_seen,
-    p.last_seen,
-    CAST(p.calls AS BIGINT) AS events,
-    s.evidence,
+    key_arn,
+    principal,
+    account_id,
+    region,
+    first_seen,
+    last_seen,
+    CAST(events AS BIGINT) AS events,
+    evidence,
     concat(
-        p.most, ' different secrets were decrypted within one hour, by way of ', p.ways,
-        CASE WHEN p.secrets > p.most THEN concat('; ', p.secrets, ' in all such hours') ELSE '' END,
-        CASE WHEN p.keys > 1 THEN concat('; with ', p.keys, ' keys') ELSE '' END,
+        most, ' different secrets were decrypted within one hour, by way of ', ways,
+        CASE WHEN secrets > most THEN concat('; ', secrets, ' in all such hours') ELSE '' END,
+        CASE WHEN keys > 1 THEN concat('; with ', keys, ' keys') ELSE '' END,
         '.'
     ) AS detail,
-    CASE WHEN p.is_direct OR p.most >= 3 * $secrets THEN 'critical' END AS severity,
+    CASE WHEN is_direct OR most >= 3 * $secrets THEN 'critical' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM by_principal AS p
-JOIN by_key AS k ON k.principal = p.principal AND k.place = 1
-JOIN shown AS s ON s.principal = p.principal
-ORDER BY p.principal, k.key_arn
+FROM harvests
+ORDER BY principal
