@@ -1,0 +1,199 @@
+-- ---
+-- title    = "A principal decrypted with a key that it is not expected to use"
+-- severity = "medium"
+-- attack   = ["T1078.004", "T1530"]
+-- needs    = []
+-- message  = "{principal} decrypted with {key_arn}: {detail}"
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_min_days = { type = "integer", default = 14, doc = "days with events that a baseline needs" }
+-- params.growth = { type = "integer", default = 5, doc = "known principals decrypting so many times more a day outgrow it" }
+-- params.key_min_days = { type = "integer", default = 3, doc = "days on which the key must have been decrypted with" }
+-- ---
+-- ## What it does
+-- Knows a key's decryptors in one of two ways, and reports the others, by role or user and never by session.
+-- *Declared*: where entries of the expectations file match the key and name `decryptors`, `services` or `assets`, each
+-- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it is
+-- low for AWS itself.
+-- *Learned*: for every other key, a principal that decrypts with it and did not in the `baseline_days` before. It is
+-- medium; high when it calls KMS directly, where everyone used to come through AWS services; low for service-linked
+-- roles, for AWS itself, and with AWS managed keys. It is low too where the principals that are known decrypt more than
+-- `growth` times as often per day as in the baseline: a baseline of so few calls has not met everyone.
+-- ## When it does not judge
+-- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer than
+-- `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them, as is
+-- every new key.
+-- ## Why it matters
+-- A key's policy tells who may decrypt, and that is often every administrator of the account. Who does it is a short
+-- list that hardly changes. Whoever is new on it reads data that was none of their business before.
+-- ## False positives
+-- Deployments: a new service, a renamed role, a yearly job. Declare the key's decryptors, or accept the finding until
+-- the baseline knows them.
+-- ## What to do next
+-- Ask the key's owner whether the principal is theirs. `keytrail who KEY --by asset` tells what it has read. If nobody
+-- knows it, take away its access to the key, then find out who assumed the role.
+
+-- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
+WITH used AS (
+    SELECT
+        key_arn,
+        account_id,
+        region,
+        principal,
+        event_date,
+        event_time < $since AS is_past,
+        count(*) AS calls,
+        count(*) FILTER (WHERE via IS NULL) AS direct_calls
+    FROM calls
+    WHERE usage_class = 'decrypt'
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+      AND principal IS NOT NULL
+      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY 1, 2, 3, 4, 5, 6
+),
+placed AS (
+    SELECT
+        *,
+        bool_or(is_past) OVER (PARTITION BY key_arn, principal) AS is_known,
+        row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region) AS place,
+        row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region) AS turn
+    FROM used
+),
+weighed AS (
+    SELECT
+        *,
+        sum(CASE WHEN is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS key_days,
+        sum(CASE WHEN is_past AND turn = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS known_principals,
+        sum(CASE WHEN is_past THEN direct_calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_direct_calls,
+        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS past_calls,
+        sum(CASE WHEN NOT is_past AND is_known THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS known_calls,
+        sum(CASE WHEN NOT is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS window_days
+    FROM placed
+),
+news AS (
+    SELECT
+        key_arn,
+        principal,
+        min(account_id) AS account_id,
+        min(region) AS region,
+        max(key_days) AS key_days,
+        max(known_principals) AS known_principals,
+        max(key_direct_calls) AS key_direct_calls,
+        -- Per day, in whole numbers. The newcomers' own calls do not count.
+        bool_or(known_calls * key_days > $growth * past_calls * window_days) AS is_outgrown,
+        sum(direct_calls) AS direct_calls
+    FROM weighed
+    WHERE NOT is_known
+    GROUP BY key_arn, principal
+),
+lane_days AS (
+    SELECT account_id, region, count(DISTINCT event_date) AS days
+    FROM events
+    WHERE event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time < $since
+      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
+    GROUP BY account_id, region
+),
+created AS (
+    SELECT key_arn, min(event_date) AS day
+    FROM kms_events
+    WHERE event_name = 'CreateKey'
+      AND outcome = 'ok'
+      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY key_arn
+),
+judged AS (
+    SELECT
+        n.*,
+        CASE
+            WHEN n.key_days >= $key_min_days AND coalesce(l.days, 0) >= $baseline_min_days THEN NULL
+            WHEN n.key_days < $key_min_days AND c.day IS NOT NULL
+            THEN concat('the key is new, it was created on ', c.day, ': who decrypts with it is still to be learned')
+            WHEN coalesce(l.days, 0) < $baseline_min_days
+            THEN concat(
+                'its account and Region have events on ', coalesce(l.days, 0), ' days before, ',
+                $baseline_min_days, ' are needed to learn who decrypts'
+            )
+            ELSE concat(
+                'the key was decrypted with on ', n.key_days, ' days before, ',
+                $key_min_days, ' are needed to learn who does'
+            )
+        END AS why,
+        coalesce(i.key_manager = 'AWS', false) AS is_aws_managed
+    FROM news AS n
+    LEFT JOIN lane_days AS l ON l.account_id = n.account_id AND l.region = n.region
+    LEFT JOIN created AS c ON c.key_arn = n.key_arn
+    LEFT JOIN key_inventory AS i ON i.key_arn = n.key_arn
+),
+learned AS (
+    SELECT
+        j.key_arn,
+        CASE WHEN j.why IS NULL THEN j.principal END AS principal,
+        min(j.account_id) AS account_id,
+        min(j.region) AS region,
+        min(c.event_time) AS first_seen,
+        max(c.event_time) AS last_seen,
+        count(c.event_id) AS events,
+        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id) FILTER (WHERE c.event_id IS NOT NULL), 1, 10)
+            AS evidence,
+        max(j.known_principals) AS known_principals,
+        max(j.key_days) AS key_days,
+        max(j.key_direct_calls) AS key_direct_calls,
+        max(j.direct_calls) AS direct_calls,
+        bool_or(j.is_outgrown) AS is_outgrown,
+        bool_or(j.is_aws_managed) AS is_aws_managed,
+        array_to_string(array_sort(array_agg(DISTINCT coalesce(c.via, 'direct calls'))), ', ') AS ways,
+        max(j.why) AS why
+    FROM judged AS j
+    LEFT JOIN calls AS c
+        ON c.key_arn = j.key_arn
+        AND c.principal = j.principal
+        AND j.why IS NULL
+        AND c.usage_class = 'decrypt'
+        AND c.outcome = 'ok'
+        AND c.event_time >= $since
+        AND c.event_time < $until
+        AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+        AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY j.key_arn, CASE WHEN j.why IS NULL THEN j.principal END
+)
+SELECT
+    key_arn,
+    principal,
+    account_id,
+    region,
+    first_seen,
+    last_seen,
+    CAST(events AS BIGINT) AS events,
+    coalesce(evidence, make_array()) AS evidence,
+    CASE
+        WHEN why IS NOT NULL THEN why
+        ELSE concat(
+            'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
+            CASE
+                WHEN direct_calls > 0 AND key_direct_calls = 0
+                THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
+                ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
+            END,
+            CASE WHEN is_outgrown THEN ' The key was used so much less before that not all of its users may be known.' ELSE '' END
+        )
+    END AS detail,
+    CASE
+        WHEN why IS NOT NULL THEN NULL
+        WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
+        WHEN is_aws_managed OR is_outgrown THEN 'low'
+        WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
+    END AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    why AS not_evaluated
+FROM learned
+ORDER BY key_arn, principal
