@@ -1,0 +1,149 @@
+-- ---
+-- title    = "A principal decrypted with many keys, or many things, within an hour"
+-- severity = "medium"
+-- attack   = ["T1530"]
+-- needs    = ["baseline"]
+-- message  = "{principal} decrypted far and wide: {detail}"
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which its account must have decrypted" }
+-- params.keys = { type = "integer", default = 10, doc = "so many keys within an hour are many" }
+-- params.assets = { type = "integer", default = 200, doc = "so many assets within an hour, by direct calls, are many" }
+-- ---
+-- ## What it does
+-- Counts, for each principal and hour, the keys that it decrypted with, and the assets that it decrypted by direct calls
+-- to KMS. It reports who reached `keys` keys or `assets` assets within one hour, and more than twice as many as in any
+-- hour of the baseline. Hours begin at every half hour. There is one finding per principal; it names the key where there
+-- was but one. AWS services and service-linked roles are left out.
+-- ## When it does not judge
+-- Where the principal's account has decrypted on fewer than `baseline_min_days` days of the baseline.
+-- ## Why it matters
+-- An application uses the keys of its own data. One that goes through all keys in reach is somebody's harvest, even where
+-- the number of calls is modest.
+-- ## False positives
+-- Backups, scanners for sensitive data, migrations; an administrator at work in many places.
+-- ## What to do next
+-- `keytrail query principal-usage` shows what the principal used and when. Ask its owner; look at who assumed the role.
+
+-- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
+WITH opened AS (
+    SELECT
+        principal,
+        coalesce(principal_account_id, account_id) AS home,
+        key_arn,
+        CASE WHEN via IS NULL THEN asset END AS asset,
+        event_time < $since AS is_past,
+        event_date,
+        date_bin(INTERVAL '30 minutes', event_time) AS half,
+        count(*) AS calls,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen,
+        min(region) AS region
+    FROM calls
+    WHERE usage_class = 'decrypt'
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+      AND principal NOT LIKE 'service:%'
+      AND principal NOT LIKE '%:role/aws-service-role/%'
+      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+),
+-- Each half hour is in two hours, so that nothing of half an hour is cut in two.
+hours AS (
+    SELECT
+        principal,
+        home,
+        is_past,
+        hour,
+        min(event_date) AS event_date,
+        count(DISTINCT key_arn) AS keys,
+        count(DISTINCT asset) AS assets,
+        sum(calls) AS calls,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen,
+        min(region) AS region,
+        min(key_arn) AS first_key,
+        max(key_arn) AS last_key
+    FROM (SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour FROM opened)
+    GROUP BY principal, home, is_past, hour
+),
+weighed AS (
+    SELECT
+        *,
+        max(CASE WHEN is_past THEN keys ELSE 0 END) OVER (PARTITION BY principal) AS past_keys,
+        max(CASE WHEN is_past THEN assets ELSE 0 END) OVER (PARTITION BY principal) AS past_assets,
+        count(DISTINCT CASE WHEN is_past THEN event_date END) OVER (PARTITION BY home) AS past_days
+    FROM hours
+),
+wide AS (
+    SELECT
+        principal,
+        home,
+        CASE WHEN min(first_key) = max(last_key) THEN min(first_key) END AS key_arn,
+        min(region) AS region,
+        max(keys) AS keys,
+        max(assets) AS assets,
+        max(past_keys) AS past_keys,
+        max(past_assets) AS past_assets,
+        max(past_days) AS past_days,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen,
+        array_agg(DISTINCT hour) AS wide_hours
+    FROM weighed
+    WHERE NOT is_past
+      AND ((keys >= $keys AND keys > 2 * past_keys) OR (assets >= $assets AND assets > 2 * past_assets))
+    GROUP BY principal, home
+)
+SELECT
+    w.key_arn,
+    w.principal,
+    w.home AS account_id,
+    w.region,
+    w.first_seen,
+    w.last_seen,
+    count(*) AS events,
+    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
+    concat_ws(
+        ' ',
+        CASE
+            WHEN w.keys >= $keys AND w.keys > 2 * w.past_keys
+            THEN concat(w.keys, ' keys within one hour, where it used ', w.past_keys, ' at most before.')
+        END,
+        CASE
+            WHEN w.assets >= $assets AND w.assets > 2 * w.past_assets
+            THEN concat(w.assets, ' assets within one hour by direct calls, where there were ', w.past_assets, ' at most before.')
+        END
+    ) AS detail,
+    CAST(NULL AS VARCHAR) AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    CASE
+        WHEN w.past_days < $baseline_min_days
+        THEN concat(
+            'its account had decrypted on ', w.past_days, ' days before, ',
+            $baseline_min_days, ' are needed to learn what is usual'
+        )
+    END AS not_evaluated
+FROM wide AS w
+JOIN calls AS c
+    ON c.principal = w.principal
+    AND c.event_time >= w.first_seen
+    AND c.event_time <= w.last_seen
+    AND (
+        array_has(w.wide_hours, date_bin(INTERVAL '30 minutes', c.event_time))
+        OR array_has(w.wide_hours, date_bin(INTERVAL '30 minutes', c.event_time) - INTERVAL '30 minutes')
+    )
+WHERE c.usage_class = 'decrypt'
+  AND c.outcome = 'ok'
+  AND c.key_arn IS NOT NULL
+  AND c.event_time >= $since
+  AND c.event_time < $until
+  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+  AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+GROUP BY
+    w.key_arn, w.principal, w.home, w.region, w.first_seen, w.last_seen,
+    w.keys, w.past_keys, w.assets, w.past_assets, w.past_days
+ORDER BY w.principal
