@@ -83,13 +83,10 @@ SELECT
         array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id) FILTER (WHERE c.event_id IS NOT NULL), 1, 10),
         make_array()
     ) AS evidence,
-    CASE
-        WHEN n.principal IS NULL THEN 'It was used directly.'
-        ELSE concat(
-            'direct ', array_to_string(array_sort(array_agg(DISTINCT c.event_name)), ', '), '; all ', n.past_calls,
-            ' calls before came through AWS services, such as ', n.main_service, '.'
-        )
-    END AS detail,
+    concat(
+        'direct ', coalesce(array_to_string(array_sort(array_agg(DISTINCT c.event_name)), ', '), 'use'), '; all ',
+        n.past_calls, ' calls before came through AWS services, such as ', n.main_service, '.'
+    ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE

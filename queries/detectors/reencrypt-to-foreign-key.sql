@@ -1,0 +1,81 @@
+-- ---
+-- title    = "Our data was encrypted anew with a key of another organization"
+-- severity = "critical"
+-- attack   = ["T1486", "T1537"]
+-- needs    = []
+-- message  = "{principal} moved data from {key_arn} to a foreign key: {detail}"
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- ---
+-- ## What it does
+-- Reports successful ReEncrypt calls whose destination is a key of an account that is not ours, where the source key is
+-- ours or the caller is. Copying an encrypted snapshot is such a call too, made by EC2 or RDS for the caller. It is low
+-- when the destination belongs to a trusted party of the expectations file. AWS's own calls are left out.
+-- ## Why it matters
+-- From then on the key's owner decides who reads the copy. It is how data is carried off without ever being seen in
+-- plain text, and how it is held to ransom when the original is deleted afterwards.
+-- ## False positives
+-- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Data handed to a partner under
+-- the partner's key: declare it as `[[trusted]]`.
+-- ## What to do next
+-- Keep the original: stop whatever deletes it, and see whether its key was disabled or scheduled for deletion. Revoke
+-- the caller's sessions. The destination is in the detail: find out whose account it is.
+
+-- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
+WITH moved AS (
+    SELECT
+        key_arn,
+        coalesce(key_account_id, account_id) AS account_id,
+        coalesce(key_region, region) AS region,
+        principal,
+        principal_account_id,
+        dest_key_arn,
+        split_part(dest_key_arn, ':', 5) AS dest_account_id,
+        event_time,
+        event_id
+    FROM calls
+    WHERE event_name = 'ReEncrypt'
+      AND outcome = 'ok'
+      AND dest_key_arn IS NOT NULL
+      AND principal NOT LIKE 'service:%'
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+),
+foreign_moves AS (
+    SELECT m.*
+    FROM moved AS m
+    LEFT ANTI JOIN own_accounts AS theirs ON theirs.account_id = m.dest_account_id
+    LEFT SEMI JOIN own_accounts AS ours ON ours.account_id = m.account_id OR ours.account_id = m.principal_account_id
+),
+parties AS (
+    SELECT account_id, max(name) AS name
+    FROM trusted_parties
+    GROUP BY account_id
+)
+SELECT
+    m.key_arn,
+    m.principal,
+    min(m.account_id) AS account_id,
+    min(m.region) AS region,
+    min(m.event_time) AS first_seen,
+    max(m.event_time) AS last_seen,
+    count(*) AS events,
+    array_slice(array_agg(m.event_id ORDER BY m.event_time, m.event_id), 1, 10) AS evidence,
+    concat(
+        'encrypted anew with ', array_to_string(array_slice(array_sort(array_agg(DISTINCT m.dest_key_arn)), 1, 5), ', '),
+        CASE
+            WHEN count(DISTINCT m.dest_key_arn) > 5 THEN concat(' and ', count(DISTINCT m.dest_key_arn) - 5, ' more')
+            ELSE ''
+        END,
+        CASE WHEN bool_and(p.name IS NOT NULL) THEN concat('; trusted as ', max(p.name)) ELSE '' END,
+        '.'
+    ) AS detail,
+    CASE WHEN bool_and(p.name IS NOT NULL) THEN 'low' END AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    CAST(NULL AS VARCHAR) AS not_evaluated
+FROM foreign_moves AS m
+LEFT JOIN parties AS p ON p.account_id = m.dest_account_id
+GROUP BY m.key_arn, m.principal
+ORDER BY m.key_arn, m.principal
