@@ -2,7 +2,7 @@
 //!
 //! Understands RFC 3339, a UTC day, `now`, and ages such as `-30d`. Never reads the system's clock.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use thiserror::Error;
 
 /// A text that names no instant.
@@ -17,6 +17,12 @@ pub enum InstantError {
     /// The form fits and the calendar does not, or the age leaves the range of dates.
     #[error("{0:?} is not a date that exists")]
     Range(String),
+}
+
+/// An instant as RFC 3339 in UTC, without a fraction that is zero.
+#[must_use]
+pub fn plain(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// Reads an instant, `now` being what the caller says it is.

@@ -3,14 +3,16 @@
 //! The modules stand in the order in which a byte travels:
 //!
 //! ```text
-//! source ─► cloudtrail ─► lake ─► engine ─► query ─► report ─► cli
+//! source ─► cloudtrail ─► lake ─► engine ─► query ─► detect ─► report ─► cli
 //!                └── ingest joins source, cloudtrail and lake ──┘
 //!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```
 
 pub mod cloudtrail;
+pub mod detect;
 pub mod engine;
 pub mod evidence;
+pub mod expectations;
 pub mod ingest;
 pub mod instant;
 pub mod inventory;

@@ -6,7 +6,7 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · cli · other_engine
+//!                                                   hostile · cli · detect · other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -14,6 +14,7 @@
 
 mod agreement;
 mod cli;
+mod detect;
 mod evidence;
 mod exactly_once;
 mod from_s3;

@@ -8,7 +8,9 @@ mod ask;
 mod count;
 mod coverage;
 mod demo;
+mod detect;
 mod event;
+mod expectations;
 mod generate;
 mod ingest;
 mod inventory;
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 use anyhow::{Error, Result};
 use clap::Parser;
 use keytrail::engine::{Engine, EngineError};
+use keytrail::expectations::Expectations;
 use keytrail::lake::Lake;
 use keytrail::query::Catalog;
 use keytrail::source;
@@ -64,6 +67,7 @@ pub(crate) struct Context {
     pub lake_uri: String,
     pub aws: AwsOptions,
     pub catalog: Catalog,
+    pub expectations: Expectations,
     pub printer: Printer,
     pub runtime: Runtime,
 }
@@ -71,7 +75,7 @@ pub(crate) struct Context {
 impl Context {
     /// Opens the lake for questions.
     pub fn engine(&self) -> Result<Engine> {
-        match self.runtime.block_on(Engine::open(&self.lake, &self.catalog)) {
+        match self.runtime.block_on(Engine::open(&self.lake, &self.catalog, &self.expectations)) {
             Ok(engine) => Ok(engine),
             Err(EngineError::NoLake(_)) => Err(Hinted::new(
                 format!("there is no lake at {}", self.lake_uri),
@@ -107,7 +111,9 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     }
     let runtime = Runtime::new()?;
     let lake = runtime.block_on(lake(&arguments.lake, &arguments.aws.options()))?;
-    let context = Context { lake, lake_uri: arguments.lake, aws: arguments.aws.options(), catalog, printer, runtime };
+    let expectations = expectations::given(arguments.expectations.as_deref(), &catalog)?;
+    let aws = arguments.aws.options();
+    let context = Context { lake, lake_uri: arguments.lake, aws, catalog, expectations, printer, runtime };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Inventory(options) => inventory::run(&context, &options),
@@ -120,6 +126,8 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::Explain(options) => ask::explain(&context, &options),
         Command::Generate(options) => generate::run(&context, &options),
         Command::Demo(options) => demo::run(context, &options),
+        Command::Detect(options) => detect::run(&context, &options),
+        Command::Expectations(options) => expectations::run(&context, &options),
         Command::Verify(options) => verify::run(&context, &options),
         Command::Coverage(options) => coverage::run(&context, &options),
         Command::Maintain(options) => maintain::run(&context, &options),

@@ -18,6 +18,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 
+use crate::expectations::{self, Expectations};
 use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
 use crate::query::{Catalog, Query};
 use provider::LakeProvider;
@@ -72,11 +73,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens a lake for questions, with the catalog's views.
+    /// Opens a lake for questions, with the catalog's views, and with what is expected as tables beside the lake's.
     ///
     /// # Errors
     /// When there is no lake, it cannot be read, or a view is wrong.
-    pub async fn open(lake: &Lake, catalog: &Catalog) -> Result<Self, EngineError> {
+    pub async fn open(lake: &Lake, catalog: &Catalog, expectations: &Expectations) -> Result<Self, EngineError> {
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
         options.execution.parquet.pushdown_filters = true;
@@ -96,6 +97,9 @@ impl Engine {
         }
         if !is_there {
             return Err(EngineError::NoLake(lake.root().to_string()));
+        }
+        for (name, rows) in expectations::tables(expectations).map_err(DataFusionError::from)? {
+            session.register_batch(name, rows)?;
         }
         let engine = Self { session, events_version };
         for view in catalog.views() {

@@ -8,8 +8,10 @@
 //! Nothing here knows of AWS, of JSON logs or of SQL. Exactly-once rests on Delta's own optimistic commit (see
 //! [`events`]); there is no lock and no server.
 
+pub mod columns;
 pub mod events;
 pub mod evidence;
+pub mod findings;
 pub mod identity;
 pub mod inventory;
 pub mod ledger;

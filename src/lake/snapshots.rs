@@ -1,11 +1,13 @@
-//! Writes snapshots of what exists: keys, trails, and what was listed at all.
+//! Writes what a run found at one instant: the keys and trails that exist, or what detectors say. Rows are added, never changed.
 
 use arrow::array::RecordBatch;
 
-use super::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, Snapshot, TRAIL_COLUMNS, batch};
+use super::columns::batch;
+use super::findings::{DETECTION_COLUMNS, Detected, FINDING_COLUMNS};
+use super::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, Snapshot, TRAIL_COLUMNS};
 use super::parquet;
 use super::table::Commit;
-use super::tables::{INVENTORIES, KEYS, TRAILS, TableSpec};
+use super::tables::{DETECTIONS, FINDINGS, INVENTORIES, KEYS, TRAILS, TableSpec};
 use super::{Lake, LakeError};
 
 /// Adds one snapshot; all three tables exist afterwards.
@@ -19,6 +21,15 @@ pub async fn record(lake: &Lake, snapshot: &Snapshot) -> Result<(), LakeError> {
     append(lake, &KEYS, &batch(KEY_COLUMNS, &snapshot.keys)?).await?;
     append(lake, &TRAILS, &batch(TRAIL_COLUMNS, &snapshot.trails)?).await?;
     append(lake, &INVENTORIES, &batch(INVENTORY_COLUMNS, &snapshot.inventories)?).await
+}
+
+/// Adds what one run of detectors found; both tables exist afterwards.
+///
+/// # Errors
+/// When the lake cannot be written.
+pub async fn record_detected(lake: &Lake, detected: &Detected) -> Result<(), LakeError> {
+    append(lake, &FINDINGS, &batch(FINDING_COLUMNS, &detected.findings)?).await?;
+    append(lake, &DETECTIONS, &batch(DETECTION_COLUMNS, &detected.detections)?).await
 }
 
 async fn append(lake: &Lake, spec: &'static TableSpec, rows: &RecordBatch) -> Result<(), LakeError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
 
-use super::inventory;
+use super::{findings, inventory};
 use crate::cloudtrail::columns;
 
 /// One table of the lake.
@@ -93,9 +93,36 @@ pub static INVENTORIES: TableSpec = TableSpec {
     doc: "every Region that an inventory went through, and what could be listed there",
 };
 
+/// What detectors found.
+pub static FINDINGS: TableSpec = TableSpec {
+    name: "findings",
+    partition: None,
+    schema: findings::findings_schema,
+    doc: "what `detect` found, one row per finding and run",
+};
+
+/// Which detectors were evaluated.
+pub static DETECTIONS: TableSpec = TableSpec {
+    name: "detections",
+    partition: None,
+    schema: findings::detections_schema,
+    doc: "every detector of every run of `detect`: whether it could be evaluated, and over which window",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 9] =
-    [&EVENTS, &OBJECTS, &REJECTS, &LISTINGS, &DIGESTS, &DIGEST_FILES, &KEYS, &TRAILS, &INVENTORIES];
+pub static TABLES: [&TableSpec; 11] = [
+    &EVENTS,
+    &OBJECTS,
+    &REJECTS,
+    &LISTINGS,
+    &DIGESTS,
+    &DIGEST_FILES,
+    &KEYS,
+    &TRAILS,
+    &INVENTORIES,
+    &FINDINGS,
+    &DETECTIONS,
+];
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))

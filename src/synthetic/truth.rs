@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::world::World;
 
 /// The version of the shape of [`Truth`] that this crate writes.
-pub const TRUTH_VERSION: u32 = 1;
+pub const TRUTH_VERSION: u32 = 2;
 
 /// The answer sheet of a generated set of logs.
 ///
@@ -21,6 +21,8 @@ pub struct Truth {
     pub version: u32,
     /// The seed of the plan.
     pub seed: u64,
+    /// The organization's accounts; the logs hold those of an outsider too, when incidents are planted.
+    pub accounts: Vec<String>,
     /// Records written in all objects.
     pub records: u64,
     /// Unique events that a lake must hold: KMS events and the context events. The two copies of a cross-account call
@@ -158,6 +160,7 @@ impl Tally {
         Truth {
             version: TRUTH_VERSION,
             seed,
+            accounts: world.own_accounts().to_vec(),
             records: self.records(),
             kept: self.kept,
             other: self.other,

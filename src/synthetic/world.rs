@@ -141,6 +141,11 @@ impl World {
         self.regions[self.lanes[lane].region]
     }
 
+    /// The organization's accounts; the outsider's comes last of all.
+    pub(super) fn own_accounts(&self) -> &[String] {
+        &self.accounts[..self.accounts.len().saturating_sub(1)]
+    }
+
     pub(super) fn account(&self, lane: usize) -> &str {
         &self.accounts[self.lanes[lane].account]
     }

@@ -6,7 +6,7 @@
 //!
 //! The generator signs by its own means (facts §7.2); nothing here looks at how the verification works.
 
-mod blindness;
+pub mod blindness;
 mod chains;
 mod changes;
 mod coverage;

@@ -132,9 +132,15 @@ impl Keytrail {
     }
 
     /// Runs it to its end; it must end with this exit code.
-    pub fn code(mut self, code: i32) -> Ran {
+    pub fn code(self, code: i32) -> Ran {
+        self.code_among(&[code])
+    }
+
+    /// Runs it to its end; it must end with one of these exit codes.
+    pub fn code_among(mut self, codes: &[i32]) -> Ran {
         let ran = Ran { output: self.command.output().unwrap() };
-        assert_eq!(ran.output.status.code(), Some(code), "{:?}\n{}{}", self.command, ran.stdout(), ran.stderr());
+        let is_one = ran.status().is_some_and(|code| codes.contains(&code));
+        assert!(is_one, "{:?} ended with {:?}\n{}{}", self.command, ran.status(), ran.stdout(), ran.stderr());
         ran
     }
 

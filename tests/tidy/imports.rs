@@ -13,14 +13,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("evidence", &["source", "cloudtrail", "lake"]),
     ("inventory", &["source", "cloudtrail", "lake"]),
     ("query", &["instant"]),
-    ("engine", &["cloudtrail", "lake", "query"]),
+    ("expectations", &[]),
+    ("engine", &["cloudtrail", "expectations", "lake", "query"]),
+    ("detect", &["engine", "expectations", "instant", "lake", "query"]),
     ("report", &["instant"]),
     (
         "cli",
         &[
             "cloudtrail",
+            "detect",
             "engine",
             "evidence",
+            "expectations",
             "ingest",
             "instant",
             "inventory",
@@ -50,6 +54,8 @@ const REFUSES: &[(&str, &[&str])] = &[
     ("inventory", &["datafusion", "deltalake_core", "indicatif", "Utc::now", "SystemTime"]),
     ("query", &["deltalake_core", "object_store", "SessionContext", "Utc::now", "SystemTime"]),
     ("engine", &["deltalake_core", "Utc::now", "SystemTime"]),
+    ("expectations", &["datafusion", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
+    ("detect", &["deltalake_core", "SessionContext", "Utc::now", "SystemTime"]),
     ("report", &["datafusion", "SessionContext", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
 ];
 

@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use std::fs;
 
 use keytrail::cloudtrail::columns::COLUMNS;
-use keytrail::lake::inventory::{Column, INVENTORY_COLUMNS, KEY_COLUMNS, TRAIL_COLUMNS};
-use keytrail::query::{Catalog, Kind, Query};
+use keytrail::lake::columns::Column;
+use keytrail::lake::findings::{DETECTION_COLUMNS, FINDING_COLUMNS};
+use keytrail::lake::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, TRAIL_COLUMNS};
+use keytrail::query::{Catalog, Kind, Query, Severity};
 
 use super::{files, none, root};
 
@@ -27,8 +29,20 @@ fn described<R>(columns: &[Column<R>]) -> String {
 /// The queries that a user asks for by name. The views are what they are written in.
 fn queries() -> String {
     let catalog = Catalog::shipped();
-    let asked: Vec<&Query> = catalog.reports().chain(catalog.detectors()).collect();
-    table(["query", "what it answers"], asked.iter().map(|query| [format!("`{}`", query.name), query.title.clone()]))
+    table(
+        ["query", "what it answers"],
+        catalog.reports().map(|query| [format!("`{}`", query.name), query.title.clone()]),
+    )
+}
+
+fn detectors() -> String {
+    let catalog = Catalog::shipped();
+    let severity = |query: &Query| query.severity.map_or("", Severity::name);
+    let rows = catalog.detectors();
+    table(
+        ["detector", "what it finds"],
+        rows.map(|query| [format!("`{}`", query.name), format!("{} ({})", query.title, severity(query))]),
+    )
 }
 
 fn views() -> String {
@@ -80,6 +94,9 @@ fn the_readme_has_the_tables_that_the_code_makes() {
         ("key-columns", described(KEY_COLUMNS)),
         ("trail-columns", described(TRAIL_COLUMNS)),
         ("inventory-columns", described(INVENTORY_COLUMNS)),
+        ("finding-columns", described(FINDING_COLUMNS)),
+        ("detection-columns", described(DETECTION_COLUMNS)),
+        ("detectors", detectors()),
         ("queries", queries()),
         ("views", views()),
     ];

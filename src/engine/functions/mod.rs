@@ -1,10 +1,35 @@
 //! Functions of SQL that keytrail adds: decisions about AWS's own formats that are made in one place, in Rust.
+//!
+//! - `selectors_capture_kms(json)`: whether a trail with these event selectors records the use of KMS keys
+//! - `matches_any(text, patterns)`: whether a text is of one of some patterns with `*` and `?`
+//! - `policy_allows(json, action)`: whom a key policy lets do something, as a list
+//! - `tag_names(json)`: a key's tags as texts, `tag:name=value`
+//! - `address_block(address)`: the network that an address is probably of
 
+mod addresses;
+mod matching;
+mod policies;
 mod selectors;
 
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
 use datafusion::prelude::SessionContext;
 
 /// Makes every function known to a session.
 pub(crate) fn register(session: &SessionContext) {
-    session.register_udf(selectors::selectors_capture_kms());
+    for function in [
+        selectors::selectors_capture_kms(),
+        matching::matches_any(),
+        matching::tag_names(),
+        policies::policy_allows(),
+        addresses::address_block(),
+    ] {
+        session.register_udf(function);
+    }
+}
+
+/// A list of texts.
+fn texts() -> DataType {
+    DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
 }

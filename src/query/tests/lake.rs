@@ -16,6 +16,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::cloudtrail::columns::{Event, EventBuilder, Text, lake_schema};
 use crate::engine::functions;
+use crate::expectations::{self, Expectations};
 use crate::lake::tables::TABLES;
 use crate::query::Catalog;
 
@@ -37,6 +38,9 @@ pub async fn views(session: &SessionContext) {
         if !session.table_exist(spec.name).unwrap() {
             session.register_table(spec.name, Arc::new(EmptyTable::new((spec.schema)()))).unwrap();
         }
+    }
+    for (name, rows) in expectations::tables(&Expectations::default()).unwrap() {
+        session.register_batch(name, rows).unwrap();
     }
     for view in Catalog::shipped().views() {
         let rows = session.sql(&view.sql).await.unwrap_or_else(|error| panic!("{}: {error}", view.name));

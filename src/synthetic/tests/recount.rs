@@ -7,7 +7,7 @@ use std::io::Read;
 
 use serde_json::Value;
 
-use super::super::{Call, LogObject, Truth};
+use super::super::{Call, LogObject, TRUTH_VERSION, Truth};
 
 pub(super) fn records(object: &LogObject) -> Vec<Value> {
     let mut text = Vec::new();
@@ -153,8 +153,9 @@ pub(super) const OPERATIONS: [&str; 15] = [
 pub(super) fn recount(objects: &[LogObject]) -> Truth {
     let mut unique: HashMap<String, Value> = HashMap::new();
     let mut again = Truth {
-        version: 1,
+        version: TRUTH_VERSION,
         seed: 7,
+        accounts: vec![],
         records: 0,
         kept: 0,
         other: 0,

@@ -1,0 +1,37 @@
+-- ---
+-- title = "Who decrypts with each key, through which services: a first list of what is expected"
+-- params.since = { type = "timestamp", required = true, doc = "from what was seen at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "from what was seen before this instant" }
+-- ---
+-- ## What it answers
+-- One row per key that was decrypted with, AWS's own keys left out: `decryptors` and `services` as lists, and one of its
+-- aliases. Principals of the role that EBS uses for instances are written as one pattern.
+WITH seen AS (
+    SELECT
+        key_arn,
+        CASE
+            WHEN principal LIKE '%aws:ec2-infrastructure%' THEN '*aws:ec2-infrastructure*'
+            ELSE CAST(principal AS VARCHAR)
+        END AS decryptor,
+        coalesce(CAST(via AS VARCHAR), 'direct') AS service
+    FROM usage
+    WHERE usage_class = 'decrypt'
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+      AND principal IS NOT NULL
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY key_arn, principal, via
+)
+SELECT
+    s.key_arn,
+    max(array_to_string(array_slice(k.aliases, 1, 1), '')) AS alias,
+    array_agg(DISTINCT s.decryptor ORDER BY s.decryptor) AS decryptors,
+    array_agg(DISTINCT s.service ORDER BY s.service) AS services
+FROM seen AS s
+JOIN known_keys AS k ON k.key_arn = s.key_arn
+WHERE k.key_manager IS DISTINCT FROM 'AWS'
+GROUP BY s.key_arn
+ORDER BY s.key_arn

@@ -1,0 +1,35 @@
+-- ---
+-- title = "What detectors need of the lake, and whether it is there"
+-- params.since = { type = "timestamp", required = true, doc = "where the window begins; what is usual is learned from the time before" }
+-- ---
+-- ## What it answers
+-- One row per need of a detector's header, with why it is not met, or null where it is. What the expectations file gives is
+-- not the lake's to say.
+-- ## baseline
+-- There must be events from a week and more before the window; how much a key or a principal needs is for the detector
+-- to say.
+SELECT
+    'inventory' AS need,
+    CASE WHEN count(*) = 0 THEN 'no inventory of keys was taken: keytrail inventory --from aws' END AS why
+FROM inventories
+UNION ALL
+SELECT
+    'digests',
+    CASE WHEN count(*) = 0 THEN 'no digest was verified: keytrail verify SOURCE' END
+FROM digests
+UNION ALL
+SELECT
+    'coverage',
+    CASE WHEN count(*) = 0 THEN 'no log object and no event is in the lake: keytrail ingest SOURCE' END
+FROM objects
+UNION ALL
+SELECT
+    'baseline',
+    CASE
+        WHEN min(first_event_time) <= $since - INTERVAL '7 days' THEN NULL
+        ELSE 'the lake has no events from a week before the window: what is usual is not known; ingest earlier logs, or give a later --since'
+    END
+FROM objects
+CROSS JOIN horizon AS h
+WHERE first_event_time >= h.from_time
+ORDER BY need

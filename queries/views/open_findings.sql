@@ -1,0 +1,16 @@
+-- ---
+-- title = "Every finding that is open, as each detector's latest run left it"
+-- ---
+-- ## What it holds
+-- The rows of `findings` of the latest run in which the detector was evaluated, without those that were resolved. A run that
+-- could not evaluate a detector says nothing of what it found before.
+WITH latest AS (
+    SELECT detector, max(run_at) AS run_at
+    FROM detections
+    WHERE is_evaluated
+    GROUP BY detector
+)
+SELECT f.*
+FROM findings AS f
+JOIN latest AS l ON l.detector = f.detector AND l.run_at = f.run_at
+WHERE f.status <> 'resolved'

@@ -1,0 +1,198 @@
+//! `keytrail detect`: runs detectors, tells what they found, and keeps it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use chrono::{DateTime, Duration, Utc};
+use keytrail::detect::{Detection, Finding, Options, Status, Window, chosen, detect, open_findings, recorded};
+use keytrail::engine::{Engine, Rows};
+use keytrail::instant;
+use keytrail::lake::snapshots::record_detected;
+use keytrail::query::Severity;
+use keytrail::report::{Format, texts};
+
+use super::args::Detect;
+use super::{Context, Hinted, Outcome};
+
+/// How long the window is, unless told otherwise.
+const WINDOW_DAYS: i64 = 30;
+
+/// Logs that end longer ago than this are looked at as they are: a window that ends now would hold nothing.
+const FRESH: Duration = Duration::days(1);
+
+pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
+    if arguments.list {
+        return list(context, arguments);
+    }
+    let now = Utc::now();
+    let engine = context.engine()?;
+    let window = window(context, &engine, (arguments.since.as_deref(), arguments.until.as_deref()), WINDOW_DAYS, now)?;
+    let mut params: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (detector, name, value) in &arguments.params {
+        chosen(&context.catalog, std::slice::from_ref(detector))?;
+        params.entry(detector.clone()).or_default().insert(name.clone(), value.clone());
+    }
+    let options = Options { window, only: arguments.only.clone(), params, now };
+    let all = chosen(&context.catalog, &options.only)?.len() as u64;
+    let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
+    let done = std::cell::Cell::new(0);
+    let mut detection = context.runtime.block_on(async {
+        let told = |name: &str| {
+            bar.show(done.get(), all, name.to_owned());
+            done.set(done.get() + 1);
+        };
+        let found = detect(&engine, &context.catalog, &context.expectations, &options, &told).await;
+        bar.finish();
+        let mut found = found?;
+        found.compare(open_findings(&engine, &context.catalog, now).await?);
+        if !arguments.no_save {
+            record_detected(&context.lake, &recorded(&found, now)).await?;
+        }
+        anyhow::Ok(found)
+    })?;
+    let worst = detection.worst();
+    if arguments.new {
+        detection.findings.retain(|finding| finding.status == Status::New);
+    }
+    tell(context, &detection)?;
+    let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
+    let shown = if arguments.new { detection.worst() } else { worst };
+    let is_bad = bar.is_some_and(|bar| shown.is_some_and(|worst| worst >= bar));
+    Ok(if is_bad { Outcome::BadNews } else { Outcome::Done })
+}
+
+/// The window of a question: as asked, or so many days before now, or before the end of logs that ended earlier.
+pub(super) fn window(
+    context: &Context,
+    engine: &Engine,
+    (since, until): (Option<&str>, Option<&str>),
+    days: i64,
+    now: DateTime<Utc>,
+) -> Result<Window> {
+    let until = match until {
+        Some(text) => instant::parse(text, now)?,
+        None => latest(context, engine, now)?.filter(|end| *end + FRESH < now).unwrap_or(now),
+    };
+    let since = match since {
+        Some(text) => instant::parse(text, now)?,
+        None => until - Duration::days(days),
+    };
+    if since >= until {
+        return Err(Hinted::new(
+            format!("the window is empty: {since} is not before {until}"),
+            "the logs may end earlier than --since: give --until as well",
+        )
+        .into());
+    }
+    Ok(Window { since, until })
+}
+
+/// The end of the logs: the second after the latest event.
+fn latest(context: &Context, engine: &Engine, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let query = context.catalog.get("span")?;
+    let rows = context.runtime.block_on(engine.run(query, query.bind(&[], now)?))?;
+    let latest = texts(&rows.batches, "last_event_time").into_iter().flatten().next();
+    Ok(latest.and_then(|text| instant::parse(&text, now).ok()).map(|at| at + Duration::seconds(1)))
+}
+
+fn tell(context: &Context, detection: &Detection) -> Result<()> {
+    match context.printer.format() {
+        Format::Json => return context.printer.json(detection),
+        Format::Ndjson => {
+            for finding in &detection.findings {
+                context.printer.json(finding)?;
+            }
+            for gap in &detection.not_evaluated {
+                context.printer.json(gap)?;
+            }
+            return Ok(());
+        }
+        _ => context.printer.rows(&rows(detection)?)?,
+    }
+    let counted = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let mut said: Vec<String> = Severity::ALL
+        .into_iter()
+        .rev()
+        .filter_map(|severity| {
+            let count = detection.findings.iter().filter(|finding| finding.severity == severity).count();
+            counted(count, severity.name())
+        })
+        .collect();
+    if said.is_empty() {
+        said.push("nothing found".to_owned());
+    }
+    said.extend(counted(detection.accepted.len(), "accepted"));
+    said.extend(counted(detection.resolved.len(), "resolved"));
+    let evaluated = detection.evaluated.len();
+    let mut line = format!("{}; {evaluated} detectors evaluated", said.join(", "));
+    if let Some(Window { since, until }) = detection.window {
+        line.push_str(&format!(", {} to {}", instant::plain(since), instant::plain(until)));
+    }
+    context.printer.note(&line);
+    Ok(())
+}
+
+/// Findings and what could not be judged, as rows: the worst first, and what is not known at the end.
+fn rows(detection: &Detection) -> Result<Rows> {
+    // What could not be judged for many keys for one reason is one row.
+    let mut gaps: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for gap in &detection.not_evaluated {
+        gaps.entry((&gap.detector, &gap.why)).or_default().extend(gap.key_arn.as_deref());
+    }
+    let resolved = detection.resolved.iter();
+    let findings: Vec<&Finding> = detection.findings.iter().chain(resolved).collect();
+    let unjudged = gaps.iter().map(|((detector, why), keys)| {
+        let of = match keys.as_slice() {
+            [] => String::new(),
+            [key] => format!("{key}: "),
+            keys => format!("{} keys: ", keys.len()),
+        };
+        (*detector, format!("not evaluated: {of}{why}"))
+    });
+    let unjudged: Vec<(&str, String)> = unjudged.collect();
+    let text = |get: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {
+        let found = findings.iter().map(|finding| get(finding));
+        Arc::new(found.chain(unjudged.iter().map(|_| None)).collect::<StringArray>())
+    };
+    let detectors = findings.iter().map(|finding| finding.detector.as_str());
+    let detectors: StringArray = detectors.chain(unjudged.iter().map(|(detector, _)| *detector)).map(Some).collect();
+    let messages = findings.iter().map(|finding| finding.message.as_str());
+    let messages: StringArray =
+        messages.chain(unjudged.iter().map(|(_, message)| message.as_str())).map(Some).collect();
+    let seen = findings.iter().map(|finding| finding.last_seen.map(|at| at.timestamp_micros()));
+    let seen: TimestampMicrosecondArray = seen.chain(unjudged.iter().map(|_| None)).collect();
+    let events = findings.iter().map(|finding| Some(finding.events));
+    let events: Int64Array = events.chain(unjudged.iter().map(|_| None)).collect();
+    let status = findings.iter().map(|finding| finding.status.name());
+    let status: StringArray = status.chain(unjudged.iter().map(|_| "not evaluated")).map(Some).collect();
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("severity", text(&|finding| Some(finding.severity.name().to_owned())), true),
+        ("status", Arc::new(status) as ArrayRef, true),
+        ("detector", Arc::new(detectors) as ArrayRef, true),
+        ("message", Arc::new(messages) as ArrayRef, true),
+        ("account_id", text(&|finding| finding.account_id.clone()), true),
+        ("region", text(&|finding| finding.region.clone()), true),
+        ("events", Arc::new(events) as ArrayRef, true),
+        ("last_seen", Arc::new(seen.with_timezone("UTC")) as ArrayRef, true),
+        ("evidence", text(&|finding| finding.evidence.first().cloned()), true),
+    ])?;
+    Ok(Rows { schema: batch.schema(), batches: vec![batch] })
+}
+
+fn list(context: &Context, arguments: &Detect) -> Result<Outcome> {
+    let detectors = chosen(&context.catalog, &arguments.only)?;
+    let column = |get: &dyn Fn(&keytrail::query::Query) -> String| -> ArrayRef {
+        Arc::new(detectors.iter().map(|detector| Some(get(detector))).collect::<StringArray>())
+    };
+    let batch = RecordBatch::try_from_iter([
+        ("detector", column(&|detector| detector.name.clone())),
+        ("severity", column(&|detector| detector.severity.map_or("", Severity::name).to_owned())),
+        ("title", column(&|detector| detector.title.clone())),
+        ("needs", column(&|detector| detector.needs.iter().map(|need| need.name()).collect::<Vec<_>>().join(", "))),
+        ("attack", column(&|detector| detector.attack.join(", "))),
+    ])?;
+    context.printer.rows(&Rows { schema: batch.schema(), batches: vec![batch] })?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,118 @@
+//! Findings over time: what was open before a run, and what the run leaves in the lake.
+
+use arrow::array::{Array, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, Utc};
+
+use super::{DetectError, Detection, Finding, Status, Window};
+use crate::engine::{Engine, Rows};
+use crate::lake::findings::{Detected, DetectionRow, FindingRow};
+use crate::query::{Catalog, Severity};
+
+/// The findings that the latest runs left open, accepted ones included.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn open_findings(
+    engine: &Engine,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> Result<Vec<Finding>, DetectError> {
+    let query = catalog.get("findings")?;
+    let rows = engine.run(query, query.bind(&[], now)?).await?;
+    Ok(read(&rows).unwrap_or_default())
+}
+
+fn read(rows: &Rows) -> Option<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for batch in &rows.batches {
+        let text = |name: &str| -> Option<StringArray> {
+            Some(cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?.as_string::<i32>().clone())
+        };
+        let instants =
+            |name: &str| Some(batch.column_by_name(name)?.as_primitive::<TimestampMicrosecondType>().clone());
+        let (detector, severity, status, message) =
+            (text("detector")?, text("severity")?, text("status")?, text("message")?);
+        let optional = [text("key_arn")?, text("principal")?, text("account_id")?, text("region")?, text("asset")?];
+        let (first, last, events) =
+            (instants("first_seen")?, instants("last_seen")?, batch["events"].as_primitive::<Int64Type>().clone());
+        let (evidence, fingerprint) = (text("evidence")?, text("fingerprint")?);
+        for row in 0..batch.num_rows() {
+            let [key_arn, principal, account_id, region, asset] =
+                optional.each_ref().map(|column| column.is_valid(row).then(|| column.value(row).to_owned()));
+            let at = |column: &arrow::array::TimestampMicrosecondArray| {
+                column.is_valid(row).then(|| DateTime::from_timestamp_micros(column.value(row))).flatten()
+            };
+            findings.push(Finding {
+                detector: detector.value(row).to_owned(),
+                severity: Severity::ALL.into_iter().find(|one| one.name() == severity.value(row))?,
+                status: if status.value(row) == Status::Accepted.name() { Status::Accepted } else { Status::Ongoing },
+                message: message.value(row).to_owned(),
+                key_arn,
+                principal,
+                account_id,
+                region,
+                asset,
+                first_seen: at(&first),
+                last_seen: at(&last),
+                events: events.value(row),
+                evidence: serde_json::from_str(evidence.value(row)).unwrap_or_default(),
+                detail: None,
+                reason: None,
+                fingerprint: fingerprint.value(row).to_owned(),
+            });
+        }
+    }
+    Some(findings)
+}
+
+/// What a run leaves in the lake.
+#[must_use]
+pub fn recorded(detection: &Detection, now: DateTime<Utc>) -> Detected {
+    let run_at = now.timestamp_micros();
+    let micros = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_micros());
+    let finding = |finding: &Finding| FindingRow {
+        run_at,
+        fingerprint: finding.fingerprint.clone(),
+        detector: finding.detector.clone(),
+        status: finding.status.name(),
+        severity: finding.severity.name().to_owned(),
+        key_arn: finding.key_arn.clone(),
+        principal: finding.principal.clone(),
+        account_id: finding.account_id.clone(),
+        region: finding.region.clone(),
+        asset: finding.asset.clone(),
+        first_seen: micros(finding.first_seen),
+        last_seen: micros(finding.last_seen),
+        events: finding.events,
+        // A list of texts is always JSON.
+        evidence: serde_json::to_string(&finding.evidence).unwrap_or_default(),
+        message: finding.message.clone(),
+        detail: finding.detail.clone(),
+        reason: finding.reason.clone(),
+    };
+    let all = detection.findings.iter().chain(&detection.accepted);
+    let of = |name: &str| all.clone().filter(|finding| finding.detector == name).count();
+    let Window { since, until } = detection.window.unwrap_or(Window { since: now, until: now });
+    let row = |detector: &str, why: Option<&str>| DetectionRow {
+        run_at,
+        detector: detector.to_owned(),
+        is_evaluated: why.is_none(),
+        why: why.map(str::to_owned),
+        findings: i64::try_from(of(detector)).unwrap_or(i64::MAX),
+        since: since.timestamp_micros(),
+        until: until.timestamp_micros(),
+        lake_version: i64::try_from(detection.lake_version).unwrap_or(i64::MAX),
+    };
+    let skipped = detection.not_evaluated.iter().filter(|gap| !detection.evaluated.contains(&gap.detector));
+    Detected {
+        findings: all.clone().chain(&detection.unjudged).chain(&detection.resolved).map(finding).collect(),
+        detections: detection
+            .evaluated
+            .iter()
+            .map(|name| row(name, None))
+            .chain(skipped.map(|gap| row(&gap.detector, Some(&gap.why))))
+            .collect(),
+    }
+}

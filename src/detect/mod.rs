@@ -1,0 +1,239 @@
+//! Runs detectors: each a query whose rows are findings, told apart by fingerprints and compared with the run before.
+//!
+//! ```text
+//! catalog ─► what each needs ─┬─ missing ─► not evaluated: why
+//!                             └─ there ──► rows ─► findings ─► accepted? new? ─► Detection ─► findings, detections
+//! ```
+//!
+//! There is no detector in here and no SQL: they are files. This module decides what a row means as a finding, never
+//! whether there should be one.
+
+mod finding;
+mod history;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use datafusion::scalar::ScalarValue;
+use serde::Serialize;
+
+use crate::engine::{Engine, EngineError};
+use crate::expectations::Expectations;
+use crate::query::{Catalog, Need, ParamKind, Query, QueryError, Severity};
+
+pub use finding::{Finding, NotEvaluated, Status};
+pub use history::{open_findings, recorded};
+
+/// What can keep detectors from running.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// The request is wrong: a name, a parameter or a value.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The lake cannot be asked.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A detector's statement is wrong, or failed.
+    #[error("detector {detector}: {source}")]
+    Failed {
+        /// Which.
+        detector: String,
+        /// Why.
+        source: Box<EngineError>,
+    },
+    /// A detector does not return the columns that make a finding.
+    #[error("detector {detector}: {why}")]
+    Columns {
+        /// Which.
+        detector: String,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// The name is no detector's.
+    #[error("{name} is no detector; `keytrail detect --list` lists them")]
+    NoDetector {
+        /// The name.
+        name: String,
+    },
+    /// The window is empty.
+    #[error("the window is empty: {since} is not before {until}")]
+    EmptyWindow {
+        /// Its begin.
+        since: DateTime<Utc>,
+        /// Its end.
+        until: DateTime<Utc>,
+    },
+}
+
+/// The time that a run looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// From this instant on.
+    pub since: DateTime<Utc>,
+    /// Before this instant.
+    pub until: DateTime<Utc>,
+}
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The time to look at.
+    pub window: Window,
+    /// These detectors; all when empty.
+    pub only: Vec<String>,
+    /// Parameters by detector and name, before those of the expectations file.
+    pub params: BTreeMap<String, BTreeMap<String, String>>,
+    /// The instant of the run: acceptances end by it.
+    pub now: DateTime<Utc>,
+}
+
+/// What a run found; its JSON is part of the command line's contract.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Detection {
+    /// What someone should look at, the worst first.
+    pub findings: Vec<Finding>,
+    /// What the expectations file accepts.
+    pub accepted: Vec<Finding>,
+    /// What the run before found and this one did not.
+    pub resolved: Vec<Finding>,
+    /// What the run before found and this one could not judge.
+    pub unjudged: Vec<Finding>,
+    /// What could not be judged, and why.
+    pub not_evaluated: Vec<NotEvaluated>,
+    /// The detectors that were evaluated.
+    pub evaluated: Vec<String>,
+    /// Version of the events table.
+    pub lake_version: u64,
+    /// The time that was looked at.
+    pub window: Option<Window>,
+}
+
+/// The detectors that a run goes through, in the order of their names.
+///
+/// # Errors
+/// When a name is no detector's.
+pub fn chosen<'c>(catalog: &'c Catalog, only: &[String]) -> Result<Vec<&'c Query>, DetectError> {
+    for name in only {
+        if !catalog.detectors().any(|detector| detector.name == *name) {
+            return Err(DetectError::NoDetector { name: name.clone() });
+        }
+    }
+    Ok(catalog.detectors().filter(|detector| only.is_empty() || only.contains(&detector.name)).collect())
+}
+
+/// Runs detectors over a window. `told` hears the name of each before it runs.
+///
+/// # Errors
+/// When a detector is wrong or the lake cannot be read. What a detector lacks is in the result.
+pub async fn detect(
+    engine: &Engine,
+    catalog: &Catalog,
+    expectations: &Expectations,
+    options: &Options,
+    told: &dyn Fn(&str),
+) -> Result<Detection, DetectError> {
+    let Window { since, until } = options.window;
+    if since >= until {
+        return Err(DetectError::EmptyWindow { since, until });
+    }
+    let lacks = lacking(engine, catalog, expectations, options).await?;
+    let mut detection =
+        Detection { lake_version: engine.events_version(), window: Some(options.window), ..Detection::default() };
+    for detector in chosen(catalog, &options.only)? {
+        // Bound in any case: a parameter that is wrong is wrong whether the detector can be evaluated or not.
+        let values = bind(detector, expectations, options)?;
+        let lack: Vec<&str> =
+            detector.needs.iter().filter_map(|need| lacks.get(need.name())).map(String::as_str).collect();
+        if !lack.is_empty() {
+            detection.not_evaluated.push(NotEvaluated::whole(&detector.name, lack.join("; ")));
+            continue;
+        }
+        told(&detector.name);
+        let failed = |source| DetectError::Failed { detector: detector.name.clone(), source: Box::new(source) };
+        let rows = engine.run(detector, values).await.map_err(failed)?;
+        let (findings, not_evaluated) = rows::read(detector, &rows)?;
+        detection.evaluated.push(detector.name.clone());
+        detection.not_evaluated.extend(not_evaluated);
+        for mut finding in findings {
+            let (key, principal) = (finding.key_arn.as_deref(), finding.principal.as_deref());
+            match expectations.acceptance(&finding.detector, key, principal, options.now) {
+                Some(accepted) => {
+                    finding.status = Status::Accepted;
+                    finding.reason = Some(accepted.reason.clone());
+                    detection.accepted.push(finding);
+                }
+                None => detection.findings.push(finding),
+            }
+        }
+    }
+    detection.findings.sort_by(Finding::by_weight);
+    detection.accepted.sort_by(Finding::by_weight);
+    Ok(detection)
+}
+
+/// What is missing, by the need that it would meet.
+async fn lacking(
+    engine: &Engine,
+    catalog: &Catalog,
+    expectations: &Expectations,
+    options: &Options,
+) -> Result<BTreeMap<String, String>, DetectError> {
+    let query = catalog.get("needs")?;
+    let values = query.bind(&[("since".to_owned(), options.window.since.to_rfc3339())], options.now)?;
+    let rows = engine.run(query, values).await?;
+    let mut lacks: BTreeMap<String, String> = rows::pairs(&rows, "need", "why").into_iter().collect();
+    if !expectations.is_given {
+        let why = "there is no expectations file: keytrail expectations --learn writes one";
+        lacks.insert(Need::Expectations.name().to_owned(), why.to_owned());
+    }
+    Ok(lacks)
+}
+
+fn bind(
+    detector: &Query,
+    expectations: &Expectations,
+    options: &Options,
+) -> Result<Vec<(String, ScalarValue)>, DetectError> {
+    let mut given: BTreeMap<&str, String> = BTreeMap::new();
+    for params in [expectations.params.get(&detector.name), options.params.get(&detector.name)].into_iter().flatten() {
+        given.extend(params.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    }
+    for (name, instant) in [("since", options.window.since), ("until", options.window.until)] {
+        if detector.params.iter().any(|param| param.name == name && param.kind == ParamKind::Timestamp) {
+            given.insert(name, instant.to_rfc3339());
+        }
+    }
+    let given: Vec<(String, String)> = given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(detector.bind(&given, options.now)?)
+}
+
+impl Detection {
+    /// Compares with what was open before the run, so that each finding is new or ongoing, and tells what has ended. What could
+    /// not be judged this time has not ended.
+    pub fn compare(&mut self, open: Vec<Finding>) {
+        // What was accepted until now, and is no more, is news.
+        let seen = open.iter().filter(|finding| finding.status != Status::Accepted);
+        let before: BTreeSet<&str> = seen.map(|finding| finding.fingerprint.as_str()).collect();
+        for finding in &mut self.findings {
+            finding.status = if before.contains(finding.fingerprint.as_str()) { Status::Ongoing } else { Status::New };
+        }
+        let still: BTreeSet<String> =
+            self.findings.iter().chain(&self.accepted).map(|finding| finding.fingerprint.clone()).collect();
+        let is_unjudged = |finding: &Finding| {
+            self.not_evaluated.iter().any(|gap| gap.detector == finding.detector && gap.is_about(finding))
+        };
+        let gone = open
+            .into_iter()
+            .filter(|finding| self.evaluated.contains(&finding.detector) && !still.contains(&finding.fingerprint));
+        let (unjudged, resolved): (Vec<Finding>, Vec<Finding>) = gone.partition(|finding| is_unjudged(finding));
+        self.unjudged = unjudged.into_iter().map(|finding| Finding { status: Status::Unjudged, ..finding }).collect();
+        self.resolved = resolved.into_iter().map(|finding| Finding { status: Status::Resolved, ..finding }).collect();
+    }
+
+    /// The worst severity of what someone should look at.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+}

@@ -1,0 +1,167 @@
+//! From a detector's rows to findings. The columns are a contract; what does not keep it is an error with the detector's name.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
+use chrono::{DateTime, Utc};
+
+use super::finding::{EVIDENCE_MAX, message};
+use super::{DetectError, Finding, NotEvaluated, Status};
+use crate::engine::Rows;
+use crate::instant;
+use crate::query::{Query, Severity};
+
+/// What a detector returns, in this order (design §6). The last two may be left out.
+pub(super) const COLUMNS: [&str; 12] = [
+    "key_arn",
+    "principal",
+    "account_id",
+    "region",
+    "first_seen",
+    "last_seen",
+    "events",
+    "evidence",
+    "detail",
+    "severity",
+    "asset",
+    "not_evaluated",
+];
+
+/// How many of the columns must be there.
+const REQUIRED: usize = 10;
+
+/// The columns of one batch, each of its one type.
+struct Columns {
+    texts: BTreeMap<&'static str, StringArray>,
+    first_seen: TimestampMicrosecondArray,
+    last_seen: TimestampMicrosecondArray,
+    events: Int64Array,
+    evidence: ArrayRef,
+}
+
+/// The findings of a detector's rows, one per fingerprint, and what it could not judge.
+pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<NotEvaluated>), DetectError> {
+    let wrong = |why: String| DetectError::Columns { detector: detector.name.clone(), why };
+    let names: Vec<&str> = rows.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    if names.len() < REQUIRED || names.len() > COLUMNS.len() || names != COLUMNS[..names.len()] {
+        return Err(wrong(format!("it returns {}, and not {}", names.join(", "), COLUMNS.join(", "))));
+    }
+    let all = concat_batches(&rows.schema, &rows.batches).map_err(|error| wrong(error.to_string()))?;
+    let columns = Columns::of(&all).map_err(|error| wrong(error.to_string()))?;
+    let (mut findings, mut gaps): (BTreeMap<String, Finding>, Vec<NotEvaluated>) = (BTreeMap::new(), Vec::new());
+    for row in 0..all.num_rows() {
+        if let Some(why) = columns.text("not_evaluated", row) {
+            gaps.push(NotEvaluated {
+                detector: detector.name.clone(),
+                key_arn: columns.text("key_arn", row),
+                account_id: columns.text("account_id", row),
+                region: columns.text("region", row),
+                why,
+            });
+            continue;
+        }
+        let finding = columns.finding(detector, row).map_err(&wrong)?;
+        match findings.get_mut(&finding.fingerprint) {
+            Some(known) => known.merge(finding),
+            None => drop(findings.insert(finding.fingerprint.clone(), finding)),
+        }
+    }
+    gaps.sort_by(|a, b| {
+        (&a.key_arn, &a.account_id, &a.region, &a.why).cmp(&(&b.key_arn, &b.account_id, &b.region, &b.why))
+    });
+    Ok((findings.into_values().collect(), gaps))
+}
+
+impl Columns {
+    fn of(all: &RecordBatch) -> Result<Self, arrow::error::ArrowError> {
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let get = |name: &str, kind: &DataType| cast(&all[name], kind);
+        let mut texts = BTreeMap::new();
+        for name in ["key_arn", "principal", "account_id", "region", "detail", "severity", "asset", "not_evaluated"] {
+            if all.column_by_name(name).is_some() {
+                texts.insert(name, get(name, &DataType::Utf8)?.as_string::<i32>().clone());
+            }
+        }
+        let list = DataType::new_list(DataType::Utf8, true);
+        Ok(Self {
+            texts,
+            first_seen: get("first_seen", &micros)?.as_primitive::<TimestampMicrosecondType>().clone(),
+            last_seen: get("last_seen", &micros)?.as_primitive::<TimestampMicrosecondType>().clone(),
+            events: get("events", &DataType::Int64)?.as_primitive::<Int64Type>().clone(),
+            evidence: get("evidence", &list)?,
+        })
+    }
+
+    fn text(&self, column: &str, row: usize) -> Option<String> {
+        let texts = self.texts.get(column)?;
+        texts.is_valid(row).then(|| texts.value(row).to_owned())
+    }
+
+    fn finding(&self, detector: &Query, row: usize) -> Result<Finding, String> {
+        let at = |column: &TimestampMicrosecondArray| {
+            column.is_valid(row).then(|| DateTime::<Utc>::from_timestamp_micros(column.value(row))).flatten()
+        };
+        let (first_seen, last_seen) = (at(&self.first_seen), at(&self.last_seen));
+        let events = if self.events.is_valid(row) { self.events.value(row) } else { 0 };
+        let severity = match self.text("severity", row) {
+            Some(name) => {
+                Severity::ALL.into_iter().find(|one| one.name() == name).ok_or(format!("{name:?} is no severity"))?
+            }
+            None => detector.severity.unwrap_or(Severity::Medium),
+        };
+        let column = |name: &str| match name {
+            "events" => Some(events.to_string()),
+            "first_seen" => first_seen.map(instant::plain),
+            "last_seen" => last_seen.map(instant::plain),
+            "severity" => Some(severity.name().to_owned()),
+            name => self.text(name, row),
+        };
+        let mut finding = Finding {
+            detector: detector.name.clone(),
+            severity,
+            status: Status::New,
+            message: message(detector, &column),
+            key_arn: self.text("key_arn", row),
+            principal: self.text("principal", row),
+            account_id: self.text("account_id", row),
+            region: self.text("region", row),
+            asset: self.text("asset", row),
+            first_seen,
+            last_seen,
+            events,
+            evidence: self.evidence(row),
+            detail: self.text("detail", row),
+            reason: None,
+            fingerprint: String::new(),
+        };
+        finding.fingerprint = finding.fingerprint();
+        Ok(finding)
+    }
+
+    fn evidence(&self, row: usize) -> Vec<String> {
+        let lists = self.evidence.as_list::<i32>();
+        if lists.is_null(row) {
+            return Vec::new();
+        }
+        let ids = lists.value(row);
+        ids.as_string::<i32>().iter().flatten().take(EVIDENCE_MAX).map(str::to_owned).collect()
+    }
+}
+
+/// Two columns of texts, where both have one.
+pub(super) fn pairs(rows: &Rows, first: &str, second: &str) -> Vec<(String, String)> {
+    let column = |batch: &RecordBatch, name: &str| {
+        let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
+        Some(column.as_string::<i32>().clone())
+    };
+    let mut pairs = Vec::new();
+    for batch in &rows.batches {
+        if let (Some(first), Some(second)) = (column(batch, first), column(batch, second)) {
+            let both = first.iter().zip(second.iter());
+            pairs.extend(both.filter_map(|(a, b)| Some((a?.to_owned(), b?.to_owned()))));
+        }
+    }
+    pairs
+}

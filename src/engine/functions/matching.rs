@@ -1,0 +1,49 @@
+//! `matches_any(text, patterns)` and `tag_names(json)`: what expectations are compared by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, ListBuilder, StringBuilder};
+use arrow::datatypes::DataType;
+use datafusion::error::Result;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+
+use super::texts;
+use crate::expectations::matches;
+
+/// Whether the text is of one of the patterns; null where either is null.
+pub(super) fn matches_any() -> ScalarUDF {
+    let takes = vec![DataType::Utf8, texts()];
+    create_udf("matches_any", takes, DataType::Boolean, Volatility::Immutable, Arc::new(any))
+}
+
+fn any(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
+    let arrays = ColumnarValue::values_to_arrays(arguments)?;
+    let (given, lists) = (arrays[0].as_string::<i32>(), arrays[1].as_list::<i32>());
+    let answers: BooleanArray = given
+        .iter()
+        .zip(lists.iter())
+        .map(|(text, patterns)| {
+            let (text, patterns) = (text?, patterns?);
+            Some(patterns.as_string::<i32>().iter().flatten().any(|pattern| matches(pattern, text)))
+        })
+        .collect();
+    Ok(ColumnarValue::Array(Arc::new(answers)))
+}
+
+/// The tags in a JSON object, sorted by name; null where the text is none.
+pub(super) fn tag_names() -> ScalarUDF {
+    create_udf("tag_names", vec![DataType::Utf8], texts(), Volatility::Immutable, Arc::new(names))
+}
+
+fn names(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
+    let arrays = ColumnarValue::values_to_arrays(arguments)?;
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for json in arrays[0].as_string::<i32>() {
+        match json.and_then(|json| serde_json::from_str::<BTreeMap<String, String>>(json).ok()) {
+            Some(tags) => lists.append_value(tags.into_iter().map(|(name, value)| Some(format!("tag:{name}={value}")))),
+            None => lists.append_null(),
+        }
+    }
+    Ok(ColumnarValue::Array(Arc::new(lists.finish())))
+}

@@ -1,0 +1,252 @@
+//! Every shipped detector against its cases: hand-written records, and the findings that must come of them.
+//!
+//! A case is a JSON file in `testdata/detectors/<id>/`: `fires*` with the findings that are wanted, `quiet*` without any.
+//! Its records are written as differences from a healthy Decrypt, with shorthands for the long-winded parts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use keytrail::query::Catalog;
+use serde_json::{Map, Value, json};
+
+use crate::support::Dir;
+
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-4333-8444-555555555555";
+const ACCOUNT: &str = "111122223333";
+
+/// The cases are many and each is a lake of its own: they are gone through in several tests at a time.
+const PARTS: usize = 4;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/detectors")
+}
+
+/// The identity of a session of a role: `name`, or `account:name`; a path may stand before the name.
+fn role(spec: &str) -> Value {
+    let (account, name) = spec.rsplit_once(':').unwrap_or((ACCOUNT, spec));
+    let short = name.rsplit('/').next().unwrap();
+    let letters: String = short.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let id = format!("AROA{:X<12}", letters.to_uppercase());
+    json!({
+        "type": "AssumedRole", "principalId": format!("{id}:s"), "accountId": account, "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+        "arn": format!("arn:aws:sts::{account}:assumed-role/{short}/s"),
+        "sessionContext": {
+            "sessionIssuer": {"type": "Role", "principalId": id, "arn": format!("arn:aws:iam::{account}:role/{name}"),
+                "accountId": account, "userName": short},
+            "attributes": {"creationDate": "2026-01-05T00:00:00Z", "mfaAuthenticated": "false"},
+        },
+    })
+}
+
+fn merge(into: &mut Value, over: &Value) {
+    match (into, over) {
+        (Value::Object(into), Value::Object(over)) => {
+            for (name, value) in over {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, over) => *into = over.clone(),
+    }
+}
+
+/// A record as a case writes it, in full.
+fn record(over: &Value, at: &str, number: usize) -> Value {
+    let mut record = json!({
+        "eventVersion": "1.11", "userIdentity": role("app"), "eventTime": at, "eventSource": "kms.amazonaws.com",
+        "eventName": "Decrypt", "awsRegion": "eu-west-1", "sourceIPAddress": "203.0.113.10",
+        "userAgent": "aws-sdk-java/2.20",
+        "requestParameters": {"encryptionAlgorithm": "SYMMETRIC_DEFAULT", "encryptionContext": {}},
+        "responseElements": null, "requestID": format!("r-{number}"), "eventID": format!("e-{number:06}"), "readOnly": true,
+        "resources": [{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": KEY}], "eventType": "AwsApiCall",
+        "managementEvent": true, "recipientAccountId": ACCOUNT, "eventCategory": "Management",
+    });
+    let mut over: Map<String, Value> = over.as_object().unwrap().clone();
+    let mut take = |name: &str| over.remove(name).map(|value| value.as_str().map_or_else(String::new, str::to_owned));
+    if let Some(spec) = take("@role") {
+        record["userIdentity"] = role(&spec);
+    }
+    if let Some(name) = take("@user") {
+        record["userIdentity"] = json!({"type": "IAMUser", "principalId": format!("AIDA{}", name.to_uppercase()),
+            "arn": format!("arn:aws:iam::{ACCOUNT}:user/{name}"), "accountId": ACCOUNT, "userName": name,
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE"});
+    }
+    if take("@root").is_some() {
+        record["userIdentity"] = json!({"type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT, "accessKeyId": "",
+            "arn": format!("arn:aws:iam::{ACCOUNT}:root")});
+    }
+    if let Some(host) = take("@service") {
+        record["userIdentity"] = json!({"type": "AWSService", "invokedBy": host});
+        (record["sourceIPAddress"], record["userAgent"]) = (json!(host), json!(host));
+    }
+    if let Some(host) = take("@via") {
+        record["userIdentity"]["invokedBy"] = json!(host);
+        (record["sourceIPAddress"], record["userAgent"]) = (json!(host), json!(host));
+    }
+    if let Some(spec) = take("@key") {
+        let parts: Vec<&str> = spec.split(':').collect();
+        record["resources"] = match parts.as_slice() {
+            [id] => key(ACCOUNT, "eu-west-1", id),
+            [account, region, id] => key(account, region, id),
+            _ => panic!("{spec}: a key is account:region:id, or an id"),
+        };
+    }
+    if let Some(said) = take("@error") {
+        let (code, message) = said.split_once(": ").unwrap_or((&said, ""));
+        record["errorCode"] = json!(code);
+        if !message.is_empty() {
+            record["errorMessage"] = json!(message);
+        }
+    }
+    if let Some(address) = take("@ip") {
+        record["sourceIPAddress"] = json!(address);
+    }
+    if let Some(context) = over.remove("@context") {
+        record["requestParameters"]["encryptionContext"] = context;
+    }
+    let unknown: Vec<&String> = over.keys().filter(|name| name.starts_with('@')).collect();
+    assert!(unknown.is_empty(), "no shorthands: {unknown:?}");
+    merge(&mut record, &Value::Object(over));
+    record
+}
+
+fn key(account: &str, region: &str, id: &str) -> Value {
+    json!([{"accountId": account, "type": "AWS::KMS::Key", "ARN": format!("arn:aws:kms:{region}:{account}:key/{id}")}])
+}
+
+/// `6h` and the like.
+fn step(text: &str) -> TimeDelta {
+    let (number, unit) = text.split_at(text.len() - 1);
+    let number = number.parse().unwrap();
+    match unit {
+        "s" => TimeDelta::seconds(number),
+        "m" => TimeDelta::minutes(number),
+        "h" => TimeDelta::hours(number),
+        "d" => TimeDelta::days(number),
+        _ => panic!("{text} is no step"),
+    }
+}
+
+pub fn records(case: &Value) -> Vec<Value> {
+    let mut records = Vec::new();
+    for entry in case["records"].as_array().unwrap() {
+        let begin: DateTime<Utc> = entry["at"].as_str().unwrap().parse().unwrap();
+        let each = step(entry["every"].as_str().unwrap_or("1h"));
+        for time in 0..entry["times"].as_i64().unwrap_or(1) {
+            let at = begin + each * i32::try_from(time).unwrap();
+            records.push(record(&entry["record"], &keytrail::instant::plain(at), records.len()));
+        }
+    }
+    records
+}
+
+/// Runs a detector over a case; what it says, as JSON.
+fn detected(detector: &str, case: &Value) -> Value {
+    let dir = Dir::new();
+    let mut logs: std::collections::BTreeMap<String, Vec<Value>> = std::collections::BTreeMap::new();
+    for record in records(case) {
+        let text = |name: &str| record[name].as_str().unwrap_or("none").to_owned();
+        let name =
+            format!("{}_CloudTrail_{}_20260105T0005Z_abcdefgh.json.gz", text("recipientAccountId"), text("awsRegion"));
+        logs.entry(name).or_default().push(record);
+    }
+    for (name, records) in &logs {
+        dir.log(name, records);
+    }
+    dir.ingest("logs");
+    if let Some(inventory) = case.get("inventory") {
+        fs::write(dir.join("inventory.json"), inventory.to_string()).unwrap();
+        let ran = dir.keytrail(["inventory", "--from", "inventory.json"]).code_among(&[0, 3]);
+        assert!(ran.status().is_some());
+    }
+    let text = |name: &str| case[name].as_str().unwrap().to_owned();
+    let mut command = dir.keytrail(["detect", "--no-save", "--only", detector]);
+    command = command.args(["--since", &text("since"), "--until", &text("until")]);
+    if let Some(lines) = case.get("expectations") {
+        let lines: Vec<&str> = lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+        fs::write(dir.join("keytrail.toml"), lines.join("\n") + "\n").unwrap();
+    }
+    for (name, value) in case["params"].as_object().into_iter().flatten() {
+        command = command.arg("--param").arg(format!("{detector}.{name}={}", value.as_str().unwrap()));
+    }
+    command.format("json").ok().json()
+}
+
+/// Whether what was found is as a case wants it: each member that it names, texts of prose by a part.
+fn agrees(wanted: &Value, found: &Value) -> bool {
+    wanted.as_object().unwrap().iter().all(|(name, value)| match name.as_str() {
+        "detail" | "why" | "message" => found[name].as_str().is_some_and(|text| text.contains(value.as_str().unwrap())),
+        _ => found[name] == *value,
+    })
+}
+
+fn faults(detector: &str, path: &Path) -> Vec<String> {
+    let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let case: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let got = detected(detector, &case);
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let (wanted, found) = (list(&case["findings"]), list(&got["findings"]));
+    let (gaps, skipped) = (list(&case["not_evaluated"]), list(&got["not_evaluated"]));
+    let mut faults = Vec::new();
+    let is_loud = !wanted.is_empty() || !gaps.is_empty();
+    if file.starts_with("fires") && !is_loud || file.starts_with("quiet") && !wanted.is_empty() {
+        faults.push("its name says otherwise".to_owned());
+    }
+    if found.len() != wanted.len() {
+        faults.push(format!("{} findings, {} wanted", found.len(), wanted.len()));
+    }
+    for each in &wanted {
+        if found.iter().filter(|found| agrees(each, found)).count() != 1 {
+            faults.push(format!("wanted once: {each}"));
+        }
+    }
+    for each in &gaps {
+        if !skipped.iter().any(|gap| agrees(each, gap)) {
+            faults.push(format!("wanted as not evaluated: {each}"));
+        }
+    }
+    // What could not be judged is quiet too, but a case of it must say so.
+    if gaps.is_empty() && !skipped.is_empty() {
+        faults.push(format!("not evaluated: {}", skipped[0]));
+    }
+    faults.into_iter().map(|fault| format!("{detector}/{file}: {fault}; found {}", json!(found))).collect()
+}
+
+fn part(number: usize) {
+    let catalog = Catalog::shipped();
+    let mut faults_of_all = Vec::new();
+    let mut tried = 0;
+    for detector in catalog.detectors() {
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(folder().join(&detector.name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for (at, path) in paths.iter().enumerate() {
+            if at % PARTS == number {
+                tried += 1;
+                faults_of_all.extend(faults(&detector.name, path));
+            }
+        }
+    }
+    assert!(faults_of_all.is_empty(), "{}", faults_of_all.join("\n"));
+    assert!(tried > 0, "no case was tried");
+}
+
+#[test]
+fn detectors_agree_with_the_first_part_of_their_cases() {
+    part(0);
+}
+
+#[test]
+fn detectors_agree_with_the_second_part_of_their_cases() {
+    part(1);
+}
+
+#[test]
+fn detectors_agree_with_the_third_part_of_their_cases() {
+    part(2);
+}
+
+#[test]
+fn detectors_agree_with_the_fourth_part_of_their_cases() {
+    part(3);
+}

@@ -1,0 +1,178 @@
+//! Findings over time: what is new, what goes on, what has ended, and what nobody could judge.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::evidence::blindness::at;
+use crate::support::{Dir, KEY, Keytrail, decrypt, with};
+
+/// A detector of a user's own: who used a key. Adding it takes no more than this file.
+const USERS: &str = r#"-- ---
+-- title = "Somebody used a key"
+-- severity = "low"
+-- message = "{principal} used {key_arn} {events} times"
+-- params.since = { type = "timestamp", required = true, doc = "from" }
+-- params.until = { type = "timestamp", required = true, doc = "until" }
+-- params.many  = { type = "integer", default = 3, doc = "so many calls are worse" }
+-- ---
+-- ## What it does
+-- Names everyone who used a key.
+SELECT
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region,
+    min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS events,
+    array_agg(event_id ORDER BY event_time, event_id) AS evidence,
+    CAST(NULL AS VARCHAR) AS detail,
+    CASE WHEN count(*) >= $many THEN 'high' END AS severity
+FROM usage
+WHERE event_time >= $since AND event_time < $until
+GROUP BY key_arn, principal
+"#;
+
+/// The same, but for what an inventory says.
+const NEEDY: &str = r#"-- ---
+-- title = "Needs an inventory"
+-- severity = "low"
+-- needs = ["inventory"]
+-- message = "x"
+-- ---
+-- ## What it does
+-- Nothing.
+SELECT CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS principal, CAST(NULL AS VARCHAR) AS account_id,
+    CAST(NULL AS VARCHAR) AS region, CAST(NULL AS TIMESTAMP) AS first_seen, CAST(NULL AS TIMESTAMP) AS last_seen,
+    0 AS events, arrow_cast(make_array(), 'List(Utf8)') AS evidence, CAST(NULL AS VARCHAR) AS detail,
+    CAST(NULL AS VARCHAR) AS severity
+FROM keys
+"#;
+
+fn case(records: &[Value]) -> Dir {
+    let dir = Dir::new();
+    fs::create_dir_all(dir.join("queries/detectors")).unwrap();
+    fs::write(dir.join("queries/detectors/users.sql"), USERS).unwrap();
+    fs::write(dir.join("queries/detectors/needy.sql"), NEEDY).unwrap();
+    dir.log("a.json.gz", records);
+    dir.ingest("logs");
+    dir
+}
+
+fn used(id: &str, time: &str) -> Value {
+    with(at(decrypt(""), time), "eventID", id)
+}
+
+fn asked(dir: &Dir, arguments: &[&str]) -> Keytrail {
+    let detect =
+        ["--queries", "queries", "detect", "--only", "users,needy", "--since", "2026-01-05", "--until", "2026-01-20"];
+    dir.keytrail(detect).args(arguments).format("json")
+}
+
+fn found(dir: &Dir, arguments: &[&str]) -> Value {
+    asked(dir, arguments).ok().json()
+}
+
+fn statuses(found: &Value, list: &str) -> Vec<String> {
+    let list = found[list].as_array().unwrap();
+    list.iter().map(|finding| finding["status"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_finding_is_new_once_then_ongoing_and_resolved_when_it_stops() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), used("e2", "2026-01-06T11:00:00Z")]);
+    let first = found(&dir, &[]);
+    let finding = &first["findings"][0];
+    assert_eq!(
+        (&finding["status"], &finding["severity"], &finding["events"]),
+        (&json!("new"), &json!("low"), &json!(2))
+    );
+    assert_eq!(finding["evidence"], json!(["e1", "e2"]));
+    assert_eq!(finding["message"], format!("arn:aws:iam::111122223333:user/alice used {KEY} 2 times"));
+    let gap = &first["not_evaluated"][0];
+    assert_eq!(gap["detector"], "needy");
+    assert!(gap["why"].as_str().unwrap().contains("keytrail inventory"), "{gap}");
+
+    let second = found(&dir, &["--new"]);
+    assert_eq!(second["findings"], json!([]), "nothing is new");
+    let third = found(&dir, &[]);
+    assert_eq!(statuses(&third, "findings"), ["ongoing"]);
+    assert_eq!(third["findings"][0]["fingerprint"], finding["fingerprint"]);
+
+    let open = dir.keytrail(["query", "findings"]).format("json").ok().json();
+    assert_eq!((open[0]["detector"].as_str(), open.as_array().unwrap().len()), (Some("users"), 1));
+
+    let later = dir.keytrail([
+        "--queries",
+        "queries",
+        "detect",
+        "--only",
+        "users",
+        "--since",
+        "2026-01-10",
+        "--until",
+        "2026-01-20",
+    ]);
+    let later = later.format("json").ok().json();
+    assert_eq!((statuses(&later, "findings").len(), statuses(&later, "resolved")), (0, vec!["resolved".to_owned()]));
+    let again = found(&dir, &[]);
+    assert_eq!((statuses(&again, "findings"), statuses(&again, "resolved")), (vec!["new".to_owned()], Vec::new()));
+}
+
+#[test]
+fn a_run_that_leaves_no_trace_changes_nothing() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    found(&dir, &["--no-save"]);
+    assert_eq!(statuses(&found(&dir, &[]), "findings"), ["new"]);
+}
+
+#[test]
+fn the_order_of_the_logs_and_second_deliveries_change_no_finding() {
+    let records: Vec<Value> =
+        (0..40).map(|number| used(&format!("e{number:02}"), &format!("2026-01-06T10:{number:02}:00Z"))).collect();
+    let mut turned: Vec<Value> = records.iter().rev().cloned().collect();
+    turned.extend(records.iter().step_by(3).cloned());
+    let [mut one, mut other] = [&records, &turned].map(|records| found(&case(records), &[]));
+    for found in [&mut one, &mut other] {
+        found["lake_version"] = Value::Null;
+    }
+    assert_eq!(one, other);
+    assert_eq!(one["findings"][0]["events"], 40);
+}
+
+#[test]
+fn how_bad_it_is_decides_how_it_ends() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), used("e2", "2026-01-06T11:00:00Z")]);
+    asked(&dir, &["--fail-on", "low"]).code(1);
+    asked(&dir, &["--fail-on", "medium"]).code(0);
+    asked(&dir, &["--fail-on", "high", "--param", "users.many=2"]).code(1);
+    asked(&dir, &["--fail-on", "low", "--new"]).code(0);
+    for (arguments, told) in [
+        (["--only", "nobody"], "nobody is no detector"),
+        (["--param", "users.few=2"], "no parameter `few`"),
+        (["--param", "users.many=x"], "takes a whole number"),
+        (["--param", "nobody.many=2"], "nobody is no detector"),
+    ] {
+        let ran = asked(&dir, &arguments).code(2);
+        assert!(ran.stderr().contains(told), "{}", ran.stderr());
+    }
+}
+
+#[test]
+fn what_is_not_evaluated_is_told_in_every_format() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    for format in ["table", "csv", "markdown"] {
+        let ran = dir.keytrail(["--queries", "queries", "detect", "--only", "needy", "--format", format]).ok();
+        let told = ran.stdout();
+        assert!(
+            told.contains("not evaluated") && told.contains("needy") && told.contains("inventory"),
+            "{format}: {told}"
+        );
+    }
+    let lines = dir.keytrail(["--queries", "queries", "detect", "--only", "needy"]).format("ndjson").ok().ndjson();
+    assert!(lines.iter().any(|line| line["why"].as_str().is_some_and(|why| why.contains("inventory"))), "{lines:?}");
+}
+
+#[test]
+fn a_detector_without_the_columns_of_a_finding_is_named() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    fs::write(dir.join("queries/detectors/users.sql"), USERS.replace("AS detail", "AS details")).unwrap();
+    let ran = asked(&dir, &[]).code(2);
+    assert!(ran.stderr().contains("detector users: it returns key_arn"), "{}", ran.stderr());
+}

@@ -1,0 +1,17 @@
+//! All detectors over generated logs: what was planted is found, with its key, principal and evidence, and nothing else
+//! is worth a look. `cargo bench --bench detect` does the same over thirty seeds of each kind.
+
+#[path = "recall.rs"]
+mod recall;
+
+use recall::{Logs, faults};
+
+#[test]
+fn what_was_planted_is_found_and_a_quiet_month_is_quiet() {
+    for seed in [7, 8] {
+        for is_planted in [true, false] {
+            let faults = faults(&Logs { seed, events: 20_000, is_planted });
+            assert!(faults.is_empty(), "seed {seed}, planted {is_planted}:\n{}", faults.join("\n"));
+        }
+    }
+}
