@@ -19,12 +19,24 @@
 -- ## What to do next
 -- See `key-deletion-scheduled` for who depends on the key. Cancel the deletion and enable the key unless its owner is
 -- sure.
+
+-- One pass over the calls: each deletion looks back at the last disabling by the same principal.
 WITH shutdowns AS (
-    SELECT key_arn, principal, key_account_id, key_region, event_name, event_time, event_id
+    SELECT
+        key_arn,
+        principal,
+        key_account_id,
+        key_region,
+        event_name,
+        event_time,
+        event_id,
+        max(CASE WHEN event_name = 'DisableKey' THEN event_time END) OVER before AS disabled_at,
+        last_value(CASE WHEN event_name = 'DisableKey' THEN event_id END) IGNORE NULLS OVER before AS disabled_id
     FROM calls
     WHERE event_name IN ('DisableKey', 'ScheduleKeyDeletion')
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
+      AND principal IS NOT NULL
       AND coalesce(principal_type, '') <> 'AWSService'
       AND coalesce(principal, '') NOT LIKE 'service:%'
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
@@ -32,58 +44,55 @@ WITH shutdowns AS (
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($within_hours, ' hours') AS INTERVAL) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    WINDOW before AS (
+        PARTITION BY key_arn, principal
+        ORDER BY event_time, event_name, event_id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
 ),
-pairs AS (
-    SELECT
-        s.key_arn,
-        s.principal,
-        s.key_account_id,
-        s.key_region,
-        d.event_time AS disabled_at,
-        d.event_id AS disabled_id,
-        s.event_time AS scheduled_at,
-        s.event_id AS scheduled_id
-    FROM shutdowns AS s
-    JOIN shutdowns AS d ON d.key_arn = s.key_arn AND d.principal = s.principal
-    WHERE s.event_name = 'ScheduleKeyDeletion'
-      AND s.event_time >= $since
-      AND d.event_name = 'DisableKey'
-      AND d.event_time <= s.event_time
-      AND d.event_time >= s.event_time - CAST(concat($within_hours, ' hours') AS INTERVAL)
-),
--- A call may be of several pairs.
 steps AS (
-    SELECT key_arn, principal, key_account_id, key_region, disabled_at AS event_time, disabled_id AS event_id
-    FROM pairs
-    UNION
-    SELECT key_arn, principal, key_account_id, key_region, scheduled_at, scheduled_id
-    FROM pairs
+    SELECT
+        key_arn,
+        principal,
+        key_account_id,
+        key_region,
+        date_part('epoch', event_time) - date_part('epoch', disabled_at) AS seconds,
+        unnest(make_array(disabled_at, event_time)) AS step_at,
+        unnest(make_array(disabled_id, event_id)) AS step_id
+    FROM shutdowns
+    WHERE event_name = 'ScheduleKeyDeletion'
+      AND event_time >= $since
+      AND disabled_at >= event_time - CAST(concat($within_hours, ' hours') AS INTERVAL)
 ),
-shortest AS (
-    SELECT key_arn, principal, min(date_part('epoch', scheduled_at) - date_part('epoch', disabled_at)) AS seconds
-    FROM pairs
-    GROUP BY key_arn, principal
+-- One disabling may be of several pairs.
+each_once AS (
+    SELECT
+        key_arn, principal, step_at, step_id,
+        max(key_account_id) AS account_id,
+        max(key_region) AS region,
+        min(seconds) AS seconds
+    FROM steps
+    GROUP BY key_arn, principal, step_at, step_id
 )
 SELECT
-    s.key_arn,
-    s.principal,
-    max(s.key_account_id) AS account_id,
-    max(s.key_region) AS region,
-    min(s.event_time) AS first_seen,
-    max(s.event_time) AS last_seen,
+    key_arn,
+    principal,
+    max(account_id) AS account_id,
+    max(region) AS region,
+    min(step_at) AS first_seen,
+    max(step_at) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(s.event_id ORDER BY s.event_time, s.event_id), 1, 10) AS evidence,
+    array_slice(array_agg(step_id ORDER BY step_at, step_id), 1, 10) AS evidence,
     concat(
         'The deletion was scheduled ',
         CASE
-            WHEN max(h.seconds) < 120 THEN concat(CAST(max(h.seconds) AS BIGINT), ' seconds')
-            ELSE concat(CAST(floor(max(h.seconds) / 60) AS BIGINT), ' minutes')
+            WHEN min(seconds) < 120 THEN concat(CAST(min(seconds) AS BIGINT), ' seconds')
+            ELSE concat(CAST(floor(min(seconds) / 60) AS BIGINT), ' minutes')
         END,
         ' after the key was disabled.'
     ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM steps AS s
-JOIN shortest AS h ON h.key_arn = s.key_arn AND h.principal = s.principal
-GROUP BY s.key_arn, s.principal
+FROM each_once
+GROUP BY key_arn, principal

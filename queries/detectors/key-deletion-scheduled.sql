@@ -23,7 +23,8 @@
 WITH shutdowns AS (
     SELECT
         key_arn, principal, principal_type, key_account_id, key_region, event_name, event_time, event_id, via,
-        CAST((regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,4})[^0-9]'))[1] AS BIGINT) AS window_days
+        CAST((regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,4})[^0-9]'))[1] AS BIGINT) AS window_days,
+        max(CASE WHEN event_name = 'CancelKeyDeletion' THEN event_time END) OVER (PARTITION BY key_arn) AS cancelled_at
     FROM calls
     WHERE event_name IN ('ScheduleKeyDeletion', 'CancelKeyDeletion')
       AND outcome = 'ok'
@@ -34,18 +35,24 @@ WITH shutdowns AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 scheduled AS (
-    SELECT *
+    SELECT
+        key_arn,
+        principal,
+        max(key_account_id) AS account_id,
+        max(key_region) AS region,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen,
+        count(*) AS events,
+        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
+        min(window_days) AS window_days,
+        max(via) AS via,
+        max(cancelled_at) >= max(event_time) AS is_cancelled
     FROM shutdowns
     WHERE event_name = 'ScheduleKeyDeletion'
       AND coalesce(principal_type, '') <> 'AWSService'
       AND coalesce(principal, '') NOT LIKE 'service:%'
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
-),
-cancelled AS (
-    SELECT key_arn, max(event_time) AS cancelled_at
-    FROM shutdowns
-    WHERE event_name = 'CancelKeyDeletion'
-    GROUP BY key_arn
+    GROUP BY key_arn, principal
 ),
 -- The few keys come first in the join: the engine then reads of usage only what bears on them, and nothing for none.
 used AS (
@@ -55,7 +62,7 @@ used AS (
         coalesce(u.via, 'direct calls') AS via,
         u.asset,
         count(*) AS calls
-    FROM (SELECT key_arn, min(event_time) AS at FROM scheduled GROUP BY key_arn) AS shut
+    FROM (SELECT key_arn, min(first_seen) AS at FROM scheduled GROUP BY key_arn) AS shut
     JOIN usage AS u ON u.key_arn = shut.key_arn
     WHERE u.outcome = 'ok'
       AND u.event_time >= shut.at - CAST(concat($recent_days, ' days') AS INTERVAL)
@@ -111,46 +118,30 @@ dependents AS (
         ) AS sentence
     FROM listed
     GROUP BY key_arn
-),
-found AS (
-    SELECT
-        s.key_arn,
-        s.principal,
-        max(s.key_account_id) AS account_id,
-        max(s.key_region) AS region,
-        min(s.event_time) AS first_seen,
-        max(s.event_time) AS last_seen,
-        count(*) AS events,
-        array_slice(array_agg(s.event_id ORDER BY s.event_time, s.event_id), 1, 10) AS evidence,
-        min(s.window_days) AS window_days,
-        max(s.via) AS via
-    FROM scheduled AS s
-    GROUP BY s.key_arn, s.principal
 )
 SELECT
-    f.key_arn,
-    f.principal,
-    f.account_id,
-    f.region,
-    f.first_seen,
-    f.last_seen,
-    f.events,
-    f.evidence,
+    s.key_arn,
+    s.principal,
+    s.account_id,
+    s.region,
+    s.first_seen,
+    s.last_seen,
+    s.events,
+    s.evidence,
     concat(
-        CASE WHEN c.cancelled_at >= f.last_seen THEN 'The deletion was cancelled later. ' ELSE '' END,
+        CASE WHEN s.is_cancelled THEN 'The deletion was cancelled later. ' ELSE '' END,
         CASE
-            WHEN f.window_days IS NULL THEN 'The waiting period is the usual 30 days'
-            ELSE concat('A waiting period of ', f.window_days, ' days was asked for')
+            WHEN s.window_days IS NULL THEN 'The waiting period is the usual 30 days'
+            ELSE concat('A waiting period of ', s.window_days, ' days was asked for')
         END,
-        coalesce(', through ' || f.via, ''), '. ',
+        coalesce(', through ' || s.via, ''), '. ',
         coalesce(d.sentence, concat('No use of it is known in the ', $recent_days, ' days before')), '.'
     ) AS detail,
     CASE
-        WHEN c.cancelled_at >= f.last_seen THEN 'low'
-        WHEN d.key_arn IS NOT NULL OR f.window_days <= $short_days THEN 'critical'
+        WHEN s.is_cancelled THEN 'low'
+        WHEN d.key_arn IS NOT NULL OR s.window_days <= $short_days THEN 'critical'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM found AS f
-LEFT JOIN cancelled AS c ON c.key_arn = f.key_arn
-LEFT JOIN dependents AS d ON d.key_arn = f.key_arn
+FROM scheduled AS s
+LEFT JOIN dependents AS d ON d.key_arn = s.key_arn

@@ -19,7 +19,9 @@
 -- ## What to do next
 -- Ask the caller. If in doubt, `aws kms enable-key`. See `doomed-key-still-used` for what has failed since.
 WITH switches AS (
-    SELECT key_arn, principal, principal_type, key_account_id, key_region, event_name, event_time, event_id, via
+    SELECT
+        key_arn, principal, principal_type, key_account_id, key_region, event_name, event_time, event_id, via,
+        max(CASE WHEN event_name = 'EnableKey' THEN event_time END) OVER (PARTITION BY key_arn) AS enabled_at
     FROM calls
     WHERE event_name IN ('DisableKey', 'EnableKey')
       AND outcome = 'ok'
@@ -30,18 +32,23 @@ WITH switches AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 disabled AS (
-    SELECT *
+    SELECT
+        key_arn,
+        principal,
+        max(key_account_id) AS account_id,
+        max(key_region) AS region,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen,
+        count(*) AS events,
+        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
+        max(via) AS via,
+        max(enabled_at) >= max(event_time) AS is_enabled
     FROM switches
     WHERE event_name = 'DisableKey'
       AND coalesce(principal_type, '') <> 'AWSService'
       AND coalesce(principal, '') NOT LIKE 'service:%'
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
-),
-enabled AS (
-    SELECT key_arn, max(event_time) AS enabled_at
-    FROM switches
-    WHERE event_name = 'EnableKey'
-    GROUP BY key_arn
+    GROUP BY key_arn, principal
 ),
 -- The few keys come first in the join: the engine then reads of usage only what bears on them, and nothing for none.
 used AS (
@@ -51,7 +58,7 @@ used AS (
         coalesce(u.via, 'direct calls') AS via,
         u.asset,
         count(*) AS calls
-    FROM (SELECT key_arn, min(event_time) AS at FROM disabled GROUP BY key_arn) AS shut
+    FROM (SELECT key_arn, min(first_seen) AS at FROM disabled GROUP BY key_arn) AS shut
     JOIN usage AS u ON u.key_arn = shut.key_arn
     WHERE u.outcome = 'ok'
       AND u.event_time >= shut.at - CAST(concat($recent_days, ' days') AS INTERVAL)
@@ -107,41 +114,26 @@ dependents AS (
         ) AS sentence
     FROM listed
     GROUP BY key_arn
-),
-found AS (
-    SELECT
-        key_arn,
-        principal,
-        max(key_account_id) AS account_id,
-        max(key_region) AS region,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        count(*) AS events,
-        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-        max(via) AS via
-    FROM disabled
-    GROUP BY key_arn, principal
 )
 SELECT
-    f.key_arn,
-    f.principal,
-    f.account_id,
-    f.region,
-    f.first_seen,
-    f.last_seen,
-    f.events,
-    f.evidence,
+    s.key_arn,
+    s.principal,
+    s.account_id,
+    s.region,
+    s.first_seen,
+    s.last_seen,
+    s.events,
+    s.evidence,
     concat(
-        CASE WHEN e.enabled_at >= f.last_seen THEN 'The key was enabled again later. ' ELSE '' END,
-        coalesce('The call came through ' || f.via || '. ', ''),
+        CASE WHEN s.is_enabled THEN 'The key was enabled again later. ' ELSE '' END,
+        coalesce('The call came through ' || s.via || '. ', ''),
         coalesce(d.sentence, concat('No use of it is known in the ', $recent_days, ' days before')), '.'
     ) AS detail,
     CASE
-        WHEN e.enabled_at >= f.last_seen THEN 'low'
+        WHEN s.is_enabled THEN 'low'
         WHEN d.key_arn IS NOT NULL THEN 'high'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM found AS f
-LEFT JOIN enabled AS e ON e.key_arn = f.key_arn
-LEFT JOIN dependents AS d ON d.key_arn = f.key_arn
+FROM disabled AS s
+LEFT JOIN dependents AS d ON d.key_arn = s.key_arn

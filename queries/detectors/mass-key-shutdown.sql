@@ -19,8 +19,13 @@
 -- ## What to do next
 -- Take the principal's credentials away, then cancel the deletions and enable the keys: all can be undone until the
 -- waiting period ends. Each key has its own finding of `key-deletion-scheduled` or `key-disabled`.
+
+-- One pass over the calls: a list for each principal, and each call in it against the whole list.
 WITH shutdowns AS (
-    SELECT principal, key_account_id AS account_id, key_arn, key_region, event_time, event_id
+    SELECT
+        principal,
+        key_account_id AS account_id,
+        array_agg(named_struct('at', event_time, 'id', event_id, 'arn', key_arn)) AS calls
     FROM calls
     WHERE event_name IN ('DisableKey', 'ScheduleKeyDeletion')
       AND outcome = 'ok'
@@ -33,69 +38,76 @@ WITH shutdowns AS (
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY principal, key_account_id
+    HAVING count(DISTINCT key_arn) >= $keys
 ),
--- Every call begins a span of some minutes.
+begins AS (
+    SELECT principal, account_id, calls AS all_calls, unnest(calls) AS first_call
+    FROM shutdowns
+),
+matched AS (
+    SELECT
+        principal, account_id, first_call['at'] AS begins_at, first_call['id'] AS begin_id,
+        unnest(all_calls) AS next_call
+    FROM begins
+),
+pairs AS (
+    SELECT
+        principal, account_id, begins_at, begin_id,
+        next_call['at'] AS event_time, next_call['id'] AS event_id, next_call['arn'] AS key_arn
+    FROM matched
+),
+-- Every call begins a span of some minutes; those with many keys.
 spans AS (
     SELECT
-        b.principal,
-        b.account_id,
-        b.event_time AS begins_at,
-        count(DISTINCT s.key_arn) AS keys
-    FROM (SELECT principal, account_id, event_time FROM shutdowns GROUP BY principal, account_id, event_time) AS b
-    JOIN shutdowns AS s ON s.principal = b.principal AND s.account_id = b.account_id
-    WHERE s.event_time >= b.event_time
-      AND s.event_time <= b.event_time + CAST(concat($minutes, ' minutes') AS INTERVAL)
-    GROUP BY b.principal, b.account_id, b.event_time
+        principal, account_id, begin_id,
+        count(DISTINCT key_arn) AS keys,
+        array_agg(named_struct('at', event_time, 'id', event_id, 'arn', key_arn)) AS span_calls
+    FROM pairs
+    WHERE event_time >= begins_at
+      AND event_time <= begins_at + CAST(concat($minutes, ' minutes') AS INTERVAL)
+    GROUP BY principal, account_id, begin_id
+    HAVING count(DISTINCT key_arn) >= $keys
 ),
-mass AS (
-    SELECT *
+members AS (
+    SELECT principal, account_id, keys, unnest(span_calls) AS member
     FROM spans
-    WHERE keys >= $keys
 ),
 -- The calls in any such span, each once.
 struck AS (
-    SELECT s.principal, s.account_id, s.key_arn, s.key_region, s.event_time, s.event_id, max(m.keys) AS keys
-    FROM shutdowns AS s
-    JOIN mass AS m ON m.principal = s.principal AND m.account_id = s.account_id
-    WHERE s.event_time >= m.begins_at
-      AND s.event_time <= m.begins_at + CAST(concat($minutes, ' minutes') AS INTERVAL)
-    GROUP BY s.principal, s.account_id, s.key_arn, s.key_region, s.event_time, s.event_id
+    SELECT principal, account_id, event_time, event_id, key_arn, max(keys) AS keys
+    FROM (
+        SELECT principal, account_id, keys, member['at'] AS event_time, member['id'] AS event_id, member['arn'] AS key_arn
+        FROM members
+    )
+    GROUP BY principal, account_id, event_time, event_id, key_arn
 ),
-keys_struck AS (
-    SELECT
-        principal,
-        account_id,
-        key_arn,
-        row_number() OVER (PARTITION BY principal, account_id ORDER BY min(event_time), key_arn) AS place
+-- `turn` is 1 for the first call of each key, and `place` counts these.
+turns AS (
+    SELECT *, row_number() OVER (PARTITION BY principal, account_id, key_arn ORDER BY event_time, event_id) AS turn
     FROM struck
-    GROUP BY principal, account_id, key_arn
 ),
-named AS (
-    SELECT
-        principal,
-        account_id,
-        max(place) AS keys,
-        string_agg(key_arn, ', ' ORDER BY place) FILTER (WHERE place <= 5) AS names
-    FROM keys_struck
-    GROUP BY principal, account_id
+placed AS (
+    SELECT *, row_number() OVER (PARTITION BY principal, account_id, turn ORDER BY event_time, key_arn) AS place
+    FROM turns
 )
 SELECT
     CAST(NULL AS VARCHAR) AS key_arn,
-    s.principal,
-    s.account_id,
-    min(s.key_region) AS region,
-    min(s.event_time) AS first_seen,
-    max(s.event_time) AS last_seen,
+    principal,
+    account_id,
+    min(split_part(key_arn, ':', 4)) AS region,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(s.event_id ORDER BY s.event_time, s.event_id), 1, 10) AS evidence,
+    array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
     concat(
-        'Up to ', max(s.keys), ' keys within ', $minutes, ' minutes, ', max(n.keys), ' in all: ', max(n.names),
-        CASE WHEN max(n.keys) > 5 THEN concat(' and ', max(n.keys) - 5, ' more') ELSE '' END,
+        'Up to ', max(keys), ' keys within ', $minutes, ' minutes, ', count(DISTINCT key_arn), ' in all: ',
+        string_agg(key_arn, ', ' ORDER BY event_time, key_arn) FILTER (WHERE turn = 1 AND place <= 5),
+        CASE WHEN count(DISTINCT key_arn) > 5 THEN concat(' and ', count(DISTINCT key_arn) - 5, ' more') ELSE '' END,
         '.'
     ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM struck AS s
-JOIN named AS n ON n.principal = s.principal AND n.account_id = s.account_id
-GROUP BY s.principal, s.account_id
+FROM placed
+GROUP BY principal, account_id
