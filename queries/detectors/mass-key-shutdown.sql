@@ -25,7 +25,9 @@ WITH shutdowns AS (
     SELECT
         principal,
         key_account_id AS account_id,
-        array_agg(named_struct('at', event_time, 'id', event_id, 'arn', key_arn)) AS calls
+        array_agg(named_struct(
+            'at', event_time, 'id', event_id, 'arn', key_arn, 'by', principal, 'account', key_account_id
+        )) AS calls
     FROM calls
     WHERE event_name IN ('DisableKey', 'ScheduleKeyDeletion')
       AND outcome = 'ok'
@@ -42,18 +44,18 @@ WITH shutdowns AS (
     HAVING count(DISTINCT key_arn) >= $keys
 ),
 begins AS (
-    SELECT principal, account_id, calls AS all_calls, unnest(calls) AS first_call
+    SELECT calls AS all_calls, unnest(calls) AS first_call
     FROM shutdowns
 ),
 matched AS (
-    SELECT
-        principal, account_id, first_call['at'] AS begins_at, first_call['id'] AS begin_id,
-        unnest(all_calls) AS next_call
+    SELECT first_call['at'] AS begins_at, first_call['id'] AS begin_id, unnest(all_calls) AS next_call
     FROM begins
 ),
+-- Principal and account come from the list: DataFusion 55 holds them, as the columns that the lists were grouped by, to be
+-- unique after unnest too, and then drops what else is grouped by.
 pairs AS (
     SELECT
-        principal, account_id, begins_at, begin_id,
+        next_call['by'] AS principal, next_call['account'] AS account_id, begins_at, begin_id,
         next_call['at'] AS event_time, next_call['id'] AS event_id, next_call['arn'] AS key_arn
     FROM matched
 ),
