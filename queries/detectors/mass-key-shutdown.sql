@@ -51,8 +51,8 @@ matched AS (
     SELECT first_call['at'] AS begins_at, first_call['id'] AS begin_id, unnest(all_calls) AS next_call
     FROM begins
 ),
--- Principal and account come from the list: DataFusion 55 holds them, as the columns that the lists were grouped by, to be
--- unique after unnest too, and then drops what else is grouped by.
+-- Principal and account come from the list: DataFusion 55 holds the columns that the lists were grouped by to be unique
+-- after unnest too, and then drops what else is grouped by.
 pairs AS (
     SELECT
         next_call['by'] AS principal, next_call['account'] AS account_id, begins_at, begin_id,
