@@ -48,22 +48,20 @@ failed_calls AS (
       AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
       AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
-counted AS (
-    SELECT key_arn, principal, count(DISTINCT asset) AS assets
+-- Assets are numbered from one, those without a name last.
+numbered AS (
+    SELECT *, dense_rank() OVER (PARTITION BY key_arn, principal ORDER BY asset NULLS LAST) AS number
     FROM failed_calls
-    GROUP BY key_arn, principal
+),
+counted AS (
+    SELECT
+        *,
+        coalesce(max(CASE WHEN asset IS NOT NULL THEN number END) OVER (PARTITION BY key_arn, principal), 0) AS assets
+    FROM numbered
 ),
 placed AS (
-    SELECT
-        f.*,
-        c.assets,
-        CASE WHEN c.assets <= $assets THEN f.asset END AS shown,
-        row_number() OVER (
-            PARTITION BY f.key_arn, f.principal, CASE WHEN c.assets <= $assets THEN f.asset END
-            ORDER BY f.event_time, f.event_id
-        ) AS place
-    FROM counted AS c
-    JOIN failed_calls AS f ON f.key_arn = c.key_arn AND (f.principal IS NOT DISTINCT FROM c.principal)
+    SELECT *, row_number() OVER (PARTITION BY key_arn, principal, shown ORDER BY event_time, event_id) AS place
+    FROM (SELECT *, CASE WHEN assets <= $assets THEN asset END AS shown FROM counted)
 )
 SELECT
     key_arn,

@@ -8,8 +8,8 @@
 -- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
--- Reports successful calls to AWS KMS by a root user, for each key. It is low where all of them only read: describing
--- and listing keys, as the console does for whoever is signed in.
+-- Reports successful calls to AWS KMS by a root user: for each key that it did more with than look at it, and one
+-- finding, which is low, for all that it only described or listed, as the console does for whoever is signed in.
 -- ## Why it matters
 -- Root cannot be restricted within its account and should do nothing that another identity can do.
 -- ## False positives
@@ -41,14 +41,21 @@ WITH root_calls AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY coalesce(shared_event_id, event_id), key_arn, principal, event_name, usage_class
 ),
+-- A key that root only looked at has no finding of its own: the console looks at all of them.
+sorted AS (
+    SELECT
+        *,
+        CASE WHEN bool_or(usage_class <> 'read') OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
+    FROM root_calls
+),
 placed AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY key_arn, principal, account_id, region ORDER BY event_time, event_id) AS place
-    FROM root_calls
+        row_number() OVER (PARTITION BY used_key_arn, principal, account_id, region ORDER BY event_time, event_id) AS place
+    FROM sorted
 )
 SELECT
-    key_arn,
+    used_key_arn AS key_arn,
     principal,
     account_id,
     region,
@@ -56,18 +63,18 @@ SELECT
     max(event_time) AS last_seen,
     count(*) AS events,
     array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE place <= 10) AS evidence,
-    concat(
+    CAST(concat(
         count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
-        CASE WHEN key_arn IS NULL THEN ' without a key' ELSE concat(' on ', key_arn) END,
-        ', of them ', count(*) FILTER (WHERE usage_class <> 'read'), ' more than reading: ',
+        CASE WHEN used_key_arn IS NULL THEN ' that only read' ELSE concat(' on ', used_key_arn) END,
+        ': ',
         array_to_string(array_sort(array_agg(DISTINCT event_name)), ', '),
         CASE
             WHEN count(via) = 0 THEN ''
             ELSE concat('; through ', array_to_string(array_sort(array_agg(DISTINCT via) FILTER (WHERE via IS NOT NULL)), ', '))
         END, '.'
-    ) AS detail,
+    ) AS VARCHAR) AS detail,
     CASE WHEN bool_and(usage_class = 'read') THEN 'low' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
 FROM placed
-GROUP BY key_arn, principal, account_id, region
+GROUP BY used_key_arn, principal, account_id, region
