@@ -1,0 +1,91 @@
+-- ---
+-- title    = "Calls fail because a KMS key is disabled or pending deletion"
+-- severity = "high"
+-- attack   = ["T1489"]
+-- needs    = []
+-- message  = "{principal} still needs {key_arn}: {detail}"
+-- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.assets = { type = "integer", default = 20, doc = "above so many assets of one principal and key there is one finding for all" }
+-- ---
+-- ## What it does
+-- Reports cryptographic calls that failed because their key was disabled or pending deletion: for each principal, key
+-- and asset, or for each principal and key where there are more than `assets` of them. AWS services are included.
+-- ## Why it matters
+-- Something depends on a key that someone has taken away. If it is pending deletion, this is the last time to notice.
+-- ## False positives
+-- Tests of what breaks when a key is disabled: this finding is their result.
+-- ## What to do next
+-- Cancel the deletion or enable the key, or move what is named here to another key.
+
+-- Which keys are concerned is asked of the log first, since that reads one column of it; usage is then read for these.
+WITH doomed AS (
+    SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn
+    FROM kms_events
+    WHERE outcome = 'key_unusable'
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+),
+failed_calls AS (
+    SELECT
+        u.key_arn, u.principal, u.asset, u.event_time, u.event_id, u.key_account_id, u.key_region, u.via,
+        u.event_name,
+        lower(coalesce(u.error_message, '')) AS message
+    FROM (SELECT key_arn FROM doomed WHERE key_arn IS NOT NULL GROUP BY key_arn) AS d
+    JOIN usage AS u ON u.key_arn = d.key_arn
+    WHERE u.outcome = 'key_unusable'
+      AND (
+          lower(u.error_message) LIKE '%is disabled%'
+          OR lower(u.error_message) LIKE '%is pending deletion%'
+          OR (u.error_message IS NULL AND u.error_code = 'DisabledException')
+      )
+      -- ReEncrypt has two keys, and the message names the one that is unusable.
+      AND (u.key_role IS NULL OR u.error_message NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0)
+      AND u.event_time >= $since
+      AND u.event_time < $until
+      AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+),
+-- Assets are numbered from one, those without a name last.
+numbered AS (
+    SELECT *, dense_rank() OVER (PARTITION BY key_arn, principal ORDER BY asset NULLS LAST) AS number
+    FROM failed_calls
+),
+counted AS (
+    SELECT
+        *,
+        coalesce(max(CASE WHEN asset IS NOT NULL THEN number END) OVER (PARTITION BY key_arn, principal), 0) AS assets
+    FROM numbered
+),
+placed AS (
+    SELECT *, row_number() OVER (PARTITION BY key_arn, principal, shown ORDER BY event_time, event_id) AS place
+    FROM (SELECT *, CASE WHEN assets <= $assets THEN asset END AS shown FROM counted)
+)
+SELECT
+    key_arn,
+    principal,
+    max(key_account_id) AS account_id,
+    max(key_region) AS region,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
+    count(*) AS events,
+    array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE place <= 10) AS evidence,
+    concat(
+        count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
+        ' failed, the last a ', last_value(event_name ORDER BY event_time, event_id),
+        coalesce(' through ' || last_value(via ORDER BY event_time, event_id), ''),
+        ': the key is ',
+        CASE
+            WHEN last_value(message ORDER BY event_time, event_id) LIKE '%pending deletion%' THEN 'pending deletion'
+            ELSE 'disabled'
+        END,
+        CASE WHEN max(assets) > $assets THEN concat('. ', max(assets), ' assets are concerned') ELSE '' END,
+        '.'
+    ) AS detail,
+    CAST(NULL AS VARCHAR) AS severity,
+    shown AS asset,
+    CAST(NULL AS VARCHAR) AS not_evaluated
+FROM placed
+GROUP BY key_arn, principal, shown

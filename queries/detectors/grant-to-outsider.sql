@@ -1,0 +1,142 @@
+-- ---
+-- title    = "A grant gives a KMS key to another organization's account"
+-- severity = "high"
+-- attack   = ["T1098", "T1537"]
+-- needs    = []
+-- message  = "{principal} granted {key_arn} to an outsider: {detail}"
+-- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- ---
+-- ## What it does
+-- Reports a successful CreateGrant whose grantee or retiring principal is of an account that is neither the key's own
+-- nor one of the organization's, nor a trusted party's of the expectations file. AWS services are no outsiders. A
+-- grantee named by an opaque id that the lake has not seen call cannot be judged.
+-- ## Why it matters
+-- A grant works beside the key policy, never expires, and shows in no policy. It is the quiet way to keep a key's use.
+-- ## False positives
+-- Accounts of the organization whose logs are not in the lake, where the expectations file does not list them; vendors
+-- that nobody declared.
+-- ## What to do next
+-- `aws kms list-grants`, then `aws kms revoke-grant`. Look for use of the key by that account.
+
+-- What the caller chose to constrain the grant by is taken out first: its names and values may look like anything.
+WITH requests AS (
+    SELECT
+        key_arn, principal, key_account_id, key_region, event_time, event_id,
+        regexp_replace(
+            request_parameters,
+            '"encryptionContext(?:Subset|Equals)":\{(?:"(?:[^"\\]|\\.)*":"(?:[^"\\]|\\.)*",?)*\}', '""', 'g'
+        ) AS request
+    FROM calls
+    WHERE event_name = 'CreateGrant'
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+      AND coalesce(principal_type, '') <> 'AWSService'
+      AND coalesce(principal, '') NOT LIKE 'service:%'
+      AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+),
+grants AS (
+    SELECT
+        key_arn, principal, key_account_id, key_region, event_time, event_id,
+        replace((regexp_match(request, '"operations":\[([^\]]*)\]'))[1], '"', '') AS operations,
+        unnest(make_array('grantee', 'retiring principal')) AS part,
+        unnest(make_array(
+            (regexp_match(request, '"granteePrincipal":"([^"]*)"'))[1],
+            (regexp_match(request, '"retiringPrincipal":"([^"]*)"'))[1]
+        )) AS party
+    FROM requests
+),
+-- An id such as AROA… stands alone; an account may stand alone, or before the name of AWS's own role on an instance.
+named AS (
+    SELECT
+        *,
+        CASE
+            WHEN party LIKE 'arn:%' THEN split_part(party, ':', 5)
+            WHEN regexp_like(party, '^[0-9]{12}(:|$)') THEN substr(party, 1, 12)
+        END AS party_account,
+        CASE WHEN regexp_like(party, '^A[A-Z]{3}[A-Z0-9]{10,}(:|$)') THEN split_part(party, ':', 1) END AS party_id
+    FROM grants
+    WHERE party IS NOT NULL
+),
+callers AS (
+    SELECT e.principal_id, max(e.principal_account_id) AS account_id
+    FROM (SELECT party_id FROM named WHERE party_id IS NOT NULL GROUP BY party_id) AS n
+    JOIN events AS e ON e.principal_id = n.party_id
+    GROUP BY e.principal_id
+),
+judged AS (
+    SELECT
+        n.key_arn, n.principal, n.key_account_id, n.key_region, n.event_time, n.event_id, n.operations, n.part, n.party,
+        coalesce(n.party_account, c.account_id) AS party_account,
+        n.party_id IS NOT NULL AND c.account_id IS NULL AS is_unknown
+    FROM named AS n
+    LEFT JOIN callers AS c ON c.principal_id = n.party_id
+),
+outsiders AS (
+    SELECT *
+    FROM judged AS j
+    WHERE (is_unknown OR (regexp_like(party_account, '^[0-9]{12}$') AND party_account IS DISTINCT FROM key_account_id))
+      AND NOT EXISTS (SELECT 1 FROM own_accounts AS o WHERE o.account_id = j.party_account)
+      AND NOT EXISTS (
+          SELECT 1
+          FROM trusted_parties AS t
+          WHERE t.account_id = j.party_account
+            AND coalesce(matches_any(j.party, t.principals), true)
+            AND coalesce(matches_any(j.key_arn, t.keys), true)
+      )
+),
+parties AS (
+    SELECT
+        key_arn, principal, is_unknown, part, party,
+        max(party_account) AS party_account,
+        max(operations) AS operations,
+        row_number() OVER (PARTITION BY key_arn, principal, is_unknown ORDER BY min(event_time), part, party) AS place,
+        count(*) OVER (PARTITION BY key_arn, principal, is_unknown) AS parties
+    FROM outsiders
+    GROUP BY key_arn, principal, is_unknown, part, party
+),
+listed AS (
+    SELECT
+        key_arn, principal, is_unknown,
+        concat(
+            string_agg(
+                concat(
+                    part, ' ', party, CASE WHEN party_account IS NULL THEN '' ELSE concat(' of account ', party_account) END,
+                    CASE WHEN operations IS NULL THEN '' ELSE concat(' (', operations, ')') END
+                ),
+                ', ' ORDER BY place
+            ),
+            CASE WHEN max(parties) > 5 THEN concat(' and ', max(parties) - 5, ' more') ELSE '' END
+        ) AS names
+    FROM parties
+    WHERE place <= 5
+    GROUP BY key_arn, principal, is_unknown
+),
+calls_made AS (
+    SELECT key_arn, principal, is_unknown, key_account_id, key_region, event_time, event_id
+    FROM outsiders
+    GROUP BY key_arn, principal, is_unknown, key_account_id, key_region, event_time, event_id
+)
+SELECT
+    c.key_arn,
+    c.principal,
+    max(c.key_account_id) AS account_id,
+    max(c.key_region) AS region,
+    min(c.event_time) AS first_seen,
+    max(c.event_time) AS last_seen,
+    count(*) AS events,
+    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
+    concat(max(l.names), '.') AS detail,
+    CAST(NULL AS VARCHAR) AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    CASE
+        WHEN c.is_unknown THEN concat('a grant was given, and whose account this is is not known: ', max(l.names))
+    END AS not_evaluated
+FROM calls_made AS c
+JOIN listed AS l
+    ON l.key_arn = c.key_arn AND (l.principal IS NOT DISTINCT FROM c.principal) AND l.is_unknown = c.is_unknown
+GROUP BY c.key_arn, c.principal, c.is_unknown

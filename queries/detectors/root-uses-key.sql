@@ -1,0 +1,80 @@
+-- ---
+-- title    = "The root user of an account called AWS KMS"
+-- severity = "high"
+-- attack   = ["T1078.004"]
+-- needs    = []
+-- message  = "{principal} used root credentials with AWS KMS: {detail}"
+-- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- ---
+-- ## What it does
+-- Reports successful calls to AWS KMS by a root user: for each key that it did more with than look at it, and one
+-- finding, which is low, for all that it only described or listed, as the console does for whoever is signed in.
+-- ## Why it matters
+-- Root cannot be restricted within its account and should do nothing that another identity can do.
+-- ## False positives
+-- An account's first hours; mending a key policy that locked everyone else out.
+-- ## What to do next
+-- Find out who signed in as root, and why. If nobody knows, take the account as lost until shown otherwise.
+
+-- From the log itself, since the view `calls` cannot be read by its caller without putting every call together first.
+-- A call that two accounts logged is put together here.
+WITH root_calls AS (
+    SELECT
+        key_arn,
+        principal,
+        coalesce(max(key_account_id), max(account_id)) AS account_id,
+        coalesce(max(key_region), max(region)) AS region,
+        event_name,
+        usage_class,
+        min(event_time) AS event_time,
+        min(event_id) AS event_id,
+        max(via) AS via
+    FROM kms_events
+    WHERE principal_type = 'Root'
+      AND outcome = 'ok'
+      AND original_event_id IS NULL
+      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY coalesce(shared_event_id, event_id), key_arn, principal, event_name, usage_class
+),
+-- A key that root only looked at has no finding of its own: the console looks at all of them.
+sorted AS (
+    SELECT
+        *,
+        CASE WHEN bool_or(usage_class <> 'read') OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
+    FROM root_calls
+),
+placed AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY used_key_arn, principal, account_id, region ORDER BY event_time, event_id) AS place
+    FROM sorted
+)
+SELECT
+    used_key_arn AS key_arn,
+    principal,
+    account_id,
+    region,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
+    count(*) AS events,
+    array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE place <= 10) AS evidence,
+    CAST(concat(
+        count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
+        CASE WHEN used_key_arn IS NULL THEN ' that only read' ELSE concat(' on ', used_key_arn) END,
+        ': ',
+        array_to_string(array_sort(array_agg(DISTINCT event_name)), ', '),
+        CASE
+            WHEN count(via) = 0 THEN ''
+            ELSE concat('; through ', array_to_string(array_sort(array_agg(DISTINCT via) FILTER (WHERE via IS NOT NULL)), ', '))
+        END, '.'
+    ) AS VARCHAR) AS detail,
+    CASE WHEN bool_and(usage_class = 'read') THEN 'low' END AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    CAST(NULL AS VARCHAR) AS not_evaluated
+FROM placed
+GROUP BY used_key_arn, principal, account_id, region
