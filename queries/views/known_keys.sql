@@ -2,13 +2,14 @@
 -- title = "Every key that a call or an inventory speaks of, with what is known of it"
 -- ---
 -- ## What it holds
--- One row per key. What an inventory found comes from the latest one that found the key (`key_inventory`) and is null where
--- none did or could not read it: `in_inventory`, `gone` (a later listing no longer had it; false where no inventory
--- had it), `description`, `tags` (a JSON object), `enabled`, `state`, `origin`. `first_seen` and `last_seen` are of any
--- call about the key, whether it succeeded or not; null when there is none.
+-- One row per key. `description`, `tags` (a JSON object), `enabled`, `state` and `origin` are those of the latest
+-- inventory that found the key (see `key_inventory`), null where none did or could not read them. `in_inventory` says
+-- whether one did; `gone` that a later listing no longer had the key (false where no inventory had it). `first_seen` and
+-- `last_seen` are of any call about the key, whether it succeeded or not; null when there is none.
 -- ## Who manages a key
--- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, calls tell: AWS creates and names its
--- own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its policy. Null is not known.
+-- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, aliases and calls tell: AWS creates and
+-- names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its policy. Null
+-- is not known.
 -- ## Aliases
 -- `aliases` holds those of the inventory and those by which a call named the key with success, in order. A key may have
 -- lost some of them since: `key_inventory` has those that it had at last.
@@ -58,7 +59,11 @@ seen AS (
 found AS (
     SELECT
         key_arn,
-        key_manager,
+        CASE
+            WHEN key_manager IS NOT NULL THEN key_manager
+            WHEN aliases LIKE '%"alias/aws/%' THEN 'AWS'
+            WHEN aliases LIKE '%"alias/%' THEN 'CUSTOMER'
+        END AS key_manager,
         -- A JSON list of names, none of which has a quote in it. It may be empty, or unknown.
         string_to_array(nullif(trim(BOTH '"' FROM trim(BOTH '[]' FROM aliases)), ''), '","') AS aliases,
         description,
