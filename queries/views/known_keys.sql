@@ -4,12 +4,12 @@
 -- ## What it holds
 -- One row per key. `description`, `tags` (a JSON object), `enabled`, `state` and `origin` are those of the latest
 -- inventory that found the key (see `key_inventory`), null where none did or could not read them. `in_inventory` says
--- whether one did; `gone` that a later listing no longer had the key (false where no inventory had it). `first_seen` and
+-- whether one did; `gone` that a later listing had it no more (false where no inventory had it). `first_seen` and
 -- `last_seen` are of any call about the key, whether it succeeded or not; null when there is none.
 -- ## Who manages a key
--- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, aliases and calls tell: AWS creates and
--- names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its policy. Null
--- is not known.
+-- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, aliases and calls tell: AWS creates
+-- and names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its policy.
+-- Null is not known.
 -- ## Aliases
 -- `aliases` holds those of the inventory and those by which a call named the key with success, in order. A key may have
 -- lost some of them since: `key_inventory` has those that it had at last.
