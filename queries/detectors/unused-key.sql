@@ -23,50 +23,39 @@
 -- ## What to do next
 -- Ask the key's owner, and look for what names the key: volumes, snapshots, backups, databases, secrets, log groups.
 -- Disable it and watch for calls that fail for a month or more. Only then schedule its deletion, with 30 days to wait.
-WITH candidates AS (
+
+-- The lake is read once for use and once for coverage, and both are small before they are joined: DataFusion evaluates a
+-- CTE anew wherever it is named.
+WITH span AS (
     SELECT
-        i.key_arn,
-        i.key_id,
-        i.account_id,
-        i.region,
-        i.enabled,
-        i.creation_date,
-        i.rotation_enabled,
-        i.key_usage,
-        i.key_spec,
-        k.aliases,
-        k.key_id LIKE 'mrk-%' AS is_multi_region
-    FROM key_inventory AS i
-    JOIN known_keys AS k ON k.key_arn = i.key_arn
-    WHERE k.key_manager = 'CUSTOMER'
-      AND NOT i.gone
-      AND i.enabled IS NOT FALSE
-      AND (i.creation_date IS NULL OR i.creation_date < $until - CAST(concat($days, ' days') AS INTERVAL))
-      AND (i.last_usage_time IS NULL OR i.last_usage_time < $until - CAST(concat($days, ' days') AS INTERVAL))
+        CAST($until AS TIMESTAMP) AS until_time,
+        CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS from_time
 ),
+-- Of a call that two accounts logged both copies are here, which the latest use is none the less of; the view `usage`
+-- would sort out which of them to believe.
 used AS (
-    SELECT key_arn, max(event_time) AS last_used
-    FROM usage
-    WHERE failed = false
+    SELECT key_arn, dest_key_arn, max(event_time) AS last_used
+    FROM kms_events
+    WHERE outcome = 'ok'
+      AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
       AND event_time < $until
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY key_arn
+    GROUP BY key_arn, dest_key_arn
 ),
--- The siblings of a multi-Region key have its id, in its account; any other key is its own and only sibling.
-siblings AS (
-    SELECT c.key_arn, s.key_arn AS sibling_arn, s.account_id, s.region
-    FROM candidates AS c
-    JOIN known_keys AS s ON s.key_id = c.key_id AND s.account_id = c.account_id
-    WHERE s.key_arn = c.key_arn OR c.is_multi_region
-),
-last_uses AS (
+-- One row per key and Region of it: siblings of a multi-Region key have one id, in one account.
+places AS (
     SELECT
-        s.key_arn,
-        max(u.last_used) AS last_used,
-        count(DISTINCT s.region) AS regions
-    FROM siblings AS s
-    LEFT JOIN used AS u ON u.key_arn = s.sibling_arn
-    GROUP BY s.key_arn
+        split_part(key_arn, ':', 5) AS account_id,
+        split_part(key_arn, ':', 4) AS region,
+        split_part(key_arn, ':key/', 2) AS key_id,
+        max(last_used) AS last_used
+    FROM (
+        SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn, last_used FROM used
+        UNION ALL
+        SELECT key_arn, last_usage_time FROM key_inventory
+    )
+    WHERE key_arn IS NOT NULL
+    GROUP BY 1, 2, 3
 ),
 hours AS (
     SELECT
@@ -82,37 +71,51 @@ hours AS (
       AND hour < $until
     GROUP BY account_id, region
 ),
--- An hour without a row is unknown, so what is wanted is counted from the parameters.
-covered AS (
+sets AS (
     SELECT
-        l.key_arn,
+        p.account_id,
+        p.key_id,
+        max(p.last_used) AS last_used,
+        count(*) AS regions,
         coalesce(sum(h.proven), 0) AS proven,
         coalesce(sum(h.observed), 0) AS observed,
-        coalesce(sum(h.blind), 0) AS blind,
-        count(*) * CAST(
-            ceil((
-                date_part('epoch', CAST($until AS TIMESTAMP))
-                - date_part('epoch', date_trunc('hour', CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL)))
-            ) / 3600) AS BIGINT
-        ) AS wanted
-    FROM (SELECT DISTINCT key_arn, account_id, region FROM siblings) AS l
-    LEFT JOIN hours AS h ON h.account_id = l.account_id AND h.region = l.region
-    GROUP BY l.key_arn
+        coalesce(sum(h.blind), 0) AS blind
+    FROM places AS p
+    LEFT JOIN hours AS h ON h.account_id = p.account_id AND h.region = p.region
+    GROUP BY p.account_id, p.key_id
 ),
 judged AS (
     SELECT
-        c.*,
-        l.last_used,
-        l.regions,
-        h.proven,
-        h.observed,
-        h.blind,
-        h.wanted,
-        h.wanted - h.proven - h.observed - h.blind AS unknown
-    FROM candidates AS c
-    JOIN last_uses AS l ON l.key_arn = c.key_arn
-    JOIN covered AS h ON h.key_arn = c.key_arn
-    WHERE l.last_used IS NULL OR l.last_used < $until - CAST(concat($days, ' days') AS INTERVAL)
+        i.key_arn,
+        i.account_id,
+        i.region,
+        i.enabled,
+        i.key_manager,
+        i.creation_date,
+        i.rotation_enabled,
+        i.key_usage,
+        i.key_spec,
+        i.key_id LIKE 'mrk-%' AS is_multi_region,
+        -- A JSON list of names, none of which has a quote in it.
+        string_to_array(nullif(trim(BOTH '"' FROM trim(BOTH '[]' FROM i.aliases)), ''), '","') AS aliases,
+        s.last_used,
+        s.regions,
+        s.proven,
+        s.observed,
+        s.blind,
+        -- An hour without a row is unknown, so what is wanted is counted from the parameters.
+        s.regions * CAST(
+            ceil((date_part('epoch', until_time) - date_part('epoch', date_trunc('hour', from_time))) / 3600) AS BIGINT
+        ) AS wanted
+    FROM key_inventory AS i
+    CROSS JOIN span
+    JOIN sets AS s ON s.account_id = i.account_id AND s.key_id = i.key_id
+    WHERE NOT i.gone
+      AND (i.key_manager IS DISTINCT FROM 'AWS')
+      AND (i.aliases IS NULL OR i.aliases NOT LIKE '%"alias/aws/%')
+      AND i.enabled IS NOT FALSE
+      AND (i.creation_date IS NULL OR i.creation_date < from_time)
+      AND (s.last_used IS NULL OR s.last_used < from_time)
 )
 SELECT
     key_arn,
@@ -144,12 +147,12 @@ SELECT
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN enabled IS NULL OR creation_date IS NULL
-        THEN 'the inventory could not read whether it is enabled and when it was created'
-        WHEN unknown > 0 OR blind > 0
+        WHEN enabled IS NULL OR key_manager IS NULL OR creation_date IS NULL
+        THEN 'the inventory could not read who manages it, whether it is enabled and when it was created'
+        WHEN proven + observed < wanted
         THEN concat(
-            'no use was seen, but of the ', wanted, ' hours of ', $days, ' days ', unknown, ' are unknown and ', blind,
-            ' blind in its account and Region', CASE WHEN regions > 1 THEN 's' ELSE '' END
+            'no use was seen, but of the ', wanted, ' hours of ', $days, ' days ', wanted - proven - observed - blind,
+            ' are unknown and ', blind, ' blind in its account and Region', CASE WHEN regions > 1 THEN 's' ELSE '' END
         )
     END AS not_evaluated
 FROM judged
