@@ -2,7 +2,7 @@
 -- title    = "A key that nobody used, in logs that lack no hour"
 -- severity = "low"
 -- attack   = []
--- needs    = ["inventory"]
+-- needs    = ["inventory", "coverage"]
 -- message  = "{key_arn} was not used: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` a key must have gone unused" }
