@@ -24,7 +24,10 @@ SELECT
     arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS last_seen,
     0 AS events,
     arrow_cast(make_array(), 'List(Utf8)') AS evidence,
-    concat('it held until ', max(until), ' (line ', max(line), '): ', max(reason)) AS detail,
+    concat(
+        'it held until ', max(until), ' (line ', last_value(line ORDER BY until, line), '): ',
+        last_value(reason ORDER BY until, line)
+    ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     concat(detector, ', ', coalesce(key, 'any key'), ', ', coalesce(principal, 'any principal')) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
