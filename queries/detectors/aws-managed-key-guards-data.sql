@@ -193,8 +193,24 @@ merged AS (
 ranked AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY account_id ORDER BY events DESC, asset, region) AS place
+        row_number() OVER (PARTITION BY account_id ORDER BY events DESC, asset, region) <= $assets AS is_told
     FROM merged
+),
+-- What is told is a group of its own; the rest of an account is one.
+capped AS (
+    SELECT
+        account_id,
+        CASE WHEN is_told THEN region END AS region,
+        CASE WHEN is_told THEN asset END AS asset,
+        CASE WHEN bool_or(is_told) THEN max(key_arn) END AS key_arn,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen,
+        sum(events) AS events,
+        first_value(evidence ORDER BY first_seen, asset) AS evidence,
+        CASE WHEN bool_or(is_told) THEN max(detail) ELSE '' END AS detail,
+        count(*) FILTER (WHERE NOT is_told) AS untold
+    FROM ranked
+    GROUP BY 1, 2, 3
 )
 SELECT
     key_arn,
@@ -208,23 +224,9 @@ SELECT
     detail,
     CAST(NULL AS VARCHAR) AS severity,
     asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM ranked
-WHERE place <= $assets
-UNION ALL
-SELECT
-    NULL AS key_arn,
-    NULL AS principal,
-    account_id,
-    NULL AS region,
-    min(first_seen),
-    max(last_seen),
-    sum(events),
-    arrow_cast(make_array(), 'List(Utf8)'),
-    '' AS detail,
-    NULL AS severity,
-    NULL AS asset,
-    concat(count(*), ' more assets are not under a key of the account''s own: raise the parameter `assets` to see them')
-FROM ranked
-WHERE place > $assets
-GROUP BY account_id
+    CASE
+        WHEN untold > 0
+        THEN concat(untold, ' more assets are not under a key of the account''s own: raise the parameter `assets` to see them')
+    END AS not_evaluated
+FROM capped
+ORDER BY account_id, region, asset
