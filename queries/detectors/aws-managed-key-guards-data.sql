@@ -27,7 +27,8 @@
 WITH aws_keys AS (
     SELECT key_arn FROM known_keys WHERE key_manager = 'AWS'
 ),
--- A key of AWS's cannot be used across accounts, so no call with it was logged by two.
+-- A key of AWS's cannot be used across accounts, so no call with it was logged by two. The few keys come first in the
+-- join, so that they are what is held in memory and what the scan is pruned by.
 traffic AS (
     SELECT
         u.key_arn,
@@ -37,8 +38,8 @@ traffic AS (
         min(u.event_time) AS first_seen,
         max(u.event_time) AS last_seen,
         first_value(u.event_id ORDER BY u.event_time, u.event_id) AS sample
-    FROM kms_events AS u
-    JOIN aws_keys AS k ON k.key_arn = u.key_arn
+    FROM aws_keys AS k
+    JOIN kms_events AS u ON u.key_arn = k.key_arn
     WHERE u.outcome = 'ok'
       AND u.usage_class IN ('decrypt', 'encrypt', 'generate')
       AND u.asset IS NOT NULL
