@@ -6,13 +6,14 @@
 -- message  = "{key_arn} is unexplained: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` are searched for use" }
+-- params.lag_hours = { type = "integer", default = 3, doc = "how many hours before `until` need not be covered, since their logs may not have been delivered yet" }
 -- params.owner_tags = { type = "text", default = "owner|team|service|app|project|product|contact|maintain|cost|stack", doc = "words of which the name of a tag has one, in any case, when it tells whose the key is; a regular expression" }
 -- ---
 -- ## What it does
 -- Finds customer-managed keys that have no alias, no description, no tag which tells whose they are, and no entry in the
 -- expectations file. When such a key was used in the last `days` somebody depends on it and nobody can tell: medium, with
--- who used it. When it was not, it is dead weight; that is said only when every hour of those days is proven or observed
--- in `coverage`. Keys that are pending deletion are left out.
+-- who used it. When it was not, it is dead weight; that is said only when every hour of those days (but for the last
+-- `lag_hours`) is proven or observed in `coverage`. Keys that are pending deletion are left out.
 -- Finds as well keys that a principal of the organization used with success though a later listing of their account and
 -- Region from AWS does not have them and no event tells of their deletion (medium).
 -- ## Why it matters
@@ -128,7 +129,7 @@ hours AS (
     WHERE day >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
       AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
       AND hour >= date_trunc('hour', $until - CAST(concat($days, ' days') AS INTERVAL))
-      AND hour < $until
+      AND hour < $until - CAST(concat($lag_hours, ' hours') AS INTERVAL)
       AND state IN ('proven', 'observed')
     GROUP BY account_id, region
 ),
@@ -141,7 +142,7 @@ judged AS (
                 date_part('epoch', CAST($until AS TIMESTAMP)) - date_part(
                     'epoch', date_trunc('hour', CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL))
                 )
-            ) / 3600) AS BIGINT
+            ) / 3600) - $lag_hours AS BIGINT
         ) - coalesce(h.known, 0) AS lacking
     FROM unexplained AS u
     LEFT JOIN hours AS h ON h.account_id = u.account_id AND h.region = u.region
