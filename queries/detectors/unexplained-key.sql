@@ -6,14 +6,15 @@
 -- message  = "{key_arn} is unexplained: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` are searched for use" }
--- params.lag_hours = { type = "integer", default = 3, doc = "how many hours before `until` need not be covered, since their logs may not have been delivered yet" }
+-- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` may lack at the end of the logs, since they may not have been delivered yet" }
 -- params.owner_tags = { type = "text", default = "owner|team|service|app|project|product|contact|maintain|cost|stack", doc = "words of which the name of a tag has one, in any case, when it tells whose the key is; a regular expression" }
 -- ---
 -- ## What it does
 -- Finds customer-managed keys that have no alias, no description, no tag which tells whose they are, and no entry in the
 -- expectations file. When such a key was used in the last `days` somebody depends on it and nobody can tell: medium, with
--- who used it. When it was not, it is dead weight; that is said only when every hour of those days (but for the last
--- `lag_hours`) is proven or observed in `coverage`. Keys that are pending deletion are left out.
+-- who used it. When it was not, it is dead weight; that is said only when every hour of those days is proven or observed
+-- in `coverage`, until the end of the logs at most `lag_hours` before `until`. Keys that are pending deletion are left
+-- out.
 -- Finds as well keys that a principal of the organization used with success though a later listing of their account and
 -- Region from AWS does not have them and no event tells of their deletion (medium).
 -- ## Why it matters
@@ -36,7 +37,7 @@ WITH used_by AS (
         count(*) FILTER (WHERE usage_class <> 'lifecycle') AS all_calls,
         min(event_time) FILTER (WHERE usage_class <> 'lifecycle') AS first_seen,
         max(event_time) FILTER (WHERE usage_class <> 'lifecycle') AS last_seen,
-        min(event_id) FILTER (WHERE usage_class <> 'lifecycle') AS sample,
+        first_value(event_id ORDER BY event_time, event_id) FILTER (WHERE usage_class <> 'lifecycle') AS sample,
         bool_or(event_name = 'CreateKey') AS is_maker,
         bool_or(event_name = 'DeleteKey') AS is_deletion
     FROM kms_events
@@ -80,7 +81,7 @@ used AS (
             array_agg(principal ORDER BY all_calls DESC, principal) FILTER (WHERE all_calls > 0 AND principal NOT LIKE 'acct:%'),
             array_agg(principal ORDER BY all_calls DESC, principal) FILTER (WHERE all_calls > 0)
         ) AS users,
-        max(principal) FILTER (WHERE is_maker) AS maker,
+        arrow_cast(max(principal) FILTER (WHERE is_maker), 'Utf8') AS maker,
         bool_or(is_deletion) AS is_deleted,
         bool_or(is_ours) AS is_ours
     FROM by_principal
@@ -124,12 +125,12 @@ unexplained AS (
         OR (NOT is_listed AND is_ours AND calls > 0 AND NOT is_deleted)
 ),
 hours AS (
-    SELECT account_id, region, count(*) AS known
+    SELECT account_id, region, count(*) AS known, max(hour) + INTERVAL '1 hour' AS known_until
     FROM coverage
     WHERE day >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
       AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
       AND hour >= date_trunc('hour', $until - CAST(concat($days, ' days') AS INTERVAL))
-      AND hour < $until - CAST(concat($lag_hours, ' hours') AS INTERVAL)
+      AND hour < $until
       AND state IN ('proven', 'observed')
     GROUP BY account_id, region
 ),
@@ -142,8 +143,14 @@ judged AS (
                 date_part('epoch', CAST($until AS TIMESTAMP)) - date_part(
                     'epoch', date_trunc('hour', CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL))
                 )
-            ) / 3600) - $lag_hours AS BIGINT
-        ) - coalesce(h.known, 0) AS lacking
+            ) / 3600) AS BIGINT
+        ) - coalesce(h.known, 0)
+        -- What is behind the end of the logs may yet come, if they end late enough.
+        - CASE
+            WHEN h.known_until >= $until - CAST(concat($lag_hours, ' hours') AS INTERVAL) AND h.known_until < $until
+            THEN CAST(ceil((date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', h.known_until)) / 3600) AS BIGINT)
+            ELSE 0
+        END AS lacking
     FROM unexplained AS u
     LEFT JOIN hours AS h ON h.account_id = u.account_id AND h.region = u.region
     LEFT JOIN listings AS l ON l.account_id = u.account_id AND l.region = u.region

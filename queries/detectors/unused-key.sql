@@ -6,14 +6,14 @@
 -- message  = "{key_arn} was not used: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` a key must have gone unused" }
--- params.lag_hours = { type = "integer", default = 3, doc = "how many hours before `until` need not be covered, since their logs may not have been delivered yet" }
+-- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` may lack at the end of the logs, since they may not have been delivered yet" }
 -- ---
 -- ## What it does
 -- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in those
--- days by anyone, in any account. It says so only where every hour of them (but for the last `lag_hours`) is `proven` or
--- `observed` in `coverage` for the key's account and Region; for other keys it says how many hours are missing. A
--- multi-Region key is one with its siblings: use of any key of its id in any Region counts, and the Regions of all of
--- them that are known must be covered.
+-- days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in `coverage`
+-- for the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other keys it says
+-- how many hours are missing. A multi-Region key is one with its siblings: use of any key of its id in any Region counts,
+-- and the Regions of all of them that are known must be covered.
 -- A key that GetKeyLastUsage knows to have been used in those days is no finding here; see coverage-contradicted.
 -- ## Why it matters
 -- Each key costs about 1 USD a month, and 1 USD more for each of its first two rotations. A key that nobody needs can
@@ -65,12 +65,13 @@ hours AS (
         region,
         count(*) FILTER (WHERE state = 'proven') AS proven,
         count(*) FILTER (WHERE state = 'observed') AS observed,
-        count(*) FILTER (WHERE state = 'blind') AS blind
+        count(*) FILTER (WHERE state = 'blind') AS blind,
+        max(hour) FILTER (WHERE state IN ('proven', 'observed')) + INTERVAL '1 hour' AS known_until
     FROM coverage
     WHERE day >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
       AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
       AND hour >= date_trunc('hour', $until - CAST(concat($days, ' days') AS INTERVAL))
-      AND hour < $until - CAST(concat($lag_hours, ' hours') AS INTERVAL)
+      AND hour < $until
     GROUP BY account_id, region
 ),
 sets AS (
@@ -81,7 +82,15 @@ sets AS (
         count(*) AS regions,
         coalesce(sum(h.proven), 0) AS proven,
         coalesce(sum(h.observed), 0) AS observed,
-        coalesce(sum(h.blind), 0) AS blind
+        coalesce(sum(h.blind), 0) AS blind,
+        -- Where the logs end, if that is late enough.
+        CAST(sum(
+            CASE
+                WHEN h.known_until >= $until - CAST(concat($lag_hours, ' hours') AS INTERVAL) AND h.known_until < $until
+                THEN ceil((date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', h.known_until)) / 3600)
+                ELSE 0
+            END
+        ) AS BIGINT) AS yet_to_come
     FROM places AS p
     LEFT JOIN hours AS h ON h.account_id = p.account_id AND h.region = p.region
     GROUP BY p.account_id, p.key_id
@@ -107,9 +116,8 @@ judged AS (
         s.blind,
         -- An hour without a row is unknown, so what is wanted is counted from the parameters.
         s.regions * CAST(
-            ceil((date_part('epoch', until_time) - date_part('epoch', date_trunc('hour', from_time))) / 3600) - $lag_hours
-            AS BIGINT
-        ) AS wanted
+            ceil((date_part('epoch', until_time) - date_part('epoch', date_trunc('hour', from_time))) / 3600) AS BIGINT
+        ) - s.yet_to_come AS wanted
     FROM key_inventory AS i
     CROSS JOIN span
     JOIN sets AS s ON s.account_id = i.account_id AND s.key_id = i.key_id
