@@ -12,18 +12,18 @@
 -- Finds assets that a service encrypted or decrypted with an AWS-managed key (`alias/aws/…`), as KMS calls show; and
 -- assets for which the last choice in the window was no key of the account's own: buckets made or set to SSE-S3 or to
 -- aws:kms without a key, databases (RDS, DocumentDB, Neptune) that are not encrypted or under `alias/aws/rds`, the EBS
--- default put back to `alias/aws/ebs`, and secrets without a key. The objects of a bucket are one asset, the bucket; the
--- EBS default of an account and Region is one, too. There is one finding per asset. Where an account has more than
+-- default put back to `alias/aws/ebs`, and secrets without a key. The objects of a bucket are one asset, the bucket;
+-- the EBS default of an account and Region is one, too. There is one finding per asset. Where an account has more than
 -- `assets`, it says how many it left out.
 -- ## Why it matters
 -- No one can write the policy of an AWS-managed key, disable it or share it: whoever may read the service's data may
 -- decrypt it, and in an emergency there is no key to turn off. Uses of keys that AWS owns are in no log at all.
 -- ## False positives
--- Data that need not be guarded so well. A bucket that is made without a key may get one later than the window, and one
--- that EBS encryption was switched on for may have had a key before it. Snapshots are told only by their use.
+-- Data that need not be guarded so well. A bucket that is made without a key may get one later than the window, and
+-- one that EBS encryption was switched on for may have had a key before it. Snapshots are told only by their use.
 -- ## What to do next
--- Where the data matters choose a customer-managed key: a bucket's default, a copy of a snapshot, a secret's update. What
--- is there already stays under the old key until it is written again.
+-- Where the data matters choose a customer-managed key: a bucket's default, a copy of a snapshot, a secret's update.
+-- What is there already stays under the old key until it is written again.
 WITH aws_keys AS (
     SELECT key_arn FROM known_keys WHERE key_manager = 'AWS'
 ),
@@ -94,9 +94,11 @@ choices AS (
                 concat(
                     'arn:', a.partition, ':rds:', a.region, ':', a.account_id,
                     CASE WHEN a.event_name LIKE '%Cluster%' THEN ':cluster:' ELSE ':db:' END,
-                    (regexp_match(
-                        a.request_parameters, CASE WHEN a.event_name LIKE '%Cluster%' THEN '"dBClusterIdentifier":"([^"]*)"' ELSE '"(?:dBInstanceIdentifier|targetDBInstanceIdentifier)":"([^"]*)"' END
-                    ))[1]
+                    CASE
+                        WHEN a.event_name LIKE '%Cluster%'
+                        THEN (regexp_match(a.request_parameters, '"dBClusterIdentifier":"([^"]*)"'))[1]
+                        ELSE (regexp_match(a.request_parameters, '"(?:dBInstanceIdentifier|targetDBInstanceIdentifier)":"([^"]*)"'))[1]
+                    END
                 )
             )
             WHEN a.event_name LIKE '%Ebs%' THEN concat('ebs-default:', a.account_id, ':', a.region)

@@ -9,20 +9,20 @@
 -- params.minutes = { type = "integer", default = 5, doc = "how many minutes before the told time an event may be that is taken for the use" }
 -- ---
 -- ## What it does
--- Compares what GetKeyLastUsage told the inventory with the lake. When KMS tells of a last use in an hour that is `proven`
--- or `observed` for the key's account and Region, the lake must have a successful use of the key from then, or later. An
--- hour that is only observed counts once the lake has logs of two hours after it. What lies in other hours is known to be
--- lacking already (see coverage-gap), and no finding.
+-- Compares what GetKeyLastUsage told the inventory with the lake. When KMS tells of a last use in an hour that is
+-- `proven` or `observed` for the key's account and Region, the lake must have a successful use of the key from then,
+-- or later. An hour that is only observed counts once the lake has logs of two hours after it. What lies in other
+-- hours is known to be lacking already (see coverage-gap), and no finding.
 -- ## Why it matters
 -- KMS counts uses by itself, and no one can edit that. When the logs have fewer, they are not complete: selectors left
 -- something out, files were removed or not read, or a log was forged. All that rests on them, such as that a key is
 -- unused, is in doubt for that account and Region.
 -- ## False positives
--- A file that CloudTrail delivered late, or that has not been ingested yet. The inventory may have been read from a file
--- about another time.
+-- A file that CloudTrail delivered late, or that has not been ingested yet. The inventory may have been read from a
+-- file about another time.
 -- ## What to do next
--- Look the event up by its id in CloudTrail's event history of that Region, which lasts 90 days. Ingest that day again,
--- then run `keytrail verify` and `keytrail coverage`. Look at kms-logging-blinded.
+-- Look the event up by its id in CloudTrail's event history of that Region, which lasts 90 days. Ingest that day
+-- again, then run `keytrail verify` and `keytrail coverage`. Look at kms-logging-blinded.
 WITH told AS (
     SELECT
         key_arn, account_id, region, last_usage_time, last_usage_operation, last_usage_event_id,

@@ -10,17 +10,18 @@
 -- params.long_hours = { type = "integer", default = 24, doc = "a gap of more than this many hours in a row has medium severity" }
 -- ---
 -- ## What it does
--- Finds, for each account and Region, hours in the window that are unknown or blind in `coverage` though hours before and
--- after them are proven or observed. One finding is of one account and Region. Where no hour was ever proven or observed
--- there is no gap: such a lane was never in the lake. Nor is there one after the last known hour: those logs may yet come.
+-- Finds, for each account and Region, hours in the window that are unknown or blind in `coverage` though hours before
+-- and after them are proven or observed. One finding is of one account and Region. Where no hour was ever proven or
+-- observed there is no gap: such a lane was never in the lake. Nor is there one after the last known hour: those logs
+-- may yet come.
 -- ## Why it matters
 -- What happened in those hours is not in the lake. That nobody used a key in a span with a gap cannot be said.
 -- ## False positives
 -- Without digests only events and files show that an hour was logged, so an hour in which an account did nothing is
 -- unknown too. Read the digests (`keytrail verify`): then a quiet hour is known to be quiet.
 -- ## What to do next
--- `keytrail coverage` says why an hour is not known. Ingest the missing days again, or see kms-logging-blinded when the
--- trail did not record.
+-- `keytrail coverage` says why an hour is not known. Ingest the missing days again, or see kms-logging-blinded when
+-- the trail did not record.
 WITH told AS (
     SELECT
         account_id,

@@ -9,16 +9,16 @@
 -- ---
 -- ## What it does
 -- Finds calls that kept a trail from recording the use of keys: event selectors that exclude KMS or record only writes
--- (Decrypt counts as a read), StopLogging, DeleteTrail, and UpdateTrail that took the other Regions away. It is critical
--- when the trail is still blind at the end of the window and no other trail of its account is known to record KMS then.
--- A new bucket or KMS key for a trail, and log file validation switched off, are told with medium severity: the trail goes
--- on, but its files go elsewhere or prove less. Calls that failed changed nothing and are left out.
+-- (Decrypt counts as a read), StopLogging, DeleteTrail, and UpdateTrail that took the other Regions away. It is
+-- critical when the trail is still blind at the end of the window and no other trail of its account is known to record
+-- KMS then. A new bucket or KMS key for a trail, and log file validation switched off, are told with medium severity:
+-- the trail goes on, but its files go elsewhere or prove less. Calls that failed changed nothing and are left out.
 -- ## Why it matters
--- Who wants to use a key unseen begins here. What a trail did not record cannot be had from it afterwards, and no finding
--- about that time can be relied on.
+-- Who wants to use a key unseen begins here. What a trail did not record cannot be had from it afterwards, and no
+-- finding about that time can be relied on.
 -- ## False positives
--- KMS is often excluded for its cost, and trails are replaced by organization trails. A trail that is deleted and made anew
--- by a tool was blind for a moment only; the detail says from when it recorded again.
+-- KMS is often excluded for its cost, and trails are replaced by organization trails. A trail that is deleted and made
+-- anew by a tool was blind for a moment only; the detail says from when it recorded again.
 -- ## What to do next
 -- Ask the principal. Let the trail record KMS again. CloudTrail's event history cannot leave KMS out: look there for
 -- what happened meanwhile, Region by Region, before its 90 days are over.

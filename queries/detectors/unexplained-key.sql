@@ -6,24 +6,23 @@
 -- message  = "{key_arn} is unexplained: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` are searched for use" }
--- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` may lack at the end of the logs, since they may not have been delivered yet" }
--- params.owner_tags = { type = "text", default = "owner|team|service|app|project|product|contact|maintain|cost|stack", doc = "words of which the name of a tag has one, in any case, when it tells whose the key is; a regular expression" }
+-- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
+-- params.owner_tags = { type = "text", default = "owner|team|service|app|project|product|contact|maintain|cost|stack", doc = "a regular expression: what the name of a tag has in it that tells whose the key is, in any case" }
 -- ---
 -- ## What it does
--- Finds customer-managed keys that have no alias, no description, no tag which tells whose they are, and no entry in the
--- expectations file. When such a key was used in the last `days` somebody depends on it and nobody can tell: medium, with
--- who used it. When it was not, it is dead weight; that is said only when every hour of those days is proven or observed
--- in `coverage`, until the end of the logs at most `lag_hours` before `until`. Keys that are pending deletion are left
--- out.
--- Finds as well keys that a principal of the organization used with success though a later listing of their account and
--- Region from AWS does not have them and no event tells of their deletion (medium).
+-- Finds customer-managed keys that have no alias, no description, no tag which tells whose they are, and no entry in
+-- the expectations file. When such a key was used in the last `days` somebody depends on it and nobody can tell:
+-- medium, with who used it. When it was not, it is dead weight; that is said only when every hour of those days is
+-- proven or observed in `coverage`, until the end of the logs at most `lag_hours` before `until`. Keys that are
+-- pending deletion are left out. Finds as well keys that a principal of the organization used with success though a
+-- later listing of their account and Region from AWS does not have them and no event tells of their deletion (medium).
 -- ## Why it matters
 -- A key that no one knows is deleted by mistake, or kept for ever. Each costs about 1 USD a month.
 -- ## False positives
 -- Keys of tools that know them by their id. A multi-Region key is judged without its siblings.
 -- ## What to do next
--- Ask those who use it, or who made it. Give it an alias, a description and an owner's tag, or declare it with a `[[key]]`
--- entry. Before it is deleted see unused-key.
+-- Ask those who use it, or who made it. Give it an alias, a description and an owner's tag, or declare it with a
+-- `[[key]]` entry. Before it is deleted see unused-key.
 
 -- Any copy of a call that two accounts logged shows the use; the account's own count and the most telling name are
 -- taken below. The view `usage` would sort out every call of the lake for the few keys that this is about.
@@ -33,15 +32,20 @@ WITH used_by AS (
         dest_key_arn,
         principal,
         principal_account_id,
-        count(*) FILTER (WHERE usage_class <> 'lifecycle' AND account_id = split_part(key_arn, ':', 5)) AS own_calls,
-        count(*) FILTER (WHERE usage_class <> 'lifecycle') AS all_calls,
-        min(event_time) FILTER (WHERE usage_class <> 'lifecycle') AS first_seen,
-        max(event_time) FILTER (WHERE usage_class <> 'lifecycle') AS last_seen,
-        first_value(event_id ORDER BY event_time, event_id) FILTER (WHERE usage_class <> 'lifecycle') AS sample,
+        count(*) FILTER (
+            WHERE event_name NOT IN ('CreateKey', 'DeleteKey') AND account_id = split_part(key_arn, ':', 5)
+        ) AS own_calls,
+        count(*) FILTER (WHERE event_name NOT IN ('CreateKey', 'DeleteKey')) AS all_calls,
+        min(event_time) FILTER (WHERE event_name NOT IN ('CreateKey', 'DeleteKey')) AS first_seen,
+        max(event_time) FILTER (WHERE event_name NOT IN ('CreateKey', 'DeleteKey')) AS last_seen,
+        first_value(event_id ORDER BY event_time, event_id)
+            FILTER (WHERE event_name NOT IN ('CreateKey', 'DeleteKey')) AS sample,
         bool_or(event_name = 'CreateKey') AS is_maker,
         bool_or(event_name = 'DeleteKey') AS is_deletion
     FROM kms_events
     WHERE outcome = 'ok'
+      AND original_event_id IS NULL
+      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
       AND (
           usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
           OR event_name IN ('CreateKey', 'DeleteKey')

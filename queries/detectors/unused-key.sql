@@ -6,28 +6,28 @@
 -- message  = "{key_arn} was not used: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` a key must have gone unused" }
--- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` may lack at the end of the logs, since they may not have been delivered yet" }
+-- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
 -- ---
 -- ## What it does
--- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in those
--- days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in `coverage`
--- for the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other keys it says
--- how many hours are missing. A multi-Region key is one with its siblings: use of any key of its id in any Region counts,
--- and the Regions of all of them that are known must be covered.
--- A key that GetKeyLastUsage knows to have been used in those days is no finding here; see coverage-contradicted.
+-- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in
+-- those days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in
+-- `coverage` for the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other
+-- keys it says how many hours are missing. A multi-Region key is one with its siblings: use of any key of its id in
+-- any Region counts, and the Regions of all of them that are known must be covered. A key that GetKeyLastUsage knows
+-- to have been used in those days is no finding here; see coverage-contradicted.
 -- ## Why it matters
 -- Each key costs about 1 USD a month, and 1 USD more for each of its first two rotations. A key that nobody needs can
 -- still be used by whoever its policy lets.
 -- ## False positives
 -- Data may be at rest under the key all the same: an attached EBS volume, a running database or a cached data key asks
--- KMS for nothing, and backups are read when they are needed. The public key of a pair is used outside of AWS without a
--- log. Hours that are only `observed` may lack events.
+-- KMS for nothing, and backups are read when they are needed. The public key of a pair is used outside of AWS without
+-- a log. Hours that are only `observed` may lack events.
 -- ## What to do next
 -- Ask the key's owner, and look for what names the key: volumes, snapshots, backups, databases, secrets, log groups.
 -- Disable it and watch for calls that fail for a month or more. Only then schedule its deletion, with 30 days to wait.
 
--- The lake is read once for use and once for coverage, and both are small before they are joined: DataFusion evaluates a
--- CTE anew wherever it is named.
+-- The lake is read once for use and once for coverage, and both are small before they are joined: DataFusion evaluates
+-- a CTE anew wherever it is named.
 WITH span AS (
     SELECT
         CAST($until AS TIMESTAMP) AS until_time,

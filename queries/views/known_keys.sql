@@ -8,11 +8,11 @@
 -- `last_seen` are of any call about the key, whether it succeeded or not; null when there is none.
 -- ## Who manages a key
 -- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, aliases and calls tell: AWS creates
--- and names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its policy.
--- Null is not known.
+-- and names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its
+-- policy. Null is not known.
 -- ## Aliases
--- `aliases` holds those of the inventory and those by which a call named the key with success, in order. A key may have
--- lost some of them since: `key_inventory` has those that it had at last.
+-- `aliases` holds those of the inventory and those by which a call named the key with success, in order. A key may
+-- have lost some of them since: `key_inventory` has those that it had at last.
 
 -- Grouped by alias first, since the keys' names are few and their calls are many.
 WITH named AS (
