@@ -1,0 +1,83 @@
+-- ---
+-- title    = "KMS tells of a use that the logs should have and lack"
+-- severity = "high"
+-- attack   = ["T1562.008"]
+-- needs    = ["inventory"]
+-- message  = "The logs lack a use of {key_arn}: {detail}"
+-- params.since   = { type = "timestamp", required = true, doc = "only last uses at or after this instant" }
+-- params.until   = { type = "timestamp", required = true, doc = "only last uses before this instant" }
+-- params.minutes = { type = "integer", default = 5, doc = "how many minutes before the told time an event may be that is taken for the use" }
+-- ---
+-- ## What it does
+-- Compares what GetKeyLastUsage told the inventory with the lake. When KMS tells of a last use in an hour that is
+-- `proven` or `observed` for the key's account and Region, the lake must have a successful use of the key from then,
+-- or later. An hour that is only observed counts once the lake has logs of two hours after it. What lies in other
+-- hours is known to be lacking already (see coverage-gap), and no finding.
+-- ## Why it matters
+-- KMS counts uses by itself, and no one can edit that. When the logs have fewer, they are not complete: selectors left
+-- something out, files were removed or not read, or a log was forged. All that rests on them, such as that a key is
+-- unused, is in doubt for that account and Region.
+-- ## False positives
+-- A file that CloudTrail delivered late, or that has not been ingested yet. The inventory may have been read from a
+-- file about another time.
+-- ## What to do next
+-- Look the event up by its id in CloudTrail's event history of that Region, which lasts 90 days. Ingest that day
+-- again, then run `keytrail verify` and `keytrail coverage`. Look at kms-logging-blinded.
+WITH told AS (
+    SELECT
+        key_arn, account_id, region, last_usage_time, last_usage_operation, last_usage_event_id,
+        date_trunc('hour', last_usage_time) AS hour
+    FROM key_inventory
+    WHERE last_usage_time >= $since AND last_usage_time < $until
+),
+-- Any copy of a call shows that the lake has it, so the view `usage`, which chooses one, would only take its time.
+used AS (
+    SELECT key_arn, dest_key_arn, max(event_time) AS last_used
+    FROM kms_events
+    WHERE outcome = 'ok'
+      AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($minutes, ' minutes') AS INTERVAL) AS DATE)
+    GROUP BY key_arn, dest_key_arn
+),
+last_uses AS (
+    SELECT key_arn, max(last_used) AS last_used
+    FROM (SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn, last_used FROM used)
+    WHERE key_arn IS NOT NULL
+    GROUP BY key_arn
+),
+known AS (
+    SELECT
+        account_id,
+        region,
+        hour,
+        state,
+        max(hour) OVER (PARTITION BY account_id, region) AS last_hour
+    FROM coverage
+    WHERE day >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND day <= CAST(CAST($until AS TIMESTAMP) + INTERVAL '1 day' AS DATE)
+      AND state IN ('proven', 'observed')
+)
+SELECT
+    t.key_arn,
+    CAST(NULL AS VARCHAR) AS principal,
+    t.account_id,
+    t.region,
+    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS first_seen,
+    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS last_seen,
+    0 AS events,
+    arrow_cast(make_array(), 'List(Utf8)') AS evidence,
+    concat(
+        'KMS tells of ', coalesce(t.last_usage_operation, 'a use'), ' at ', t.last_usage_time,
+        CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE concat(' (event ', t.last_usage_event_id, ')') END,
+        ', in an hour that is ', k.state, '; the last use in the lake is ',
+        CASE WHEN u.last_used IS NULL THEN 'before the window, if there is one' ELSE concat('of ', u.last_used) END
+    ) AS detail,
+    CAST(NULL AS VARCHAR) AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    CAST(NULL AS VARCHAR) AS not_evaluated
+FROM told AS t
+JOIN known AS k ON k.account_id = t.account_id AND k.region = t.region AND k.hour = t.hour
+LEFT JOIN last_uses AS u ON u.key_arn = t.key_arn
+WHERE (u.last_used IS NULL OR u.last_used < t.last_usage_time - CAST(concat($minutes, ' minutes') AS INTERVAL))
+  AND (k.state = 'proven' OR k.last_hour >= t.hour + INTERVAL '2 hours')
+ORDER BY t.key_arn

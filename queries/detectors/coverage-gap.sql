@@ -1,0 +1,99 @@
+-- ---
+-- title    = "Hours that no log vouches for"
+-- severity = "low"
+-- attack   = ["T1562.008"]
+-- needs    = []
+-- message  = "The logs of {account_id} in {region} have a gap: {detail}"
+-- params.since = { type = "timestamp", required = true, doc = "only hours at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only hours before this instant" }
+-- params.baseline_days = { type = "integer", default = 7, doc = "how many days before `since` the hour may be that a gap follows" }
+-- params.long_hours = { type = "integer", default = 24, doc = "a gap of more than this many hours in a row has medium severity" }
+-- ---
+-- ## What it does
+-- Finds, for each account and Region, hours in the window that are unknown or blind in `coverage` though hours before
+-- and after them are proven or observed. One finding is of one account and Region. Where no hour was ever proven or
+-- observed there is no gap: such a lane was never in the lake. Nor is there one after the last known hour: those logs
+-- may yet come.
+-- ## Why it matters
+-- What happened in those hours is not in the lake. That nobody used a key in a span with a gap cannot be said.
+-- ## False positives
+-- Without digests only events and files show that an hour was logged, so an hour in which an account did nothing is
+-- unknown too. Read the digests (`keytrail verify`): then a quiet hour is known to be quiet.
+-- ## What to do next
+-- `keytrail coverage` says why an hour is not known. Ingest the missing days again, or see kms-logging-blinded when
+-- the trail did not record.
+WITH told AS (
+    SELECT
+        account_id,
+        region,
+        hour,
+        state IN ('proven', 'observed') AS is_known,
+        count(*) FILTER (WHERE state = 'blind' AND hour >= date_trunc('hour', $since)) OVER (
+            PARTITION BY account_id, region ORDER BY hour
+        ) AS blind_so_far
+    FROM coverage
+    WHERE day >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($baseline_days, ' days') AS INTERVAL) AS DATE)
+      AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+      AND hour >= date_trunc('hour', $since - CAST(concat($baseline_days, ' days') AS INTERVAL))
+      AND hour < $until
+),
+known AS (
+    SELECT
+        account_id,
+        region,
+        hour,
+        blind_so_far,
+        lag(hour) OVER (PARTITION BY account_id, region ORDER BY hour) AS previous,
+        lag(blind_so_far) OVER (PARTITION BY account_id, region ORDER BY hour) AS blind_before
+    FROM told
+    WHERE is_known
+),
+-- From the first hour that lacks to the next that does not, as far as they are in the window.
+gaps AS (
+    SELECT
+        account_id,
+        region,
+        greatest(previous + INTERVAL '1 hour', date_trunc('hour', $since)) AS from_hour,
+        hour AS to_hour,
+        blind_so_far - blind_before AS blind
+    FROM known
+    WHERE hour > date_trunc('hour', $since)
+      AND hour > previous + INTERVAL '1 hour'
+),
+measured AS (
+    SELECT
+        *,
+        CAST((date_part('epoch', to_hour) - date_part('epoch', from_hour)) / 3600 AS BIGINT) AS hours
+    FROM gaps
+),
+lanes_with_gaps AS (
+    SELECT
+        account_id,
+        region,
+        min(from_hour) AS first_hour,
+        max(to_hour) - INTERVAL '1 hour' AS last_hour,
+        sum(hours) AS hours,
+        max(hours) AS longest,
+        sum(blind) AS blind
+    FROM measured
+    GROUP BY account_id, region
+)
+SELECT
+    CAST(NULL AS VARCHAR) AS key_arn,
+    CAST(NULL AS VARCHAR) AS principal,
+    account_id,
+    region,
+    first_hour AS first_seen,
+    last_hour AS last_seen,
+    0 AS events,
+    arrow_cast(make_array(), 'List(Utf8)') AS evidence,
+    concat(
+        'no log to rely on for ', hours, CASE WHEN hours = 1 THEN ' hour' ELSE ' hours' END,
+        ' (', hours - blind, ' unknown, ', blind, ' blind), the first ', first_hour, ', the last ', last_hour,
+        '; at most ', longest, ' in a row'
+    ) AS detail,
+    CASE WHEN longest > $long_hours THEN 'medium' END AS severity,
+    CAST(NULL AS VARCHAR) AS asset,
+    CAST(NULL AS VARCHAR) AS not_evaluated
+FROM lanes_with_gaps
+ORDER BY account_id, region

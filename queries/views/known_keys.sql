@@ -1,0 +1,114 @@
+-- ---
+-- title = "Every key that a call or an inventory speaks of, with what is known of it"
+-- ---
+-- ## What it holds
+-- One row per key. `description`, `tags` (a JSON object), `enabled`, `state` and `origin` are those of the latest
+-- inventory that found the key (see `key_inventory`), null where none did or could not read them. `in_inventory` says
+-- whether one did; `gone` that a later listing had it no more (false where no inventory had it). `first_seen` and
+-- `last_seen` are of any call about the key, whether it succeeded or not; null when there is none.
+-- ## Who manages a key
+-- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, aliases and calls tell: AWS creates
+-- and names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its
+-- policy. Null is not known.
+-- ## Aliases
+-- `aliases` holds those of the inventory and those by which a call named the key with success, in order. A key may
+-- have lost some of them since: `key_inventory` has those that it had at last.
+
+-- Grouped by alias first, since the keys' names are few and their calls are many.
+WITH named AS (
+    SELECT
+        key_arn,
+        -- A call that failed may have named anything.
+        CASE WHEN bool_or(outcome = 'ok') THEN CAST(key_alias AS VARCHAR) END AS alias,
+        bool_or(
+            event_name IN (
+                'CancelKeyDeletion', 'DeleteImportedKeyMaterial', 'DisableKey', 'DisableKeyRotation', 'EnableKey',
+                'EnableKeyRotation', 'ImportKeyMaterial', 'PutKeyPolicy', 'ReplicateKey', 'RotateKeyOnDemand',
+                'ScheduleKeyDeletion', 'TagResource', 'UntagResource', 'UpdateKeyDescription', 'UpdatePrimaryRegion'
+            )
+            AND outcome = 'ok'
+        ) AS is_managed,
+        max(
+            CASE WHEN event_name = 'CreateKey' THEN (regexp_match(response_elements, '"keyManager":"(AWS|CUSTOMER)"'))[1] END
+        ) AS created_for,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen
+    FROM kms_events
+    WHERE key_arn IS NOT NULL
+    GROUP BY key_arn, key_alias
+    UNION ALL
+    SELECT dest_key_arn, NULL, false, NULL, min(event_time), max(event_time)
+    FROM kms_events
+    WHERE dest_key_arn IS NOT NULL
+    GROUP BY dest_key_arn
+),
+seen AS (
+    SELECT
+        key_arn,
+        array_agg(DISTINCT alias) FILTER (WHERE alias IS NOT NULL) AS aliases,
+        CASE
+            WHEN max(created_for) IS NOT NULL THEN max(created_for)
+            WHEN bool_or(alias LIKE 'alias/aws/%') THEN 'AWS'
+            WHEN bool_or(is_managed OR alias LIKE 'alias/%') THEN 'CUSTOMER'
+        END AS key_manager,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen
+    FROM named
+    GROUP BY key_arn
+),
+found AS (
+    SELECT
+        key_arn,
+        CASE
+            WHEN key_manager IS NOT NULL THEN key_manager
+            WHEN aliases LIKE '%"alias/aws/%' THEN 'AWS'
+            WHEN aliases LIKE '%"alias/%' THEN 'CUSTOMER'
+        END AS key_manager,
+        -- A JSON list of names, none of which has a quote in it. It may be empty, or unknown.
+        string_to_array(nullif(trim(BOTH '"' FROM trim(BOTH '[]' FROM aliases)), ''), '","') AS aliases,
+        description,
+        tags,
+        enabled,
+        state,
+        origin,
+        gone
+    FROM key_inventory
+),
+joined AS (
+    SELECT
+        coalesce(f.key_arn, s.key_arn) AS key_arn,
+        coalesce(f.key_manager, s.key_manager) AS key_manager,
+        f.aliases AS found_aliases,
+        s.aliases AS seen_aliases,
+        f.description,
+        f.tags,
+        f.enabled,
+        f.state,
+        f.origin,
+        f.key_arn IS NOT NULL AS in_inventory,
+        coalesce(f.gone, false) AS gone,
+        s.first_seen,
+        s.last_seen
+    FROM seen AS s
+    FULL JOIN found AS f ON f.key_arn = s.key_arn
+)
+SELECT
+    key_arn,
+    split_part(key_arn, ':key/', 2) AS key_id,
+    split_part(key_arn, ':', 5) AS account_id,
+    split_part(key_arn, ':', 4) AS region,
+    CAST(key_manager AS VARCHAR) AS key_manager,
+    array_sort(array_distinct(array_concat(
+        coalesce(found_aliases, arrow_cast(make_array(), 'List(Utf8)')),
+        coalesce(seen_aliases, arrow_cast(make_array(), 'List(Utf8)'))
+    ))) AS aliases,
+    description,
+    tags,
+    enabled,
+    state,
+    origin,
+    in_inventory,
+    gone,
+    first_seen,
+    last_seen
+FROM joined
