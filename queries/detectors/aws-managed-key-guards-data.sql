@@ -20,7 +20,8 @@
 -- decrypt it, and in an emergency there is no key to turn off. Uses of keys that AWS owns are in no log at all.
 -- ## False positives
 -- Data that need not be guarded so well. A bucket that is made without a key may get one later than the window, and
--- one that EBS encryption was switched on for may have had a key before it. Snapshots are told only by their use.
+-- where EBS encryption was switched on a key may have been chosen before. Snapshots are told only by their use,
+-- single mail messages not at all.
 -- ## What to do next
 -- Where the data matters choose a customer-managed key: a bucket's default, a copy of a snapshot, a secret's update.
 -- What is there already stays under the old key until it is written again.
@@ -44,7 +45,7 @@ traffic AS (
       AND u.usage_class IN ('decrypt', 'encrypt', 'generate')
       AND u.asset IS NOT NULL
       AND u.via IS NOT NULL
-      AND u.asset_type <> 'secret-key-check'
+      AND coalesce(u.asset_type, '') NOT IN ('secret-key-check', 'ses-message')
       AND u.original_event_id IS NULL
       AND u.event_time >= $since
       AND u.event_time < $until
