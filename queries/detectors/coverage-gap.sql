@@ -7,7 +7,7 @@
 -- params.since = { type = "timestamp", required = true, doc = "only hours at or after this instant" }
 -- params.until = { type = "timestamp", required = true, doc = "only hours before this instant" }
 -- params.baseline_days = { type = "integer", default = 7, doc = "how many days before `since` the hour may be that a gap follows" }
--- params.long_hours = { type = "integer", default = 24, doc = "a gap of more than this many hours in a row has medium severity" }
+-- params.long_hours = { type = "integer", default = 24, doc = "a gap of more than this many hours in a row has medium severity, if some are blind or the lane has digests" }
 -- ---
 -- ## What it does
 -- Finds, for each account and Region, hours in the window that are unknown or blind in `coverage` though hours before
@@ -18,7 +18,7 @@
 -- What happened in those hours is not in the lake. That nobody used a key in a span with a gap cannot be said.
 -- ## False positives
 -- Without digests only events and files show that an hour was logged, so an hour in which an account did nothing is
--- unknown too. Read the digests (`keytrail verify`): then a quiet hour is known to be quiet.
+-- unknown too, and such a gap stays low. Read the digests (`keytrail verify`): then a quiet hour is known to be quiet.
 -- ## What to do next
 -- `keytrail coverage` says why an hour is not known. Ingest the missing days again, or see kms-logging-blinded when
 -- the trail did not record.
@@ -66,6 +66,10 @@ measured AS (
         CAST((date_part('epoch', to_hour) - date_part('epoch', from_hour)) / 3600 AS BIGINT) AS hours
     FROM gaps
 ),
+-- Where there are digests, a quiet hour has one too.
+signed AS (
+    SELECT account_id, region FROM digests GROUP BY account_id, region
+),
 lanes_with_gaps AS (
     SELECT
         account_id,
@@ -81,8 +85,8 @@ lanes_with_gaps AS (
 SELECT
     CAST(NULL AS VARCHAR) AS key_arn,
     CAST(NULL AS VARCHAR) AS principal,
-    account_id,
-    region,
+    g.account_id,
+    g.region,
     first_hour AS first_seen,
     last_hour AS last_seen,
     0 AS events,
@@ -92,8 +96,9 @@ SELECT
         ' (', hours - blind, ' unknown, ', blind, ' blind), the first ', first_hour, ', the last ', last_hour,
         '; at most ', longest, ' in a row'
     ) AS detail,
-    CASE WHEN longest > $long_hours THEN 'medium' END AS severity,
+    CASE WHEN longest > $long_hours AND (blind > 0 OR s.account_id IS NOT NULL) THEN 'medium' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM lanes_with_gaps
-ORDER BY account_id, region
+FROM lanes_with_gaps AS g
+LEFT JOIN signed AS s ON s.account_id = g.account_id AND s.region = g.region
+ORDER BY g.account_id, g.region

@@ -4,7 +4,7 @@
 -- params.until = { type = "timestamp", required = true, doc = "from what was seen before this instant" }
 -- ---
 -- ## What it answers
--- One row per key that was decrypted with, AWS's own keys left out: `decryptors` and `services` as lists, and one of its
+-- One row per key that was decrypted with, AWS's own keys left out: `decryptors` and `services`, a line each, and one of its
 -- aliases. Principals of the role that EBS uses for instances are written as one pattern.
 WITH seen AS (
     SELECT
@@ -27,9 +27,9 @@ WITH seen AS (
 )
 SELECT
     s.key_arn,
-    max(array_to_string(array_slice(k.aliases, 1, 1), '')) AS alias,
-    array_agg(DISTINCT s.decryptor ORDER BY s.decryptor) AS decryptors,
-    array_agg(DISTINCT s.service ORDER BY s.service) AS services
+    nullif(max(array_to_string(array_slice(k.aliases, 1, 1), '')), '') AS alias,
+    array_to_string(array_agg(DISTINCT s.decryptor ORDER BY s.decryptor), chr(10)) AS decryptors,
+    array_to_string(array_agg(DISTINCT s.service ORDER BY s.service), chr(10)) AS services
 FROM seen AS s
 JOIN known_keys AS k ON k.key_arn = s.key_arn
 WHERE k.key_manager IS DISTINCT FROM 'AWS'

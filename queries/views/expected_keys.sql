@@ -5,20 +5,24 @@
 -- One row per key of `known_keys` and `[[key]]` entry that names it, by its ARN, its id, one of its aliases or one of its tags
 -- (`tag:name=value`), with `*` and `?` in patterns. A list that is null was not declared: anything goes. Several entries may
 -- name one key; what any of them allows is expected.
+
+-- One pass over the keys, which are found in the whole of the logs.
 WITH names AS (
-    SELECT key_arn, key_arn AS name FROM known_keys WHERE EXISTS (SELECT 1 FROM expectations)
-    UNION ALL
-    SELECT key_arn, key_id FROM known_keys WHERE EXISTS (SELECT 1 FROM expectations)
-    UNION ALL
-    SELECT key_arn, unnest(aliases) FROM known_keys WHERE EXISTS (SELECT 1 FROM expectations)
-    UNION ALL
-    SELECT key_arn, unnest(tag_names(tags)) FROM known_keys WHERE EXISTS (SELECT 1 FROM expectations)
+    SELECT
+        key_arn,
+        unnest(array_concat(
+            make_array(CAST(key_arn AS VARCHAR), CAST(key_id AS VARCHAR)),
+            aliases,
+            coalesce(tag_names(tags), arrow_cast(make_array(), 'List(Utf8)'))
+        )) AS name
+    FROM known_keys
 ),
 named AS (
-    SELECT DISTINCT n.key_arn, e.rule
-    FROM names AS n
-    CROSS JOIN expectations AS e
+    SELECT n.key_arn, e.rule
+    FROM expectations AS e
+    CROSS JOIN names AS n
     WHERE matches_any(n.name, e.keys)
+    GROUP BY n.key_arn, e.rule
 )
 SELECT
     n.key_arn,

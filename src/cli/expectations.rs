@@ -124,11 +124,7 @@ fn file(accounts: &Rows, keys: &Rows, since: &str) -> String {
         }
         let _ = writeln!(out, "[[key]]\nkeys = [{}]", quoted(arn));
         for (name, values) in ["decryptors", "services"].iter().zip(&lists) {
-            let Some(values) = values[row].as_deref().and_then(|json| serde_json::from_str::<Vec<String>>(json).ok())
-            else {
-                continue;
-            };
-            let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            let values: Vec<String> = values[row].iter().flat_map(|values| values.lines()).map(quoted).collect();
             let _ = match values.as_slice() {
                 [one] => writeln!(out, "{name} = [{one}]"),
                 all => writeln!(out, "{name} = [\n    {},\n]", all.join(",\n    ")),
