@@ -38,83 +38,82 @@ WITH moved AS (
 -- Successful calls only: one that failed may name a key that the alias never named. Few aliases come first in the join.
 named AS (
     SELECT
-        m.event_id,
-        last_value(e.key_arn ORDER BY e.event_time, e.event_id) AS before_arn,
-        count(*) FILTER (
+        m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_time, m.event_id,
+        last_value(e.key_arn ORDER BY e.event_time, e.event_id) AS named_arn,
+        count(e.event_id) FILTER (
             WHERE e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
         ) AS uses
     FROM moved AS m
-    JOIN kms_events AS e
-        ON e.key_alias = m.key_alias AND e.key_account_id = m.key_account_id AND e.key_region = m.key_region
-    WHERE e.event_time < m.event_time
-      AND e.outcome = 'ok'
-      AND e.key_arn IS NOT NULL
-      AND e.event_time >= $since - CAST(concat($recent_days, ' days') AS INTERVAL)
-      AND e.event_time < $until
-      AND e.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($recent_days, ' days') AS INTERVAL) AS DATE)
-      AND e.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY m.event_id
+    LEFT JOIN kms_events AS e
+        ON e.key_alias = m.key_alias
+        AND e.key_account_id = m.key_account_id
+        AND e.key_region = m.key_region
+        AND e.event_time < m.event_time
+        AND e.outcome = 'ok'
+        AND e.key_arn IS NOT NULL
+        AND e.event_time >= $since - CAST(concat($recent_days, ' days') AS INTERVAL)
+        AND e.event_time < $until
+        AND e.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($recent_days, ' days') AS INTERVAL) AS DATE)
+        AND e.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_time, m.event_id
 ),
 found AS (
-    SELECT m.event_id, last_value(k.key_arn ORDER BY k.taken_at, k.key_arn) AS before_arn
-    FROM moved AS m
-    JOIN keys AS k ON k.account_id = m.key_account_id AND k.region = m.key_region
-    WHERE k.taken_at < m.event_time
-      AND strpos(k.aliases, concat('"', m.key_alias, '"')) > 0
-    GROUP BY m.event_id
-),
-changes AS (
-    SELECT m.*, coalesce(n.before_arn, f.before_arn) AS before_arn, coalesce(n.uses, 0) AS uses
-    FROM moved AS m
-    LEFT JOIN named AS n ON n.event_id = m.event_id
-    LEFT JOIN found AS f ON f.event_id = m.event_id
-    WHERE coalesce(n.before_arn, f.before_arn) IS DISTINCT FROM m.key_arn
-),
-aliases AS (
     SELECT
-        key_arn, principal, key_alias, before_arn,
-        max(uses) AS uses,
-        row_number() OVER (PARTITION BY key_arn, principal ORDER BY max(uses) DESC, key_alias, before_arn) AS place,
-        count(*) OVER (PARTITION BY key_arn, principal) AS aliases
-    FROM changes
-    GROUP BY key_arn, principal, key_alias, before_arn
+        n.key_arn, n.principal, n.key_account_id, n.key_region, n.key_alias, n.event_time, n.event_id, n.uses,
+        coalesce(n.named_arn, last_value(k.key_arn ORDER BY k.taken_at, k.key_arn)) AS before_arn
+    FROM named AS n
+    LEFT JOIN keys AS k
+        ON k.account_id = n.key_account_id
+        AND k.region = n.key_region
+        AND k.taken_at < n.event_time
+        AND strpos(k.aliases, concat('"', n.key_alias, '"')) > 0
+    GROUP BY
+        n.key_arn, n.principal, n.key_account_id, n.key_region, n.key_alias, n.event_time, n.event_id, n.uses,
+        n.named_arn
 ),
-listed AS (
+-- `turn` is 1 for the first of the moves that are alike, and `place` counts these.
+turns AS (
     SELECT
-        key_arn,
-        principal,
-        max(uses) AS uses,
+        *,
+        row_number() OVER (
+            PARTITION BY key_arn, principal, key_alias, before_arn ORDER BY event_time, event_id
+        ) AS turn
+    FROM found
+    WHERE before_arn IS DISTINCT FROM key_arn
+),
+placed AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY key_arn, principal, turn ORDER BY event_time, event_id) AS place,
         concat(
-            string_agg(
-                concat(
-                    key_alias,
-                    CASE
-                        WHEN before_arn IS NULL THEN ' (which key it named before is not known)'
-                        ELSE concat(', which named ', before_arn, ' before')
-                    END,
-                    CASE WHEN uses > 0 THEN concat(' and was used ', uses, ' times lately') ELSE '' END
-                ),
-                '; ' ORDER BY place
-            ),
-            CASE WHEN max(aliases) > 5 THEN concat(' and ', max(aliases) - 5, ' more') ELSE '' END
-        ) AS names
-    FROM aliases
-    WHERE place <= 5
-    GROUP BY key_arn, principal
+            key_alias,
+            CASE
+                WHEN before_arn IS NULL THEN ' (which key it named before is not known)'
+                ELSE concat(', which named ', before_arn, ' before')
+            END,
+            CASE WHEN uses > 0 THEN concat(' and was used ', uses, ' times lately') ELSE '' END
+        ) AS text
+    FROM turns
 )
 SELECT
-    c.key_arn,
-    c.principal,
-    max(c.key_account_id) AS account_id,
-    max(c.key_region) AS region,
-    min(c.event_time) AS first_seen,
-    max(c.event_time) AS last_seen,
+    key_arn,
+    principal,
+    max(key_account_id) AS account_id,
+    max(key_region) AS region,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
-    concat(max(l.names), '.') AS detail,
-    CASE WHEN max(l.uses) > 0 THEN 'high' END AS severity,
+    array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
+    concat(
+        string_agg(text, '; ' ORDER BY event_time, event_id) FILTER (WHERE turn = 1 AND place <= 5),
+        CASE
+            WHEN count(*) FILTER (WHERE turn = 1) > 5 THEN concat(' and ', count(*) FILTER (WHERE turn = 1) - 5, ' more')
+            ELSE ''
+        END,
+        '.'
+    ) AS detail,
+    CASE WHEN max(uses) > 0 THEN 'high' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM changes AS c
-JOIN listed AS l ON l.key_arn = c.key_arn AND (l.principal IS NOT DISTINCT FROM c.principal)
-GROUP BY c.key_arn, c.principal
+FROM placed
+GROUP BY key_arn, principal

@@ -37,27 +37,21 @@ expected AS (
     WHERE rotation_days IS NOT NULL
     GROUP BY key_arn
 ),
--- The last new material that the log tells of. Few keys come first in the join, so that only their calls are read.
+-- The last new material that the log tells of.
 renewed AS (
-    SELECT c.key_arn, max(c.event_time) AS renewed_at
-    FROM expected AS e
-    JOIN calls AS c ON c.key_arn = e.key_arn
-    WHERE c.event_name IN ('CreateKey', 'RotateKey', 'RotateKeyOnDemand', 'ImportKeyMaterial')
-      AND c.outcome = 'ok'
-      AND c.event_time < $until
-      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY c.key_arn
+    SELECT key_arn, max(event_time) AS renewed_at
+    FROM calls
+    WHERE event_name IN ('CreateKey', 'RotateKey', 'RotateKeyOnDemand', 'ImportKeyMaterial')
+      AND outcome = 'ok'
+      AND event_time < $until
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY key_arn
 ),
--- How far back the lake reaches, for each account and Region. Without a key that is expected to rotate nothing is read.
+-- How far back the lake reaches.
 reach AS (
-    SELECT ev.account_id, ev.region, min(ev.event_time) AS begins_at
-    FROM (
-        SELECT split_part(key_arn, ':', 5) AS account_id, split_part(key_arn, ':', 4) AS region
-        FROM expected
-        GROUP BY split_part(key_arn, ':', 5), split_part(key_arn, ':', 4)
-    ) AS e
-    JOIN events AS ev ON ev.account_id = e.account_id AND ev.region = e.region
-    GROUP BY ev.account_id, ev.region
+    SELECT account_id, region, min(event_time) AS begins_at
+    FROM events
+    GROUP BY account_id, region
 ),
 due AS (
     SELECT
