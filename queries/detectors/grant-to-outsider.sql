@@ -4,8 +4,8 @@
 -- attack   = ["T1098", "T1537"]
 -- needs    = []
 -- message  = "{principal} granted {key_arn} to an outsider: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful CreateGrant whose grantee or retiring principal is of an account that is neither the key's own

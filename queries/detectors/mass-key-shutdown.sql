@@ -4,8 +4,8 @@
 -- attack   = ["T1485", "T1486"]
 -- needs    = []
 -- message  = "{principal} shut down many keys in account {account_id}: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since   = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until   = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.keys    = { type = "integer", default = 5, doc = "so many different keys are many" }
 -- params.minutes = { type = "integer", default = 10, doc = "within so many minutes" }
 -- ---

@@ -4,8 +4,8 @@
 -- attack   = ["T1098", "T1537"]
 -- needs    = []
 -- message  = "The policy of {key_arn} is open to anyone: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful PutKeyPolicy, CreateKey or ReplicateKey whose policy allows something to any principal (`*`)

@@ -4,8 +4,8 @@
 -- attack   = ["T1535"]
 -- needs    = ["baseline"]
 -- message  = "{principal} replicated {key_arn} into a new Region: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since         = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until         = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "a Region without use of a key in so many days is new" }
 -- ---
 -- ## What it does

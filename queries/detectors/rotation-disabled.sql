@@ -4,8 +4,8 @@
 -- attack   = []
 -- needs    = []
 -- message  = "{key_arn} does not rotate as it should: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful DisableKeyRotation; low when rotation was enabled again later in the window. Where an inventory
