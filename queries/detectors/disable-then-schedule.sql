@@ -4,8 +4,8 @@
 -- attack   = ["T1485"]
 -- needs    = []
 -- message  = "{principal} disabled {key_arn} and scheduled it for deletion soon after: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since        = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until        = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.within_hours = { type = "integer", default = 1, doc = "the two calls lie no more than so many hours apart" }
 -- ---
 -- ## What it does

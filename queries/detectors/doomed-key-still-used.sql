@@ -4,8 +4,8 @@
 -- attack   = ["T1489"]
 -- needs    = []
 -- message  = "{principal} still needs {key_arn}: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since  = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until  = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.assets = { type = "integer", default = 20, doc = "above so many assets of one principal and key there is one finding for all" }
 -- ---
 -- ## What it does

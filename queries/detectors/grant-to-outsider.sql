@@ -4,8 +4,8 @@
 -- attack   = ["T1098", "T1537"]
 -- needs    = []
 -- message  = "{principal} granted {key_arn} to an outsider: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful CreateGrant whose grantee or retiring principal is of an account that is neither the key's own
@@ -89,54 +89,62 @@ outsiders AS (
             AND coalesce(matches_any(j.key_arn, t.keys), true)
       )
 ),
-parties AS (
+-- `call_turn` is 1 once for each call, `turn` for the first of the parties that are alike, and `place` counts these.
+turns AS (
     SELECT
-        key_arn, principal, is_unknown, part, party,
-        max(party_account) AS party_account,
-        max(operations) AS operations,
-        row_number() OVER (PARTITION BY key_arn, principal, is_unknown ORDER BY min(event_time), part, party) AS place,
-        count(*) OVER (PARTITION BY key_arn, principal, is_unknown) AS parties
+        *,
+        row_number() OVER (PARTITION BY key_arn, principal, is_unknown, event_id ORDER BY part) AS call_turn,
+        row_number() OVER (
+            PARTITION BY key_arn, principal, is_unknown, part, party ORDER BY event_time, event_id
+        ) AS turn
     FROM outsiders
-    GROUP BY key_arn, principal, is_unknown, part, party
+),
+placed AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY key_arn, principal, is_unknown, turn ORDER BY event_time, event_id, part) AS place,
+        concat(
+            part, ' ', party,
+            CASE WHEN party_account IS NULL THEN '' ELSE concat(' of account ', party_account) END,
+            CASE WHEN operations IS NULL THEN '' ELSE concat(' (', operations, ')') END
+        ) AS text
+    FROM turns
 ),
 listed AS (
     SELECT
-        key_arn, principal, is_unknown,
+        key_arn,
+        principal,
+        is_unknown,
+        max(key_account_id) AS account_id,
+        max(key_region) AS region,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen,
+        count(*) FILTER (WHERE call_turn = 1) AS events,
+        array_slice(array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE call_turn = 1), 1, 10) AS evidence,
         concat(
-            string_agg(
-                concat(
-                    part, ' ', party, CASE WHEN party_account IS NULL THEN '' ELSE concat(' of account ', party_account) END,
-                    CASE WHEN operations IS NULL THEN '' ELSE concat(' (', operations, ')') END
-                ),
-                ', ' ORDER BY place
-            ),
-            CASE WHEN max(parties) > 5 THEN concat(' and ', max(parties) - 5, ' more') ELSE '' END
+            string_agg(text, ', ' ORDER BY event_time, event_id) FILTER (WHERE turn = 1 AND place <= 5),
+            CASE
+                WHEN count(*) FILTER (WHERE turn = 1) > 5
+                THEN concat(' and ', count(*) FILTER (WHERE turn = 1) - 5, ' more')
+                ELSE ''
+            END
         ) AS names
-    FROM parties
-    WHERE place <= 5
+    FROM placed
     GROUP BY key_arn, principal, is_unknown
-),
-calls_made AS (
-    SELECT key_arn, principal, is_unknown, key_account_id, key_region, event_time, event_id
-    FROM outsiders
-    GROUP BY key_arn, principal, is_unknown, key_account_id, key_region, event_time, event_id
 )
 SELECT
-    c.key_arn,
-    c.principal,
-    max(c.key_account_id) AS account_id,
-    max(c.key_region) AS region,
-    min(c.event_time) AS first_seen,
-    max(c.event_time) AS last_seen,
-    count(*) AS events,
-    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
-    concat(max(l.names), '.') AS detail,
+    key_arn,
+    principal,
+    account_id,
+    region,
+    first_seen,
+    last_seen,
+    events,
+    evidence,
+    concat(names, '.') AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN c.is_unknown THEN concat('a grant was given, and whose account this is is not known: ', max(l.names))
+        WHEN is_unknown THEN concat('a grant was given, and whose account this is is not known: ', names)
     END AS not_evaluated
-FROM calls_made AS c
-JOIN listed AS l
-    ON l.key_arn = c.key_arn AND (l.principal IS NOT DISTINCT FROM c.principal) AND l.is_unknown = c.is_unknown
-GROUP BY c.key_arn, c.principal, c.is_unknown
+FROM listed

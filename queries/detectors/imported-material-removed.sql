@@ -4,8 +4,8 @@
 -- attack   = ["T1485"]
 -- needs    = []
 -- message  = "Imported material of {key_arn}: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since        = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until        = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.expires_days = { type = "integer", default = 30, doc = "material that expires within so many days after the window" }
 -- ---
 -- ## What it does

@@ -4,8 +4,8 @@
 -- attack   = ["T1485"]
 -- needs    = []
 -- message  = "{key_arn} was deleted: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since         = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until         = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.lookback_days = { type = "integer", default = 35, doc = "look for who scheduled it in so many days before the window" }
 -- ---
 -- ## What it does

@@ -4,8 +4,8 @@
 -- attack   = ["T1485", "T1486"]
 -- needs    = []
 -- message  = "{principal} shut down many keys in account {account_id}: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since   = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until   = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.keys    = { type = "integer", default = 5, doc = "so many different keys are many" }
 -- params.minutes = { type = "integer", default = 10, doc = "within so many minutes" }
 -- ---
@@ -20,14 +20,16 @@
 -- Take the principal's credentials away, then cancel the deletions and enable the keys: all can be undone until the
 -- waiting period ends. Each key has its own finding of `key-deletion-scheduled` or `key-disabled`.
 
--- One pass over the calls: a list for each principal, and each call in it against the whole list.
+-- A frame has no parameter for its length, so that time is counted in spans: one is `minutes` long. The hundredth of a
+-- per mille beyond it is for rounding; events have whole seconds.
 WITH shutdowns AS (
     SELECT
         principal,
         key_account_id AS account_id,
-        array_agg(named_struct(
-            'at', event_time, 'id', event_id, 'arn', key_arn, 'by', principal, 'account', key_account_id
-        )) AS calls
+        key_arn,
+        event_time,
+        event_id,
+        date_part('epoch', event_time) / (60.0 * $minutes) AS span_time
     FROM calls
     WHERE event_name IN ('DisableKey', 'ScheduleKeyDeletion')
       AND outcome = 'ok'
@@ -40,49 +42,29 @@ WITH shutdowns AS (
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY principal, key_account_id
-    HAVING count(DISTINCT key_arn) >= $keys
 ),
-begins AS (
-    SELECT calls AS all_calls, unnest(calls) AS first_call
-    FROM shutdowns
-),
-matched AS (
-    SELECT first_call['at'] AS begins_at, first_call['id'] AS begin_id, unnest(all_calls) AS next_call
-    FROM begins
-),
--- Principal and account come from the list: DataFusion 55 holds the columns that the lists were grouped by to be unique
--- after unnest too, and then drops what else is grouped by.
-pairs AS (
-    SELECT
-        next_call['by'] AS principal, next_call['account'] AS account_id, begins_at, begin_id,
-        next_call['at'] AS event_time, next_call['id'] AS event_id, next_call['arn'] AS key_arn
-    FROM matched
-),
--- Every call begins a span of some minutes; those with many keys.
+-- How many keys were struck in the span that begins with a call, and then in the largest span that a call is in.
 spans AS (
-    SELECT
-        principal, account_id, begin_id,
-        count(DISTINCT key_arn) AS keys,
-        array_agg(named_struct('at', event_time, 'id', event_id, 'arn', key_arn)) AS span_calls
-    FROM pairs
-    WHERE event_time >= begins_at
-      AND event_time <= begins_at + CAST(concat($minutes, ' minutes') AS INTERVAL)
-    GROUP BY principal, account_id, begin_id
-    HAVING count(DISTINCT key_arn) >= $keys
-),
-members AS (
-    SELECT principal, account_id, keys, unnest(span_calls) AS member
-    FROM spans
-),
--- The calls in any such span, each once.
-struck AS (
-    SELECT principal, account_id, event_time, event_id, key_arn, max(keys) AS keys
-    FROM (
-        SELECT principal, account_id, keys, member['at'] AS event_time, member['id'] AS event_id, member['arn'] AS key_arn
-        FROM members
+    SELECT *, count(DISTINCT key_arn) OVER span AS keys_ahead
+    FROM shutdowns
+    WINDOW span AS (
+        PARTITION BY principal, account_id
+        ORDER BY span_time
+        RANGE BETWEEN CURRENT ROW AND 1.00001 FOLLOWING
     )
-    GROUP BY principal, account_id, event_time, event_id, key_arn
+),
+struck AS (
+    SELECT *
+    FROM (
+        SELECT *, max(keys_ahead) OVER span AS keys
+        FROM spans
+        WINDOW span AS (
+            PARTITION BY principal, account_id
+            ORDER BY span_time
+            RANGE BETWEEN 1.00001 PRECEDING AND CURRENT ROW
+        )
+    )
+    WHERE keys >= $keys
 ),
 -- `turn` is 1 for the first call of each key, and `place` counts these.
 turns AS (

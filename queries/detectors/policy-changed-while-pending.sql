@@ -4,8 +4,8 @@
 -- attack   = ["T1531", "T1485"]
 -- needs    = []
 -- message  = "{principal} changed the policy of {key_arn}, which is pending deletion: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since         = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until         = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.lookback_days = { type = "integer", default = 31, doc = "look for the scheduling in so many days before the window" }
 -- ---
 -- ## What it does

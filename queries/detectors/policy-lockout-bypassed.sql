@@ -4,8 +4,8 @@
 -- attack   = ["T1531"]
 -- needs    = []
 -- message  = "{principal} set a policy of {key_arn} without the lockout check: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful PutKeyPolicy, CreateKey or ReplicateKey with `bypassPolicyLockoutSafetyCheck` true.

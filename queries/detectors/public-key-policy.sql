@@ -4,8 +4,8 @@
 -- attack   = ["T1098", "T1537"]
 -- needs    = []
 -- message  = "The policy of {key_arn} is open to anyone: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful PutKeyPolicy, CreateKey or ReplicateKey whose policy allows something to any principal (`*`)
@@ -23,10 +23,9 @@ WITH set_policies AS (
     SELECT
         key_arn, principal, key_account_id, key_region, event_name, event_time, event_id,
         -- The policy is JSON in a JSON string. A doubled backslash is set aside while the other escapes are undone.
-        replace(replace(replace(replace(replace(replace(replace(replace(replace(
+        replace(replace(replace(replace(replace(replace(replace(
             (regexp_match(request_parameters, '"policy":"((?:[^"\\]|\\.)*)"'))[1],
-            '\\', chr(1)), '\"', '"'), '\n', ' '), '\r', ' '), '\t', ' '), '\/', '/'),
-            '\u003c', '<'), '\u003e', '>'), chr(1), '\') AS policy
+            '\\', chr(1)), '\"', '"'), '\n', ' '), '\r', ' '), '\t', ' '), '\/', '/'), chr(1), '\') AS policy
     FROM calls
     WHERE event_name IN ('PutKeyPolicy', 'CreateKey', 'ReplicateKey')
       AND outcome = 'ok'

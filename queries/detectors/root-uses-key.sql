@@ -4,8 +4,8 @@
 -- attack   = ["T1078.004"]
 -- needs    = []
 -- message  = "{principal} used root credentials with AWS KMS: {detail}"
--- params.since       = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until       = { type = "timestamp", required = true, doc = "only what happened before this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports successful calls to AWS KMS by a root user: for each key that it did more with than look at it, and one
