@@ -88,6 +88,9 @@ news AS (
         bool_or(known_calls * key_days > $growth * past_calls * window_days) AS is_outgrown,
         sum(direct_calls) AS direct_calls
     FROM weighed
+    LEFT ANTI JOIN (
+        SELECT key_arn FROM expected_keys WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
+    ) AS declared ON declared.key_arn = weighed.key_arn
     WHERE NOT is_known
     GROUP BY key_arn, principal
 ),
@@ -165,35 +168,145 @@ learned AS (
         AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
         AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY j.key_arn, CASE WHEN j.why IS NULL THEN j.principal END
+),
+rules AS (
+    SELECT
+        key_arn,
+        rule,
+        decryptors,
+        services,
+        assets,
+        bool_or(assets IS NOT NULL) OVER (PARTITION BY key_arn) AS has_assets
+    FROM expected_keys
+    WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
+),
+-- Each sort of call, by each rule of its key. Assets are many; they are told apart where a rule speaks of them.
+ruled AS (
+    SELECT
+        r.key_arn,
+        r.rule,
+        c.principal,
+        coalesce(c.via, 'direct') AS way,
+        CASE WHEN r.has_assets THEN coalesce(c.asset, 'nothing that is named') END AS asset,
+        first_value(r.decryptors) AS decryptors,
+        first_value(r.services) AS services,
+        first_value(r.assets) AS assets
+    FROM rules AS r
+    JOIN calls AS c ON c.key_arn = r.key_arn
+    WHERE c.usage_class = 'decrypt'
+      AND c.outcome = 'ok'
+      AND c.principal IS NOT NULL
+      AND c.event_time >= $since
+      AND c.event_time < $until
+      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY 1, 2, 3, 4, 5
+),
+-- A list that is not declared lets anything pass.
+matched AS (
+    SELECT
+        key_arn,
+        principal,
+        way,
+        asset,
+        coalesce(matches_any(principal, decryptors), true) AS fits_principal,
+        coalesce(matches_any(way, services), true) AS fits_way,
+        coalesce(matches_any(asset, assets), true) AS fits_asset
+    FROM ruled
+),
+offences AS (
+    SELECT
+        key_arn,
+        principal,
+        way,
+        asset,
+        bool_or(fits_principal) AS is_expected,
+        bool_or(fits_principal AND fits_way) AS is_expected_so
+    FROM matched
+    GROUP BY key_arn, principal, way, asset
+    HAVING NOT bool_or(fits_principal AND fits_way AND fits_asset)
+),
+declared AS (
+    SELECT
+        o.key_arn,
+        o.principal,
+        min(c.account_id) AS account_id,
+        min(c.region) AS region,
+        min(c.event_time) AS first_seen,
+        max(c.event_time) AS last_seen,
+        count(*) AS events,
+        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
+        bool_and(o.is_expected) AS is_expected,
+        array_sort(array_agg(DISTINCT o.way) FILTER (WHERE NOT o.is_expected_so)) AS ways,
+        array_sort(array_agg(DISTINCT o.asset) FILTER (WHERE o.is_expected_so)) AS assets
+    FROM offences AS o
+    JOIN calls AS c
+        ON c.key_arn = o.key_arn
+        AND c.principal = o.principal
+        AND coalesce(c.via, 'direct') = o.way
+        AND (o.asset IS NULL OR coalesce(c.asset, 'nothing that is named') = o.asset)
+    WHERE c.usage_class = 'decrypt'
+      AND c.outcome = 'ok'
+      AND c.event_time >= $since
+      AND c.event_time < $until
+      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY o.key_arn, o.principal
+),
+found AS (
+    SELECT
+        key_arn,
+        principal,
+        account_id,
+        region,
+        first_seen,
+        last_seen,
+        CAST(events AS BIGINT) AS events,
+        coalesce(evidence, make_array()) AS evidence,
+        CASE
+            WHEN why IS NOT NULL THEN why
+            ELSE concat(
+                'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
+                CASE
+                    WHEN direct_calls > 0 AND key_direct_calls = 0
+                    THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
+                    ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
+                END,
+                CASE WHEN is_outgrown THEN ' The key was used so much less before that not all of its users may be known.' ELSE '' END
+            )
+        END AS detail,
+        CASE
+            WHEN why IS NOT NULL THEN NULL
+            WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
+            WHEN is_aws_managed OR is_outgrown THEN 'low'
+            WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
+        END AS severity,
+        CAST(NULL AS VARCHAR) AS asset,
+        why AS not_evaluated
+    FROM learned
+    UNION ALL
+    SELECT
+        key_arn,
+        principal,
+        account_id,
+        region,
+        first_seen,
+        last_seen,
+        events,
+        evidence,
+        CASE
+            WHEN NOT is_expected THEN concat('it is none of the declared decryptors; it made ', events, ' such calls.')
+            WHEN cardinality(ways) > 0
+            THEN concat('it is declared, but not by way of ', array_to_string(ways, ', '), ', as in ', events, ' calls.')
+            ELSE concat(
+                'it is declared, but not for ', array_to_string(array_slice(assets, 1, 5), ', '),
+                CASE WHEN cardinality(assets) > 5 THEN concat(' and ', cardinality(assets) - 5, ' more') ELSE '' END,
+                ', as in ', events, ' calls.'
+            )
+        END,
+        CASE WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low' ELSE 'high' END,
+        NULL,
+        NULL
+    FROM declared
 )
-SELECT
-    key_arn,
-    principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    CAST(events AS BIGINT) AS events,
-    coalesce(evidence, make_array()) AS evidence,
-    CASE
-        WHEN why IS NOT NULL THEN why
-        ELSE concat(
-            'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
-            CASE
-                WHEN direct_calls > 0 AND key_direct_calls = 0
-                THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
-                ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
-            END,
-            CASE WHEN is_outgrown THEN ' The key was used so much less before that not all of its users may be known.' ELSE '' END
-        )
-    END AS detail,
-    CASE
-        WHEN why IS NOT NULL THEN NULL
-        WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
-        WHEN is_aws_managed OR is_outgrown THEN 'low'
-        WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
-    END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    why AS not_evaluated
-FROM learned
-ORDER BY key_arn, principal
+SELECT * FROM found ORDER BY key_arn, principal
