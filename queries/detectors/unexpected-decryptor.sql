@@ -8,7 +8,6 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 14, doc = "days with events that a baseline needs" }
--- params.growth = { type = "integer", default = 5, doc = "known principals decrypting so many times more a day outgrow it" }
 -- params.key_min_days = { type = "integer", default = 3, doc = "days on which the key must have been decrypted with" }
 -- ---
 -- ## What it does
@@ -18,8 +17,9 @@
 -- low for AWS itself.
 -- *Learned*: for every other key, a principal that decrypts with it and did not in the `baseline_days` before. It is
 -- medium; high when it calls KMS directly, where everyone used to come through AWS services; low for service-linked
--- roles, for AWS itself, and with AWS managed keys. It is low too where the principals that are known decrypt more than
--- `growth` times as often per day as in the baseline: a baseline of so few calls has not met everyone.
+-- roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
+-- usual: where of the principals that are known so many came in the second half of the baseline only, or on a single day,
+-- that another one was to be expected.
 -- ## When it does not judge
 -- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer than
 -- `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them, as is
@@ -60,6 +60,9 @@ placed AS (
     SELECT
         *,
         bool_or(is_past) OVER (PARTITION BY key_arn, principal) AS is_known,
+        sum(CASE WHEN is_past THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS days,
+        date_part('epoch', min(event_date) OVER (PARTITION BY key_arn, principal)) AS first_day,
+        date_part('epoch', min(event_date) OVER (PARTITION BY key_arn)) AS key_first_day,
         row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region) AS place,
         row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region) AS turn
     FROM used
@@ -70,9 +73,15 @@ weighed AS (
         sum(CASE WHEN is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS key_days,
         sum(CASE WHEN is_past AND turn = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS known_principals,
         sum(CASE WHEN is_past THEN direct_calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_direct_calls,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS past_calls,
-        sum(CASE WHEN NOT is_past AND is_known THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS known_calls,
-        sum(CASE WHEN NOT is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS window_days
+        sum(
+            CASE
+                WHEN is_past
+                    AND turn = 1
+                    AND (days = 1 OR first_day > (key_first_day + date_part('epoch', CAST($since AS TIMESTAMP))) / 2)
+                THEN 1
+                ELSE 0
+            END
+        ) OVER (PARTITION BY key_arn) AS strangers
     FROM placed
 ),
 news AS (
@@ -84,8 +93,10 @@ news AS (
         max(key_days) AS key_days,
         max(known_principals) AS known_principals,
         max(key_direct_calls) AS key_direct_calls,
-        -- Per day, in whole numbers. The newcomers' own calls do not count.
-        bool_or(known_calls * key_days > $growth * past_calls * window_days) AS is_outgrown,
+        max(strangers) AS strangers,
+        -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
+        4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
+            >= date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day) AS is_usual,
         sum(direct_calls) AS direct_calls
     FROM weighed
     LEFT ANTI JOIN (
@@ -152,7 +163,8 @@ learned AS (
         max(j.key_days) AS key_days,
         max(j.key_direct_calls) AS key_direct_calls,
         max(j.direct_calls) AS direct_calls,
-        bool_or(j.is_outgrown) AS is_outgrown,
+        max(j.strangers) AS strangers,
+        bool_or(j.is_usual) AS is_usual,
         bool_or(j.is_aws_managed) AS is_aws_managed,
         array_to_string(array_sort(array_agg(DISTINCT coalesce(c.via, 'direct calls'))), ', ') AS ways,
         max(j.why) AS why
@@ -272,14 +284,19 @@ found AS (
                     THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
                     ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
                 END,
-                CASE WHEN is_outgrown THEN ' The key was used so much less before that not all of its users may be known.' ELSE '' END
+                CASE
+                    WHEN is_usual
+                    THEN concat(' Newcomers are usual: ', strangers, ' of those came lately, or on one day only.')
+                    ELSE ''
+                END
             )
         END AS detail,
         CASE
             WHEN why IS NOT NULL THEN NULL
             WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
-            WHEN is_aws_managed OR is_outgrown THEN 'low'
+            WHEN is_aws_managed THEN 'low'
             WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
+            WHEN is_usual THEN 'low'
         END AS severity,
         CAST(NULL AS VARCHAR) AS asset,
         why AS not_evaluated
