@@ -11,10 +11,11 @@
 -- params.often_days = { type = "integer", default = 14, doc = "with fewer such days, a new network is low" }
 -- ---
 -- ## What it does
--- Looks at successful decryptions by direct calls to KMS, and at the network of each caller's address: 256 neighbouring
--- addresses of IPv4, or a site's share of IPv6 (`address_block()`). It reports a principal, and the key that it used, that
--- called from a network of which none of its direct decryptions in the baseline came. It is low where the principal decrypts on
--- few days (`often_days`), has come from a new network on every other day, or came through a VPC endpoint only.
+-- Looks at successful decryptions by direct calls to KMS, and at the network of each caller's address: 256
+-- neighbouring addresses of IPv4, or a site's share of IPv6 (`address_block()`). It reports a principal, and the key
+-- that it used, that called from a network of which none of its direct decryptions in the baseline came. It is low
+-- where the principal decrypts on few days (`often_days`), has come from a new network on every other day, or came
+-- through a VPC endpoint only.
 -- ## When it does not judge
 -- A principal with direct decryptions on fewer than `baseline_min_days` days of the baseline tells nothing of where it
 -- usually is: the keys that it used from a new network are not evaluated. One without any is `unexpected-decryptor`'s.
@@ -23,8 +24,8 @@
 -- ## False positives
 -- A new subnet, NAT gateway or office; people who travel; build runners of a provider.
 -- ## What to do next
--- Find out whose address it is. If it is none of yours, revoke the principal's sessions and see what else the access key
--- did (`keytrail timeline --principal`). Condition the role's policy on your networks or VPC endpoints.
+-- Find out whose address it is. If it is none of yours, revoke the principal's sessions and see what else the access
+-- key did (`keytrail timeline --principal`). Condition the role's policy on your networks or VPC endpoints.
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH by_address AS (

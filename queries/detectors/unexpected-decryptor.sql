@@ -13,17 +13,16 @@
 -- ## What it does
 -- Knows a key's decryptors in one of two ways, and reports the others, by role or user and never by session.
 -- *Declared*: where entries of the expectations file match the key and name `decryptors`, `services` or `assets`, each
--- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it is
--- low for AWS itself.
--- *Learned*: for every other key, a principal that decrypts with it and did not in the `baseline_days` before. It is
--- medium; high when it calls KMS directly, where everyone used to come through AWS services; low for service-linked
--- roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
--- usual: where of the principals that are known so many came in the second half of the baseline only, or on a single day,
--- that another one was to be expected.
+-- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it
+-- is low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
+-- `baseline_days` before. It is medium; high when it calls KMS directly, where everyone used to come through AWS
+-- services; low for service-linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
+-- usual: where of the principals that are known so many came in the second half of the baseline only, or on a single
+-- day, that another one was to be expected.
 -- ## When it does not judge
--- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer than
--- `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them, as is
--- every new key.
+-- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer
+-- than `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them,
+-- as is every new key.
 -- ## Why it matters
 -- A key's policy tells who may decrypt, and that is often every administrator of the account. Who does it is a short
 -- list that hardly changes. Whoever is new on it reads data that was none of their business before.
