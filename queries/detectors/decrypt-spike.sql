@@ -102,7 +102,7 @@ spikes AS (
           OR (
               calls > past_peak
               AND calls > middle + $deviations * deviation
-              -- others / (past_of_all - past_calls) is how busy the rest was; times past_calls, it is the share of this one.
+              -- The rest was others / (past_of_all - past_calls) as busy as in the baseline; times past_calls is its share.
               AND calls * (past_of_all - past_calls) > $times_share * past_calls * others
           )
       )
