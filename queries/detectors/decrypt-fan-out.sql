@@ -12,19 +12,20 @@
 -- params.assets = { type = "integer", default = 200, doc = "so many assets within an hour, by direct calls, are many" }
 -- ---
 -- ## What it does
--- Counts, for each principal and hour, the keys that it decrypted with, and the assets that it decrypted by direct calls
--- to KMS. It reports who reached `keys` keys or `assets` assets within one hour, and more than twice as many as in any
--- hour of the baseline. Hours begin at every half hour. There is one finding per principal; it names the key where there
--- was but one. AWS services and service-linked roles are left out.
+-- Counts, for each principal and hour, the keys that it decrypted with, and the assets that it decrypted by direct
+-- calls to KMS. It reports who reached `keys` keys or `assets` assets within one hour, and more than twice as many as
+-- in any hour of the baseline. Hours begin at every half hour. There is one finding per principal; it names the key
+-- where there was but one. AWS services and service-linked roles are left out.
 -- ## When it does not judge
 -- Where the principal's account has decrypted on fewer than `baseline_min_days` days of the baseline.
 -- ## Why it matters
--- An application uses the keys of its own data. One that goes through all keys in reach is somebody's harvest, even where
--- the number of calls is modest.
+-- An application uses the keys of its own data. One that goes through all keys in reach is somebody's harvest, even
+-- where the number of calls is modest.
 -- ## False positives
 -- Backups, scanners for sensitive data, migrations; an administrator at work in many places.
 -- ## What to do next
--- `keytrail query principal-usage` shows what the principal used and when. Ask its owner; look at who assumed the role.
+-- `keytrail query principal-usage` shows what the principal used and when. Ask its owner; look at who assumed the
+-- role.
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH opened AS (

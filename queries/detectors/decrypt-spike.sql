@@ -14,22 +14,22 @@
 -- ---
 -- ## What it does
 -- Counts the successful decryptions of each principal with each key by the hour, and compares the hours of the window
--- with those of the baseline in which it decrypted at all. A spike is an hour of at least `min_calls`, above the median by
--- more than `deviations` times the median absolute deviation, and above any hour of the baseline. An hour that is busy for
--- all is none: the calls must also be more than `times_share` times the principal's usual share of what else was
--- decrypted by its account in the Region in that hour. A spike is high when it is ten times the busiest hour of the
--- baseline. AWS itself and service-linked roles are left out.
+-- with those of the baseline in which it decrypted at all. A spike is an hour of at least `min_calls`, above the
+-- median by more than `deviations` times the median absolute deviation, and above any hour of the baseline. An hour
+-- that is busy for all is none: the calls must also be more than `times_share` times the principal's usual share of
+-- what else was decrypted by its account in the Region in that hour. A spike is high when it is ten times the busiest
+-- hour of the baseline. AWS itself and service-linked roles are left out.
 -- ## When it does not judge
--- A principal that decrypted with the key on fewer than `baseline_min_days` days of the baseline, and now does so at least
--- `min_calls` times in an hour, is not evaluated.
+-- A principal that decrypted with the key on fewer than `baseline_min_days` days of the baseline, and now does so at
+-- least `min_calls` times in an hour, is not evaluated.
 -- ## Why it matters
 -- Who copies a bucket or a table away with an application's own credentials looks like the application in all but the
 -- number of calls.
 -- ## False positives
 -- Migrations, restores, reprocessing, load tests; a batch that runs less often than the baseline is long.
 -- ## What to do next
--- `keytrail who KEY --by asset` for that hour tells what was read. Ask the principal's owner whether a job of theirs did
--- it; if not, look at its sessions and addresses (`keytrail timeline`).
+-- `keytrail who KEY --by asset` for that hour tells what was read. Ask the principal's owner whether a job of theirs
+-- did it; if not, look at its sessions and addresses (`keytrail timeline`).
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH hours AS (
@@ -102,7 +102,7 @@ spikes AS (
           OR (
               calls > past_peak
               AND calls > middle + $deviations * deviation
-              -- others / (past_of_all - past_calls) is how busy the rest was; times past_calls, it is the share of this one.
+              -- The rest was others / (past_of_all - past_calls) as busy as in the baseline; times past_calls is its share.
               AND calls * (past_of_all - past_calls) > $times_share * past_calls * others
           )
       )

@@ -11,11 +11,11 @@
 -- params.percent = { type = "integer", default = 5, doc = "fewer of its calls than this share are the odd failure of a busy one" }
 -- ---
 -- ## What it does
--- Looks for a principal that was denied Decrypt, ReEncrypt or GenerateDataKey at least `denials` times within one hour,
--- and in at least `percent` of its calls of them. A burst over `keys` different keys is high. Hours begin at every half hour.
--- There is one finding per principal; it names the key where there was but one.
--- AWS Config is denied whenever it describes a Lambda function whose environment is encrypted: its service-linked role
--- and the session `LambdaDescribeHandlerSession` of any other are left out, as are AWS services.
+-- Looks for a principal that was denied Decrypt, ReEncrypt or GenerateDataKey at least `denials` times within one
+-- hour, and in at least `percent` of its calls of them. A burst over `keys` different keys is high. Hours begin at
+-- every half hour. There is one finding per principal; it names the key where there was but one. AWS Config is denied
+-- whenever it describes a Lambda function whose environment is encrypted: its service-linked role and the session
+-- `LambdaDescribeHandlerSession` of any other are left out, as are AWS services.
 -- ## Why it matters
 -- Stolen credentials are tried on everything in reach, and most of it is refused. A denied call is logged in the
 -- caller's account only: the owner of a key does not see outsiders being denied.
@@ -24,7 +24,8 @@
 -- knowing too.
 -- ## What to do next
 -- See who the principal is and what it asked for (`keytrail query denied`). One key and one application: look for a
--- change of the key's policy. Many keys: look at the sessions and addresses, and revoke the credentials if nobody knows why.
+-- change of the key's policy. Many keys: look at the sessions and addresses, and revoke the credentials if nobody
+-- knows why.
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH calls_by_half AS (

@@ -15,13 +15,14 @@
 -- ## When it does not judge
 -- A key that was used less often in the baseline, though through services only, is not evaluated.
 -- ## Why it matters
--- With a key that protects a bucket or a database, the service makes all calls. Who calls KMS directly holds ciphertext
--- or data keys outside the service, or tries what the key's policy lets pass.
+-- With a key that protects a bucket or a database, the service makes all calls. Who calls KMS directly holds
+-- ciphertext or data keys outside the service, or tries what the key's policy lets pass.
 -- ## False positives
--- Client-side encryption that is new; an administrator who tests a key's policy; a tool that reads an encrypted backup.
+-- Client-side encryption that is new; an administrator who tests a key's policy; a tool that reads an encrypted
+-- backup.
 -- ## What to do next
--- Ask the principal's owner. If the key is for one service only, say so in its policy (`kms:ViaService`) or declare its
--- `services` in the expectations file.
+-- Ask the principal's owner. If the key is for one service only, say so in its policy (`kms:ViaService`) or declare
+-- its `services` in the expectations file.
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH used AS (

@@ -9,10 +9,10 @@
 -- ---
 -- ## What it does
 -- Reports each principal of an account that is not ours and that decrypted with a key of ours, directly or through a
--- service. It is low for a trusted party of the expectations file, with a key that the party may use.
--- The owner of a key sees no more of an outsider than its account and an opaque id (`acct:…`). Where the party's
--- principals are declared, that cannot be compared with them, and the finding is medium; declare `acct:ACCOUNT/*` to trust
--- whoever the account lets in.
+-- service. It is low for a trusted party of the expectations file, with a key that the party may use. The owner of a
+-- key sees no more of an outsider than its account and an opaque id (`acct:…`). Where the party's principals are
+-- declared, that cannot be compared with them, and the finding is medium; declare `acct:ACCOUNT/*` to trust whoever
+-- the account lets in.
 -- ## Why it matters
 -- A key's policy or a grant lets them in, and what they have read is out of reach. That may be a partner; it may be a
 -- grant that an intruder left behind.
@@ -20,8 +20,8 @@
 -- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Without that declaration
 -- every account with logs in the lake is taken for one of yours, and an outsider among them is not reported.
 -- ## What to do next
--- Find the statement of the key's policy, or the grant, that lets the account in. If nobody knows the account, remove it,
--- and see with `keytrail who KEY --by asset` what was read. If it is a partner, declare it as `[[trusted]]`.
+-- Find the statement of the key's policy, or the grant, that lets the account in. If nobody knows the account, remove
+-- it, and see with `keytrail who KEY --by asset` what was read. If it is a partner, declare it as `[[trusted]]`.
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH decrypts AS (

@@ -10,16 +10,17 @@
 -- ## What it does
 -- Reports each principal of ours that encrypted, made data keys or encrypted anew with a key of an account that is not
 -- ours: directly, or through a service that stores data under a key of the caller's choice, such as S3 or EC2. Other
--- services may use keys of AWS's own accounts and are left out, as are AWS's own calls and the accounts of trusted parties.
+-- services may use keys of AWS's own accounts and are left out, as are AWS's own calls and the accounts of trusted
+-- parties.
 -- ## Why it matters
--- That is what ransom looks like in the cloud: stolen credentials write every object again under the thief's key, which
--- is then taken away. The calls are granted by the thief's key policy and look like any other write.
+-- That is what ransom looks like in the cloud: stolen credentials write every object again under the thief's key,
+-- which is then taken away. The calls are granted by the thief's key policy and look like any other write.
 -- ## False positives
--- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Writing to a partner's bucket
--- that asks for the partner's key: declare it as `[[trusted]]`.
+-- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Writing to a partner's
+-- bucket that asks for the partner's key: declare it as `[[trusted]]`.
 -- ## What to do next
--- Revoke the principal's sessions. See what was written under that key (`keytrail who KEY --by asset`) and whether older
--- versions and backups are there. A policy can keep everyone from foreign keys (`kms:ResourceAccount`,
+-- Revoke the principal's sessions. See what was written under that key (`keytrail who KEY --by asset`) and whether
+-- older versions and backups are there. A policy can keep everyone from foreign keys (`kms:ResourceAccount`,
 -- `aws:ResourceOrgID`).
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.

@@ -12,21 +12,22 @@
 -- params.dry_runs = { type = "integer", default = 5, doc = "so many dry runs within an hour are many" }
 -- ---
 -- ## What it does
--- Looks for a principal that described, or read the policy, grants, rotation or tags of, at least `keys` different keys
--- within one hour, whether it was let or not; or that made at least `dry_runs` calls with `DryRun`, which change nothing
--- and tell whether the call is allowed. It must be more than twice as many as in any hour of the baseline. AWS services,
--- service-linked roles and keytrail's own inventory are left out. Hours begin at every half hour. There is one finding per principal; it
--- names the key where there was but one.
+-- Looks for a principal that described, or read the policy, grants, rotation or tags of, at least `keys` different
+-- keys within one hour, whether it was let or not; or that made at least `dry_runs` calls with `DryRun`, which change
+-- nothing and tell whether the call is allowed. It must be more than twice as many as in any hour of the baseline. AWS
+-- services, service-linked roles and keytrail's own inventory are left out. Hours begin at every half hour. There is
+-- one finding per principal; it names the key where there was but one.
 -- ## When it does not judge
 -- Where the account has events on fewer than `baseline_min_days` days of the baseline.
 -- ## Why it matters
--- Who has come into an account first looks at what there is. Reading a key's policy or making a dry run touches nothing
--- and stops nobody's work, so nobody notices.
+-- Who has come into an account first looks at what there is. Reading a key's policy or making a dry run touches
+-- nothing and stops nobody's work, so nobody notices.
 -- ## False positives
--- A new scanner for security or cost, an administrator who pages through the keys in the console, Terraform's first run
--- over an account, tests of permissions.
+-- A new scanner for security or cost, an administrator who pages through the keys in the console, Terraform's first
+-- run over an account, tests of permissions.
 -- ## What to do next
--- Ask the principal's owner. If nobody knows of it, see what the same session did besides (`keytrail timeline --principal`).
+-- Ask the principal's owner. If nobody knows of it, see what the same session did besides (`keytrail timeline
+-- --principal`).
 
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH looks AS (

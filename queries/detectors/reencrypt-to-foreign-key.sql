@@ -8,15 +8,15 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
--- Reports successful ReEncrypt calls whose destination is a key of an account that is not ours, where the source key is
--- ours or the caller is. Copying an encrypted snapshot is such a call too, made by EC2 or RDS for the caller. It is low
--- when the destination belongs to a trusted party of the expectations file. AWS's own calls are left out.
+-- Reports successful ReEncrypt calls whose destination is a key of an account that is not ours, where the source key
+-- is ours or the caller is. Copying an encrypted snapshot is such a call too, made by EC2 or RDS for the caller. It is
+-- low when the destination belongs to a trusted party of the expectations file. AWS's own calls are left out.
 -- ## Why it matters
 -- From then on the key's owner decides who reads the copy. It is how data is carried off without ever being seen in
 -- plain text, and how it is held to ransom when the original is deleted afterwards.
 -- ## False positives
--- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Data handed to a partner under
--- the partner's key: declare it as `[[trusted]]`.
+-- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Data handed to a partner
+-- under the partner's key: declare it as `[[trusted]]`.
 -- ## What to do next
 -- Keep the original: stop whatever deletes it, and see whether its key was disabled or scheduled for deletion. Revoke
 -- the caller's sessions. The destination is in the detail: find out whose account it is.

@@ -10,9 +10,9 @@
 -- ---
 -- ## What it does
 -- Looks for a principal for whom at least `secrets` different secrets of Secrets Manager or parameters of Systems
--- Manager were decrypted within one hour. Versions of one secret are one secret. It is critical when it was three times
--- as many, and when any of them was decrypted by a direct call to KMS: only the service should do that.
--- There is one finding per principal, under the key that it used most. Hours begin at every half hour.
+-- Manager were decrypted within one hour. Versions of one secret are one secret. It is critical when it was three
+-- times as many, and when any of them was decrypted by a direct call to KMS: only the service should do that. There is
+-- one finding per principal, under the key that it used most. Hours begin at every half hour.
 -- ## Why it matters
 -- Who has got hold of an application's credentials reads all the secrets that they open, at once. An application reads
 -- its own few when it starts.
@@ -20,8 +20,9 @@
 -- Operators that copy secrets into a cluster, backups, rotation jobs and deployments that read the secrets of all
 -- applications. Accept those by principal and key, or raise `secrets` above what they need.
 -- ## What to do next
--- Ask whoever owns the principal. Look at its sessions of that hour (`keytrail timeline --principal`) and at who assumed
--- the role. If nobody can explain them, revoke the role's sessions, then rotate every secret that was read.
+-- Ask whoever owns the principal. Look at its sessions of that hour (`keytrail timeline --principal`) and at who
+-- assumed the role. If nobody can explain them, revoke the role's sessions, then rotate every secret that was read.
+
 -- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH opened AS (
     SELECT

@@ -8,22 +8,21 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 14, doc = "days with events that a baseline needs" }
--- params.growth = { type = "integer", default = 5, doc = "known principals decrypting so many times more a day outgrow it" }
 -- params.key_min_days = { type = "integer", default = 3, doc = "days on which the key must have been decrypted with" }
 -- ---
 -- ## What it does
 -- Knows a key's decryptors in one of two ways, and reports the others, by role or user and never by session.
 -- *Declared*: where entries of the expectations file match the key and name `decryptors`, `services` or `assets`, each
--- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it is
--- low for AWS itself.
--- *Learned*: for every other key, a principal that decrypts with it and did not in the `baseline_days` before. It is
--- medium; high when it calls KMS directly, where everyone used to come through AWS services; low for service-linked
--- roles, for AWS itself, and with AWS managed keys. It is low too where the principals that are known decrypt more than
--- `growth` times as often per day as in the baseline: a baseline of so few calls has not met everyone.
+-- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it
+-- is low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
+-- `baseline_days` before. It is medium; high when it calls KMS directly, where everyone used to come through AWS
+-- services; low for service-linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
+-- usual: where of the principals that are known so many came in the second half of the baseline only, or on a single
+-- day, that another one was to be expected.
 -- ## When it does not judge
--- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer than
--- `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them, as is
--- every new key.
+-- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer
+-- than `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them,
+-- as is every new key.
 -- ## Why it matters
 -- A key's policy tells who may decrypt, and that is often every administrator of the account. Who does it is a short
 -- list that hardly changes. Whoever is new on it reads data that was none of their business before.
@@ -60,6 +59,9 @@ placed AS (
     SELECT
         *,
         bool_or(is_past) OVER (PARTITION BY key_arn, principal) AS is_known,
+        sum(CASE WHEN is_past THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS days,
+        date_part('epoch', min(event_date) OVER (PARTITION BY key_arn, principal)) AS first_day,
+        date_part('epoch', min(event_date) OVER (PARTITION BY key_arn)) AS key_first_day,
         row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region) AS place,
         row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region) AS turn
     FROM used
@@ -70,9 +72,15 @@ weighed AS (
         sum(CASE WHEN is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS key_days,
         sum(CASE WHEN is_past AND turn = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS known_principals,
         sum(CASE WHEN is_past THEN direct_calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_direct_calls,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS past_calls,
-        sum(CASE WHEN NOT is_past AND is_known THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS known_calls,
-        sum(CASE WHEN NOT is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS window_days
+        sum(
+            CASE
+                WHEN is_past
+                    AND turn = 1
+                    AND (days = 1 OR first_day > (key_first_day + date_part('epoch', CAST($since AS TIMESTAMP))) / 2)
+                THEN 1
+                ELSE 0
+            END
+        ) OVER (PARTITION BY key_arn) AS strangers
     FROM placed
 ),
 news AS (
@@ -84,10 +92,15 @@ news AS (
         max(key_days) AS key_days,
         max(known_principals) AS known_principals,
         max(key_direct_calls) AS key_direct_calls,
-        -- Per day, in whole numbers. The newcomers' own calls do not count.
-        bool_or(known_calls * key_days > $growth * past_calls * window_days) AS is_outgrown,
+        max(strangers) AS strangers,
+        -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
+        4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
+            >= date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day) AS is_usual,
         sum(direct_calls) AS direct_calls
     FROM weighed
+    LEFT ANTI JOIN (
+        SELECT key_arn FROM expected_keys WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
+    ) AS declared ON declared.key_arn = weighed.key_arn
     WHERE NOT is_known
     GROUP BY key_arn, principal
 ),
@@ -149,7 +162,8 @@ learned AS (
         max(j.key_days) AS key_days,
         max(j.key_direct_calls) AS key_direct_calls,
         max(j.direct_calls) AS direct_calls,
-        bool_or(j.is_outgrown) AS is_outgrown,
+        max(j.strangers) AS strangers,
+        bool_or(j.is_usual) AS is_usual,
         bool_or(j.is_aws_managed) AS is_aws_managed,
         array_to_string(array_sort(array_agg(DISTINCT coalesce(c.via, 'direct calls'))), ', ') AS ways,
         max(j.why) AS why
@@ -165,35 +179,150 @@ learned AS (
         AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
         AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY j.key_arn, CASE WHEN j.why IS NULL THEN j.principal END
+),
+rules AS (
+    SELECT
+        key_arn,
+        rule,
+        decryptors,
+        services,
+        assets,
+        bool_or(assets IS NOT NULL) OVER (PARTITION BY key_arn) AS has_assets
+    FROM expected_keys
+    WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
+),
+-- Each sort of call, by each rule of its key. Assets are many; they are told apart where a rule speaks of them.
+ruled AS (
+    SELECT
+        r.key_arn,
+        r.rule,
+        c.principal,
+        coalesce(c.via, 'direct') AS way,
+        CASE WHEN r.has_assets THEN coalesce(c.asset, 'nothing that is named') END AS asset,
+        first_value(r.decryptors) AS decryptors,
+        first_value(r.services) AS services,
+        first_value(r.assets) AS assets
+    FROM rules AS r
+    JOIN calls AS c ON c.key_arn = r.key_arn
+    WHERE c.usage_class = 'decrypt'
+      AND c.outcome = 'ok'
+      AND c.principal IS NOT NULL
+      AND c.event_time >= $since
+      AND c.event_time < $until
+      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY 1, 2, 3, 4, 5
+),
+-- A list that is not declared lets anything pass.
+matched AS (
+    SELECT
+        key_arn,
+        principal,
+        way,
+        asset,
+        coalesce(matches_any(principal, decryptors), true) AS fits_principal,
+        coalesce(matches_any(way, services), true) AS fits_way,
+        coalesce(matches_any(asset, assets), true) AS fits_asset
+    FROM ruled
+),
+offences AS (
+    SELECT
+        key_arn,
+        principal,
+        way,
+        asset,
+        bool_or(fits_principal) AS is_expected,
+        bool_or(fits_principal AND fits_way) AS is_expected_so
+    FROM matched
+    GROUP BY key_arn, principal, way, asset
+    HAVING NOT bool_or(fits_principal AND fits_way AND fits_asset)
+),
+declared AS (
+    SELECT
+        o.key_arn,
+        o.principal,
+        min(c.account_id) AS account_id,
+        min(c.region) AS region,
+        min(c.event_time) AS first_seen,
+        max(c.event_time) AS last_seen,
+        count(*) AS events,
+        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
+        bool_and(o.is_expected) AS is_expected,
+        array_sort(array_agg(DISTINCT o.way) FILTER (WHERE NOT o.is_expected_so)) AS ways,
+        array_sort(array_agg(DISTINCT o.asset) FILTER (WHERE o.is_expected_so)) AS assets
+    FROM offences AS o
+    JOIN calls AS c
+        ON c.key_arn = o.key_arn
+        AND c.principal = o.principal
+        AND coalesce(c.via, 'direct') = o.way
+        AND (o.asset IS NULL OR coalesce(c.asset, 'nothing that is named') = o.asset)
+    WHERE c.usage_class = 'decrypt'
+      AND c.outcome = 'ok'
+      AND c.event_time >= $since
+      AND c.event_time < $until
+      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY o.key_arn, o.principal
+),
+found AS (
+    SELECT
+        key_arn,
+        principal,
+        account_id,
+        region,
+        first_seen,
+        last_seen,
+        CAST(events AS BIGINT) AS events,
+        coalesce(evidence, make_array()) AS evidence,
+        CASE
+            WHEN why IS NOT NULL THEN why
+            ELSE concat(
+                'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
+                CASE
+                    WHEN direct_calls > 0 AND key_direct_calls = 0
+                    THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
+                    ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
+                END,
+                CASE
+                    WHEN is_usual
+                    THEN concat(' Newcomers are usual: ', strangers, ' of those came lately, or on one day only.')
+                    ELSE ''
+                END
+            )
+        END AS detail,
+        CASE
+            WHEN why IS NOT NULL THEN NULL
+            WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
+            WHEN is_aws_managed THEN 'low'
+            WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
+            WHEN is_usual THEN 'low'
+        END AS severity,
+        CAST(NULL AS VARCHAR) AS asset,
+        why AS not_evaluated
+    FROM learned
+    UNION ALL
+    SELECT
+        key_arn,
+        principal,
+        account_id,
+        region,
+        first_seen,
+        last_seen,
+        events,
+        evidence,
+        CASE
+            WHEN NOT is_expected THEN concat('it is none of the declared decryptors; it made ', events, ' such calls.')
+            WHEN cardinality(ways) > 0
+            THEN concat('it is declared, but not by way of ', array_to_string(ways, ', '), ', as in ', events, ' calls.')
+            ELSE concat(
+                'it is declared, but not for ', array_to_string(array_slice(assets, 1, 5), ', '),
+                CASE WHEN cardinality(assets) > 5 THEN concat(' and ', cardinality(assets) - 5, ' more') ELSE '' END,
+                ', as in ', events, ' calls.'
+            )
+        END,
+        CASE WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low' ELSE 'high' END,
+        NULL,
+        NULL
+    FROM declared
 )
-SELECT
-    key_arn,
-    principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    CAST(events AS BIGINT) AS events,
-    coalesce(evidence, make_array()) AS evidence,
-    CASE
-        WHEN why IS NOT NULL THEN why
-        ELSE concat(
-            'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
-            CASE
-                WHEN direct_calls > 0 AND key_direct_calls = 0
-                THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
-                ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
-            END,
-            CASE WHEN is_outgrown THEN ' The key was used so much less before that not all of its users may be known.' ELSE '' END
-        )
-    END AS detail,
-    CASE
-        WHEN why IS NOT NULL THEN NULL
-        WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
-        WHEN is_aws_managed OR is_outgrown THEN 'low'
-        WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
-    END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    why AS not_evaluated
-FROM learned
-ORDER BY key_arn, principal
+SELECT * FROM found ORDER BY key_arn, principal
