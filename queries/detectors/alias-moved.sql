@@ -1,6 +1,6 @@
 -- ---
 -- title    = "An alias was pointed at another KMS key"
--- severity = "medium"
+-- severity = "low"
 -- attack   = ["T1565", "T1486"]
 -- needs    = []
 -- message  = "{principal} pointed an alias at {key_arn}: {detail}"
