@@ -31,15 +31,13 @@
 WITH opened AS (
     SELECT
         principal,
-        coalesce(principal_account_id, account_id) AS home,
         key_arn,
         CASE WHEN via IS NULL THEN asset END AS asset,
         event_time < $since AS is_past,
-        event_date,
         date_bin(INTERVAL '30 minutes', event_time) AS half,
-        count(*) AS calls,
         min(event_time) AS first_seen,
         max(event_time) AS last_seen,
+        min(coalesce(principal_account_id, account_id)) AS home,
         min(region) AS region
     FROM calls
     WHERE usage_class = 'decrypt'
@@ -51,33 +49,31 @@ WITH opened AS (
       AND event_time < $until
       AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    GROUP BY 1, 2, 3, 4, 5
 ),
 -- Each half hour is in two hours, so that nothing of half an hour is cut in two.
 hours AS (
     SELECT
         principal,
-        home,
         is_past,
         hour,
-        min(event_date) AS event_date,
         count(DISTINCT key_arn) AS keys,
         count(DISTINCT asset) AS assets,
-        sum(calls) AS calls,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
+        min(home) AS home,
         min(region) AS region,
         min(key_arn) AS first_key,
         max(key_arn) AS last_key
     FROM (SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour FROM opened)
-    GROUP BY principal, home, is_past, hour
+    GROUP BY principal, is_past, hour
 ),
 weighed AS (
     SELECT
         *,
         max(CASE WHEN is_past THEN keys ELSE 0 END) OVER (PARTITION BY principal) AS past_keys,
         max(CASE WHEN is_past THEN assets ELSE 0 END) OVER (PARTITION BY principal) AS past_assets,
-        count(DISTINCT CASE WHEN is_past THEN event_date END) OVER (PARTITION BY home) AS past_days
+        count(DISTINCT CASE WHEN is_past THEN CAST(first_seen AS DATE) END) OVER (PARTITION BY home) AS past_days
     FROM hours
 ),
 wide AS (

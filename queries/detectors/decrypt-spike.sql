@@ -102,7 +102,8 @@ spikes AS (
           OR (
               calls > past_peak
               AND calls > middle + $deviations * deviation
-              -- The rest was others / (past_of_all - past_calls) as busy as in the baseline; times past_calls is its share.
+              -- others / (past_of_all - past_calls) is how busy the rest was against the baseline; times past_calls, it is
+              -- what was to be expected of this one.
               AND calls * (past_of_all - past_calls) > $times_share * past_calls * others
           )
       )
