@@ -66,6 +66,9 @@ pub enum DetectError {
     },
 }
 
+/// Views that many detectors read, with a row per account or key: worked out once, in this order.
+const KEPT: [&str; 3] = ["own_accounts", "known_keys", "expected_keys"];
+
 /// The time that a run looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Window {
@@ -136,6 +139,9 @@ pub async fn detect(
     let Window { since, until } = options.window;
     if since >= until {
         return Err(DetectError::EmptyWindow { since, until });
+    }
+    for view in KEPT {
+        engine.keep(view).await?;
     }
     let lacks = lacking(engine, catalog, expectations, options).await?;
     let mut detection =

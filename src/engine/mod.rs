@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -132,6 +133,21 @@ impl Engine {
         let schema = Arc::clone(frame.schema().inner());
         let batches = frame.collect().await?;
         Ok(Rows { schema, batches })
+    }
+
+    /// Works a view out and keeps its rows for the questions that follow: one that many read and that has few rows.
+    ///
+    /// # Errors
+    /// When there is no such view, or it fails.
+    pub async fn keep(&self, view: &str) -> Result<(), EngineError> {
+        let frame = self.session.table(view).await?;
+        let schema = Arc::clone(frame.schema().inner());
+        let batches = frame.collect().await?;
+        // A batch may have another kind of text than the plan says.
+        let schema = batches.first().map_or(schema, RecordBatch::schema);
+        self.session.deregister_table(view)?;
+        self.session.register_table(view, Arc::new(MemTable::try_new(schema, vec![batches])?))?;
+        Ok(())
     }
 
     async fn plan(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<DataFrame, EngineError> {

@@ -5,6 +5,7 @@
 //! generate ─► detect ─► what was planted, and nothing else
 //! ```
 
+mod absence;
 mod cases;
 mod expected;
 mod history;

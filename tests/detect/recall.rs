@@ -1,6 +1,6 @@
 //! What all detectors say of generated logs, against what was planted in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::Duration;
@@ -87,7 +87,10 @@ pub fn run(logs: &Logs) -> (Truth, Detection) {
     let catalog = Catalog::shipped();
     // Whose accounts they are, an organization knows; the logs hold the outsider's too.
     let expectations = Expectations { is_given: true, accounts: truth.accounts.clone(), ..Expectations::default() };
-    let options = Options { window, only: Vec::new(), params: std::collections::BTreeMap::new(), now };
+    // Thirteen days of history are fewer than who decrypts with what is learned from, unless asked for.
+    let learned = BTreeMap::from([("baseline_min_days".to_owned(), "10".to_owned())]);
+    let params = BTreeMap::from([("unexpected-decryptor".to_owned(), learned)]);
+    let options = Options { window, only: Vec::new(), params, now };
     let detection = runtime.block_on(async {
         let engine = Engine::open(&lake, &catalog, &expectations).await.unwrap();
         detect(&engine, &catalog, &expectations, &options, &|_| {}).await.unwrap()
