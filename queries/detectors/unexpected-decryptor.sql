@@ -9,6 +9,7 @@
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 14, doc = "days with events that a baseline needs" }
 -- params.key_min_days = { type = "integer", default = 3, doc = "days on which the key must have been decrypted with" }
+-- params.service_calls = { type = "integer", default = 50, doc = "decryptions, all through AWS services, that make a direct one high" }
 -- ---
 -- ## What it does
 -- Knows a key's decryptors in one of two ways, and reports the others, by role or user and never by session.
@@ -16,7 +17,7 @@
 -- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it
 -- is low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
 -- `baseline_days` before. It is medium; high when it calls KMS directly, where everyone used to come through AWS
--- services; low for service-linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
+-- services, at least `service_calls` times; low for service-linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
 -- usual: where of the principals that are known so many came in the second half of the baseline only, or on a single
 -- day, that another one was to be expected.
 -- ## When it does not judge
@@ -72,6 +73,7 @@ weighed AS (
         sum(CASE WHEN is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS key_days,
         sum(CASE WHEN is_past AND turn = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS known_principals,
         sum(CASE WHEN is_past THEN direct_calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_direct_calls,
+        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_calls,
         sum(
             CASE
                 WHEN is_past
@@ -91,7 +93,7 @@ news AS (
         min(region) AS region,
         max(key_days) AS key_days,
         max(known_principals) AS known_principals,
-        max(key_direct_calls) AS key_direct_calls,
+        max(key_direct_calls) = 0 AND max(key_calls) >= $service_calls AS is_of_services,
         max(strangers) AS strangers,
         -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
         4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
@@ -160,7 +162,7 @@ learned AS (
             AS evidence,
         max(j.known_principals) AS known_principals,
         max(j.key_days) AS key_days,
-        max(j.key_direct_calls) AS key_direct_calls,
+        bool_or(j.is_of_services) AS is_of_services,
         max(j.direct_calls) AS direct_calls,
         max(j.strangers) AS strangers,
         bool_or(j.is_usual) AS is_usual,
@@ -279,7 +281,7 @@ found AS (
             ELSE concat(
                 'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
                 CASE
-                    WHEN direct_calls > 0 AND key_direct_calls = 0
+                    WHEN direct_calls > 0 AND is_of_services
                     THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
                     ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
                 END,
@@ -294,7 +296,7 @@ found AS (
             WHEN why IS NOT NULL THEN NULL
             WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
             WHEN is_aws_managed THEN 'low'
-            WHEN direct_calls > 0 AND key_direct_calls = 0 THEN 'high'
+            WHEN direct_calls > 0 AND is_of_services THEN 'high'
             WHEN is_usual THEN 'low'
         END AS severity,
         CAST(NULL AS VARCHAR) AS asset,

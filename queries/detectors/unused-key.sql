@@ -140,7 +140,7 @@ SELECT
     concat(
         'no successful use in ', $days, ' days',
         CASE WHEN is_multi_region THEN concat(', nor of any sibling (', regions, ' Regions known)') ELSE '' END,
-        '; last use seen: ', coalesce(CAST(date_trunc('second', last_used) AS VARCHAR), 'none'),
+        '; last use seen: ', coalesce(CAST(last_used AS VARCHAR), 'none'),
         '; of ', wanted, ' hours ', proven, ' are proven and ', observed, ' observed',
         '; about 1 USD a month', CASE WHEN rotation_enabled THEN ', and more once it has rotated' ELSE '' END,
         CASE
