@@ -24,7 +24,9 @@ SELECT
     o.events,
     b.found_at,
     o.evidence,
-    o.fingerprint
+    o.fingerprint,
+    o.since,
+    o.until
 FROM open_findings AS o
 JOIN begun AS b ON b.fingerprint = o.fingerprint
 WHERE ($detector IS NULL OR o.detector = $detector)

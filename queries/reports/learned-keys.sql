@@ -5,14 +5,11 @@
 -- ---
 -- ## What it answers
 -- One row per key that was decrypted with, AWS's own keys left out: `decryptors` and `services`, a line each, and one of its
--- aliases. Principals of the role that EBS uses for instances are written as one pattern.
+-- aliases.
 WITH seen AS (
     SELECT
         key_arn,
-        CASE
-            WHEN principal LIKE '%aws:ec2-infrastructure%' THEN '*aws:ec2-infrastructure*'
-            ELSE CAST(principal AS VARCHAR)
-        END AS decryptor,
+        CAST(principal AS VARCHAR) AS decryptor,
         coalesce(CAST(via AS VARCHAR), 'direct') AS service
     FROM usage
     WHERE usage_class = 'decrypt'

@@ -10,6 +10,8 @@ WITH patterns AS (
     SELECT line, 'decryptor', unnest(decryptors), rule FROM expectations
     UNION ALL
     SELECT line, 'service', unnest(services), rule FROM expectations
+    UNION ALL
+    SELECT line, 'asset', unnest(assets), rule FROM expectations
 ),
 names AS (
     SELECT key_arn AS name FROM known_keys
@@ -21,10 +23,14 @@ names AS (
     SELECT unnest(tag_names(tags)) FROM known_keys
 ),
 users AS (
-    SELECT key_arn, CAST(principal AS VARCHAR) AS principal, coalesce(CAST(via AS VARCHAR), 'direct') AS service
+    SELECT
+        key_arn,
+        CAST(principal AS VARCHAR) AS principal,
+        coalesce(CAST(via AS VARCHAR), 'direct') AS service,
+        CAST(asset AS VARCHAR) AS asset
     FROM usage
     WHERE usage_class = 'decrypt'
-    GROUP BY key_arn, principal, via
+    GROUP BY key_arn, principal, via, asset
 ),
 used AS (
     SELECT k.rule, 'decryptor' AS entry, u.principal AS name
@@ -32,6 +38,10 @@ used AS (
     JOIN expected_keys AS k ON k.key_arn = u.key_arn
     UNION
     SELECT k.rule, 'service', u.service
+    FROM users AS u
+    JOIN expected_keys AS k ON k.key_arn = u.key_arn
+    UNION
+    SELECT k.rule, 'asset', u.asset
     FROM users AS u
     JOIN expected_keys AS k ON k.key_arn = u.key_arn
 ),
@@ -61,6 +71,8 @@ LEFT ANTI JOIN events AS v ON v.principal_account_id = t.account_id
 UNION ALL
 SELECT a.line, 'accept', a.detector, 'no open finding is accepted by it'
 FROM acceptances AS a
+-- Where the detector never ran there is nothing to tell.
+JOIN (SELECT DISTINCT detector FROM detections WHERE is_evaluated) AS r ON r.detector = a.detector
 LEFT JOIN open_findings AS f
     ON f.detector = a.detector
     AND f.status = 'accepted'

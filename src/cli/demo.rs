@@ -39,7 +39,7 @@ pub(super) fn run(mut context: Context, arguments: &Demo) -> Result<Outcome> {
     let who = Who { key: ALIAS.to_owned(), by: By::Principal, principal: None, window };
     ask::who(&context, &who)?;
     context.printer.note(&format!(
-        "\nNext: keytrail --lake {0} who {ALIAS} --by asset\n      keytrail --lake {0} queries",
+        "\nNext: keytrail --lake {0} who {ALIAS} --by asset\n      keytrail --lake {0} detect\n      keytrail --lake {0} queries",
         lake.display()
     ));
     Ok(if report.is_whole() { Outcome::Done } else { Outcome::Incomplete })

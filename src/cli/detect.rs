@@ -1,6 +1,6 @@
 //! `keytrail detect`: runs detectors, tells what they found, and keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -10,8 +10,9 @@ use keytrail::detect::{Detection, Finding, Options, Status, Window, chosen, dete
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;
 use keytrail::lake::snapshots::record_detected;
-use keytrail::query::Severity;
+use keytrail::query::{Query, Severity};
 use keytrail::report::{Format, texts};
+use serde::Serialize;
 
 use super::args::Detect;
 use super::{Context, Hinted, Outcome};
@@ -60,7 +61,12 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
     let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
     let shown = if arguments.new { detection.worst() } else { worst };
     let is_bad = bar.is_some_and(|bar| shown.is_some_and(|worst| worst >= bar));
-    Ok(if is_bad { Outcome::BadNews } else { Outcome::Done })
+    Ok(match (is_bad, bar) {
+        (true, _) => Outcome::BadNews,
+        // Whoever asks for an exit code must not take "nothing could be judged" for "nothing is wrong".
+        (false, Some(_)) if detection.evaluated.is_empty() => Outcome::Incomplete,
+        (false, _) => Outcome::Done,
+    })
 }
 
 /// The window of a question: as asked, or so many days before now, or before the end of logs that ended earlier.
@@ -101,7 +107,8 @@ fn tell(context: &Context, detection: &Detection) -> Result<()> {
     match context.printer.format() {
         Format::Json => return context.printer.json(detection),
         Format::Ndjson => {
-            for finding in &detection.findings {
+            let Detection { findings, accepted, unjudged, resolved, .. } = detection;
+            for finding in findings.iter().chain(accepted).chain(unjudged).chain(resolved) {
                 context.printer.json(finding)?;
             }
             for gap in &detection.not_evaluated {
@@ -125,8 +132,10 @@ fn tell(context: &Context, detection: &Detection) -> Result<()> {
     }
     said.extend(counted(detection.accepted.len(), "accepted"));
     said.extend(counted(detection.resolved.len(), "resolved"));
-    let evaluated = detection.evaluated.len();
-    let mut line = format!("{}; {evaluated} detectors evaluated", said.join(", "));
+    said.extend(counted(detection.unjudged.len(), "found before and not to be judged now"));
+    let skipped: BTreeSet<&str> = detection.not_evaluated.iter().map(|gap| gap.detector.as_str()).collect();
+    let skipped = skipped.iter().filter(|name| !detection.evaluated.iter().any(|one| one == **name)).count();
+    let mut line = format!("{}; {} detectors evaluated, {skipped} not", said.join(", "), detection.evaluated.len());
     if let Some(Window { since, until }) = detection.window {
         line.push_str(&format!(", {} to {}", instant::plain(since), instant::plain(until)));
     }
@@ -141,8 +150,8 @@ fn rows(detection: &Detection) -> Result<Rows> {
     for gap in &detection.not_evaluated {
         gaps.entry((&gap.detector, &gap.why)).or_default().extend(gap.key_arn.as_deref());
     }
-    let resolved = detection.resolved.iter();
-    let findings: Vec<&Finding> = detection.findings.iter().chain(resolved).collect();
+    let Detection { findings, unjudged, resolved, .. } = detection;
+    let findings: Vec<&Finding> = findings.iter().chain(unjudged).chain(resolved).collect();
     let unjudged = gaps.iter().map(|((detector, why), keys)| {
         let of = match keys.as_slice() {
             [] => String::new(),
@@ -181,9 +190,33 @@ fn rows(detection: &Detection) -> Result<Rows> {
     Ok(Rows { schema: batch.schema(), batches: vec![batch] })
 }
 
+/// A detector as `--list` tells it to programs.
+#[derive(Serialize)]
+struct Listed<'a> {
+    detector: &'a str,
+    severity: &'static str,
+    title: &'a str,
+    needs: Vec<&'static str>,
+    attack: &'a [String],
+}
+
+fn listed(detector: &Query) -> Listed<'_> {
+    Listed {
+        detector: &detector.name,
+        severity: detector.severity.map_or("", Severity::name),
+        title: &detector.title,
+        needs: detector.needs.iter().map(|need| need.name()).collect(),
+        attack: &detector.attack,
+    }
+}
+
 fn list(context: &Context, arguments: &Detect) -> Result<Outcome> {
     let detectors = chosen(&context.catalog, &arguments.only)?;
-    let column = |get: &dyn Fn(&keytrail::query::Query) -> String| -> ArrayRef {
+    if context.printer.format() == Format::Json {
+        context.printer.json(&detectors.iter().map(|detector| listed(detector)).collect::<Vec<_>>())?;
+        return Ok(Outcome::Done);
+    }
+    let column = |get: &dyn Fn(&Query) -> String| -> ArrayRef {
         Arc::new(detectors.iter().map(|detector| Some(get(detector))).collect::<StringArray>())
     };
     let batch = RecordBatch::try_from_iter([

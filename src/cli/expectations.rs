@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use chrono::Utc;
 use keytrail::engine::{Engine, Rows};
-use keytrail::expectations::{DEFAULT_FILE, Expectations, ExpectationsError};
+use keytrail::expectations::{DEFAULT_FILE, Expectations, ExpectationsError, is_principal};
 use keytrail::query::Catalog;
 use keytrail::report::{clean, texts};
 
@@ -33,21 +33,19 @@ pub(super) fn given(path: Option<&Path>, catalog: &Catalog) -> Result<Expectatio
         }
     }
     for (name, params) in &expectations.params {
-        let line = line_of(path, &format!("[detectors.{name}]"));
-        let Some(detector) = find(name) else { return Err(fault(path, line, format!("{name} is no detector"))) };
-        let given: Vec<(String, String)> = params.clone().into_iter().collect();
-        for (param, _) in &given {
-            if matches!(param.as_str(), "since" | "until") || !detector.params.iter().any(|one| one.name == *param) {
-                return Err(fault(path, line, format!("{name} has no parameter {param}")));
+        let Some(detector) = find(name) else {
+            let line = params.values().map(|given| given.line).min().unwrap_or(1);
+            return Err(fault(path, line, format!("{name} is no detector")));
+        };
+        for (param, given) in params {
+            let known = detector.params.iter().find(|one| one.name == *param);
+            let Some(known) = known.filter(|one| !matches!(one.name.as_str(), "since" | "until")) else {
+                return Err(fault(path, given.line, format!("{name} has no parameter {param}")));
+            };
+            if let Err(why) = known.check(&given.value, Utc::now()) {
+                return Err(fault(path, given.line, format!("{name}: parameter {param} {why}")));
             }
         }
-        let mut all = given;
-        for (bound, at) in [("since", "2026-01-01"), ("until", "2026-01-02")] {
-            if detector.params.iter().any(|param| param.name == bound) {
-                all.push((bound.to_owned(), at.to_owned()));
-            }
-        }
-        detector.bind(&all, Utc::now()).map_err(|error| fault(path, line, error.to_string()))?;
     }
     Ok(expectations)
 }
@@ -59,12 +57,6 @@ fn fault(path: &Path, line: usize, message: String) -> anyhow::Error {
         "`keytrail detect --list` lists the detectors, `keytrail explain ID` their parameters",
     )
     .into()
-}
-
-/// The line that begins like this; the first when none does.
-fn line_of(path: &Path, begin: &str) -> usize {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().position(|line| line.trim_start().starts_with(begin)).map_or(1, |at| at + 1)
 }
 
 pub(super) fn run(context: &Context, arguments: &ExpectationsCommand) -> Result<Outcome> {
@@ -112,7 +104,7 @@ fn file(accounts: &Rows, keys: &Rows, since: &str) -> String {
     );
     let ids: Vec<String> = column(accounts, "account_id").into_iter().flatten().map(|id| quoted(&id)).collect();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "# Whose log is in the lake, or who has keys in it. Strike what is not yours.");
+    let _ = writeln!(out, "# Whose log is in the lake. Strike what is not yours.");
     let _ = writeln!(out, "accounts = [{}]", ids.join(", "));
     let (arns, aliases) = (column(keys, "key_arn"), column(keys, "alias"));
     let lists = ["decryptors", "services"].map(|name| column(keys, name));
@@ -124,11 +116,13 @@ fn file(accounts: &Rows, keys: &Rows, since: &str) -> String {
         }
         let _ = writeln!(out, "[[key]]\nkeys = [{}]", quoted(arn));
         for (name, values) in ["decryptors", "services"].iter().zip(&lists) {
-            let values: Vec<String> = values[row].iter().flat_map(|values| values.lines()).map(quoted).collect();
-            let _ = match values.as_slice() {
-                [one] => writeln!(out, "{name} = [{one}]"),
-                all => writeln!(out, "{name} = [\n    {},\n]", all.join(",\n    ")),
-            };
+            let _ = writeln!(out, "{name} = [");
+            for value in values[row].iter().flat_map(|values| values.lines()) {
+                // What a file cannot name, or would take for a pattern, is for a person to put into words.
+                let is_plain = *name != "decryptors" || is_principal(value);
+                let _ = writeln!(out, "    {}{},", if is_plain { "" } else { "# " }, quoted(value));
+            }
+            let _ = writeln!(out, "]");
         }
     }
     out.trim_end().to_owned()

@@ -111,7 +111,14 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     }
     let runtime = Runtime::new()?;
     let lake = runtime.block_on(lake(&arguments.lake, &arguments.aws.options()))?;
-    let expectations = expectations::given(arguments.expectations.as_deref(), &catalog)?;
+    // A fault in the file must not keep anyone from what does not ask for it, least of all from mending it.
+    let expectations = match &arguments.command {
+        Command::Expectations(options) if options.learn => Expectations::default(),
+        Command::Detect(_) | Command::Expectations(_) | Command::Query(_) | Command::Sql(_) => {
+            expectations::given(arguments.expectations.as_deref(), &catalog)?
+        }
+        _ => Expectations::default(),
+    };
     let aws = arguments.aws.options();
     let context = Context { lake, lake_uri: arguments.lake, aws, catalog, expectations, printer, runtime };
     match arguments.command {

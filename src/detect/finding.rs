@@ -16,7 +16,7 @@ pub(super) const EVIDENCE_MAX: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Not found by the run before.
+    /// Not found by the run before, or not as bad.
     New,
     /// Found by the run before too.
     Ongoing,
@@ -116,7 +116,8 @@ impl Finding {
         self.first_seen = self.first_seen.into_iter().chain(other.first_seen).min();
         self.last_seen = self.last_seen.into_iter().chain(other.last_seen).max();
         self.events += other.events;
-        self.evidence.extend(other.evidence);
+        let more: Vec<String> = other.evidence.into_iter().filter(|id| !self.evidence.contains(id)).collect();
+        self.evidence.extend(more);
         self.evidence.truncate(EVIDENCE_MAX);
     }
 }

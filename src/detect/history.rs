@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 
-use super::{DetectError, Detection, Finding, Status, Window};
+use super::{DetectError, Detection, Finding, Open, Status, Window};
 use crate::engine::{Engine, Rows};
 use crate::lake::findings::{Detected, DetectionRow, FindingRow};
 use crate::query::{Catalog, Severity};
@@ -14,17 +14,16 @@ use crate::query::{Catalog, Severity};
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn open_findings(
-    engine: &Engine,
-    catalog: &Catalog,
-    now: DateTime<Utc>,
-) -> Result<Vec<Finding>, DetectError> {
+pub async fn open_findings(engine: &Engine, catalog: &Catalog, now: DateTime<Utc>) -> Result<Vec<Open>, DetectError> {
     let query = catalog.get("findings")?;
     let rows = engine.run(query, query.bind(&[], now)?).await?;
-    Ok(read(&rows).unwrap_or_default())
+    read(&rows).ok_or_else(|| DetectError::Columns {
+        detector: query.name.clone(),
+        why: "what runs before this one found cannot be read".to_owned(),
+    })
 }
 
-fn read(rows: &Rows) -> Option<Vec<Finding>> {
+fn read(rows: &Rows) -> Option<Vec<Open>> {
     let mut findings = Vec::new();
     for batch in &rows.batches {
         let text = |name: &str| -> Option<StringArray> {
@@ -38,13 +37,14 @@ fn read(rows: &Rows) -> Option<Vec<Finding>> {
         let (first, last, events) =
             (instants("first_seen")?, instants("last_seen")?, batch["events"].as_primitive::<Int64Type>().clone());
         let (evidence, fingerprint) = (text("evidence")?, text("fingerprint")?);
+        let (since, until) = (instants("since")?, instants("until")?);
         for row in 0..batch.num_rows() {
             let [key_arn, principal, account_id, region, asset] =
                 optional.each_ref().map(|column| column.is_valid(row).then(|| column.value(row).to_owned()));
             let at = |column: &arrow::array::TimestampMicrosecondArray| {
                 column.is_valid(row).then(|| DateTime::from_timestamp_micros(column.value(row))).flatten()
             };
-            findings.push(Finding {
+            let finding = Finding {
                 detector: detector.value(row).to_owned(),
                 severity: Severity::ALL.into_iter().find(|one| one.name() == severity.value(row))?,
                 status: if status.value(row) == Status::Accepted.name() { Status::Accepted } else { Status::Ongoing },
@@ -61,7 +61,9 @@ fn read(rows: &Rows) -> Option<Vec<Finding>> {
                 detail: None,
                 reason: None,
                 fingerprint: fingerprint.value(row).to_owned(),
-            });
+            };
+            let window = at(&since).zip(at(&until)).map(|(since, until)| Window { since, until });
+            findings.push(Open { finding, window });
         }
     }
     Some(findings)

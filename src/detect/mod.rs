@@ -78,6 +78,26 @@ pub struct Window {
     pub until: DateTime<Utc>,
 }
 
+impl Window {
+    fn holds(self, at: DateTime<Utc>) -> bool {
+        self.since <= at && at < self.until
+    }
+
+    /// In whole minutes: two runs of one schedule are not begun to the second.
+    fn length(self) -> i64 {
+        (self.until - self.since).num_minutes()
+    }
+}
+
+/// A finding that a run left open, and the window of that run.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// The finding.
+    pub finding: Finding,
+    /// The window.
+    pub window: Option<Window>,
+}
+
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -87,7 +107,7 @@ pub struct Options {
     pub only: Vec<String>,
     /// Parameters by detector and name, before those of the expectations file.
     pub params: BTreeMap<String, BTreeMap<String, String>>,
-    /// The instant of the run: acceptances end by it.
+    /// The instant of the run.
     pub now: DateTime<Utc>,
 }
 
@@ -163,7 +183,7 @@ pub async fn detect(
         detection.not_evaluated.extend(not_evaluated);
         for mut finding in findings {
             let (key, principal) = (finding.key_arn.as_deref(), finding.principal.as_deref());
-            match expectations.acceptance(&finding.detector, key, principal, options.now) {
+            match expectations.acceptance(&finding.detector, key, principal, until) {
                 Some(accepted) => {
                     finding.status = Status::Accepted;
                     finding.reason = Some(accepted.reason.clone());
@@ -202,9 +222,10 @@ fn bind(
     options: &Options,
 ) -> Result<Vec<(String, ScalarValue)>, DetectError> {
     let mut given: BTreeMap<&str, String> = BTreeMap::new();
-    for params in [expectations.params.get(&detector.name), options.params.get(&detector.name)].into_iter().flatten() {
-        given.extend(params.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    }
+    let of_file = expectations.params.get(&detector.name).into_iter().flatten();
+    given.extend(of_file.map(|(name, given)| (name.as_str(), given.value.clone())));
+    let of_run = options.params.get(&detector.name).into_iter().flatten();
+    given.extend(of_run.map(|(name, value)| (name.as_str(), value.clone())));
     for (name, instant) in [("since", options.window.since), ("until", options.window.until)] {
         if detector.params.iter().any(|param| param.name == name && param.kind == ParamKind::Timestamp) {
             given.insert(name, instant.to_rfc3339());
@@ -215,26 +236,39 @@ fn bind(
 }
 
 impl Detection {
-    /// Compares with what was open before the run, so that each finding is new or ongoing, and tells what has ended. What could
-    /// not be judged this time has not ended.
-    pub fn compare(&mut self, open: Vec<Finding>) {
+    /// Compares with what was open before the run, so that each finding is new or ongoing, and tells what has ended. What has
+    /// become worse is new again. What could not be judged this time has not ended, nor has what lies outside of a window that
+    /// is shorter than that of the run before.
+    pub fn compare(&mut self, open: Vec<Open>) {
         // What was accepted until now, and is no more, is news.
-        let seen = open.iter().filter(|finding| finding.status != Status::Accepted);
-        let before: BTreeSet<&str> = seen.map(|finding| finding.fingerprint.as_str()).collect();
+        let seen = open.iter().map(|open| &open.finding).filter(|finding| finding.status != Status::Accepted);
+        let before: BTreeMap<&str, Severity> =
+            seen.map(|finding| (finding.fingerprint.as_str(), finding.severity)).collect();
         for finding in &mut self.findings {
-            finding.status = if before.contains(finding.fingerprint.as_str()) { Status::Ongoing } else { Status::New };
+            let was = before.get(finding.fingerprint.as_str());
+            finding.status =
+                if was.is_some_and(|was| *was >= finding.severity) { Status::Ongoing } else { Status::New };
         }
         let still: BTreeSet<String> =
             self.findings.iter().chain(&self.accepted).map(|finding| finding.fingerprint.clone()).collect();
-        let is_unjudged = |finding: &Finding| {
-            self.not_evaluated.iter().any(|gap| gap.detector == finding.detector && gap.is_about(finding))
-        };
-        let gone = open
-            .into_iter()
-            .filter(|finding| self.evaluated.contains(&finding.detector) && !still.contains(&finding.fingerprint));
-        let (unjudged, resolved): (Vec<Finding>, Vec<Finding>) = gone.partition(|finding| is_unjudged(finding));
-        self.unjudged = unjudged.into_iter().map(|finding| Finding { status: Status::Unjudged, ..finding }).collect();
-        self.resolved = resolved.into_iter().map(|finding| Finding { status: Status::Resolved, ..finding }).collect();
+        let is_gone = |open: &Open| !still.contains(&open.finding.fingerprint);
+        for Open { finding, window } in open.into_iter().filter(is_gone) {
+            let is_run = self.evaluated.contains(&finding.detector);
+            let is_gap = self
+                .not_evaluated
+                .iter()
+                .any(|gap| gap.detector == finding.detector && (!is_run || gap.is_about(&finding)));
+            let is_out_of_sight = self.window.zip(window).is_some_and(|(now, then)| {
+                finding.last_seen.is_some_and(|at| !now.holds(at)) && now.length() < then.length()
+            });
+            match (is_run, is_gap || is_out_of_sight) {
+                (_, true) if finding.status == Status::Accepted => self.unjudged.push(finding),
+                (_, true) => self.unjudged.push(Finding { status: Status::Unjudged, ..finding }),
+                (true, false) => self.resolved.push(Finding { status: Status::Resolved, ..finding }),
+                // A detector that this run was not about.
+                (false, false) => {}
+            }
+        }
     }
 
     /// The worst severity of what someone should look at.

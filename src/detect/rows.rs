@@ -52,7 +52,7 @@ pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<N
     let Some(first) = rows.batches.first() else { return Ok((Vec::new(), Vec::new())) };
     let all = concat_batches(&first.schema(), &rows.batches).map_err(|error| wrong(error.to_string()))?;
     let columns = Columns::of(&all).map_err(|error| wrong(error.to_string()))?;
-    let (mut findings, mut gaps): (BTreeMap<String, Finding>, Vec<NotEvaluated>) = (BTreeMap::new(), Vec::new());
+    let (mut found, mut gaps): (Vec<Finding>, Vec<NotEvaluated>) = (Vec::new(), Vec::new());
     for row in 0..all.num_rows() {
         if let Some(why) = columns.text("not_evaluated", row) {
             gaps.push(NotEvaluated {
@@ -64,7 +64,12 @@ pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<N
             });
             continue;
         }
-        let finding = columns.finding(detector, row).map_err(&wrong)?;
+        found.push(columns.finding(detector, row).map_err(&wrong)?);
+    }
+    // Rows of one finding are put together in an order of their own: a detector's may differ from run to run.
+    found.sort_by(|a, b| (a.first_seen, &a.message, &a.evidence).cmp(&(b.first_seen, &b.message, &b.evidence)));
+    let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
+    for finding in found {
         match findings.get_mut(&finding.fingerprint) {
             Some(known) => known.merge(finding),
             None => drop(findings.insert(finding.fingerprint.clone(), finding)),

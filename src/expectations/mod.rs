@@ -59,7 +59,16 @@ pub struct Expectations {
     /// Findings that someone has accepted.
     pub accepted: Vec<Acceptance>,
     /// Parameters of detectors, by detector and parameter.
-    pub params: BTreeMap<String, BTreeMap<String, String>>,
+    pub params: BTreeMap<String, BTreeMap<String, Given>>,
+}
+
+/// A value, and the line that it is on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
+    /// The value, as a user would write it on the command line.
+    pub value: String,
+    /// Its line.
+    pub line: usize,
 }
 
 /// A third party, such as a database host that assumes a role and decrypts from outside.
@@ -143,6 +152,12 @@ impl Expectations {
                 && fits(&accepted.principal, principal)
         })
     }
+}
+
+/// Whether a principal may stand in the file as it is: it is one that a file can name, and no pattern by its own name.
+#[must_use]
+pub fn is_principal(text: &str) -> bool {
+    parse::is_principal(text) && !text.contains(['*', '?'])
 }
 
 /// Whether a text is of a pattern, in which `*` stands for any characters and `?` for one. Case counts, as in ARNs.

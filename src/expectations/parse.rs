@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::{Acceptance, Expectations, ExpectationsError, KeyRule, Trusted};
+use super::{Acceptance, Expectations, ExpectationsError, Given, KeyRule, Trusted};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +59,10 @@ struct AcceptEntry {
 /// What the principal column looks like, by its beginnings; a pattern that begins otherwise can match nobody.
 const PRINCIPALS: [&str; 5] = ["arn:", "service:", "acct:", "idc:", "*"];
 
+pub(super) fn is_principal(text: &str) -> bool {
+    PRINCIPALS.iter().any(|begin| text.starts_with(begin))
+}
+
 struct Reader<'a> {
     text: &'a str,
     path: &'a Path,
@@ -72,7 +76,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Read<Expectations> {
         .map_err(|error| reader.fault(error.span().map_or(0, |span| span.start), error.message().trim_end()))?;
     let keys = file.key.into_iter().map(|entry| reader.key(entry)).collect::<Read<_>>()?;
     let accepted = file.accept.into_iter().map(|entry| reader.acceptance(entry)).collect::<Read<_>>()?;
-    let mut params: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut params: BTreeMap<String, BTreeMap<String, Given>> = BTreeMap::new();
     for (detector, given) in file.detectors {
         for (name, value) in given {
             let at = value.span().start;
@@ -83,7 +87,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Read<Expectations> {
                 toml::Value::Boolean(flag) => flag.to_string(),
                 _ => return Err(reader.fault(at, format!("`{name}` is a text, a number or a boolean"))),
             };
-            params.entry(detector.clone()).or_default().insert(name, text);
+            let given = Given { value: text, line: reader.line(at) };
+            params.entry(detector.clone()).or_default().insert(name, given);
         }
     }
     Ok(Expectations {
@@ -130,7 +135,7 @@ impl Reader<'_> {
     }
 
     fn principal(&self, pattern: Spanned<String>) -> Read<String> {
-        if PRINCIPALS.iter().any(|begin| pattern.as_ref().starts_with(begin)) {
+        if is_principal(pattern.as_ref()) {
             return Ok(pattern.into_inner());
         }
         let message = format!(
@@ -184,11 +189,20 @@ impl Reader<'_> {
         Ok(Acceptance {
             line,
             detector: entry.detector.into_inner(),
-            key: entry.key.map(|key| self.said(key, "`key`")).transpose()?,
+            key: entry.key.map(|key| self.key_arn(key)).transpose()?,
             principal: entry.principal.map(|pattern| self.principal(pattern)).transpose()?,
             reason: self.said(entry.reason, "`reason`")?,
             until,
         })
+    }
+
+    /// A finding names its key by ARN.
+    fn key_arn(&self, pattern: Spanned<String>) -> Read<String> {
+        if pattern.as_ref().starts_with("arn:") || pattern.as_ref().starts_with('*') {
+            return Ok(pattern.into_inner());
+        }
+        let message = format!("{:?} matches no finding: here a key is named by its ARN", pattern.as_ref());
+        Err(self.fault(pattern.span().start, message))
     }
 
     /// A day, at its end, or an instant.

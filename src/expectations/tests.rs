@@ -44,7 +44,8 @@ fn a_whole_file_is_read() {
     assert_eq!((read.trusted[0].name.as_str(), &read.trusted[0].keys), ("MongoDB Atlas", &None));
     let key = &read.keys[0];
     assert_eq!((key.line, key.keys.len(), key.rotation_days, &key.assets), (9, 2, Some(365), &None));
-    assert_eq!(read.params["unused-key"]["days"], "180");
+    let days = &read.params["unused-key"]["days"];
+    assert_eq!((days.value.as_str(), days.line), ("180", 23));
     for (name, table) in tables(&read).unwrap() {
         assert!(table.num_rows() > 0, "{name}");
         let none = tables(&Expectations::default()).unwrap();
@@ -79,6 +80,7 @@ fn every_fault_names_its_line() {
         (16, WHOLE.replace("reason = \"rotated by hand\"\n", ""), "missing field `reason`"),
         (10, WHOLE.replace("[\"alias/payroll\", \"tag:team=pay\"]", "[]"), "names no key"),
         (23, WHOLE.replace("180", "[1]"), "a number"),
+        (18, WHOLE.replace("\"arn:aws:kms:*:111122223333:key/*\"", "\"alias/x\""), "by its ARN"),
     ] {
         let error = parsed(&text).unwrap_err();
         let begin = format!("keytrail.toml:{line}: ");

@@ -23,6 +23,16 @@ pub struct Param {
     pub doc: String,
 }
 
+impl Param {
+    /// Whether a text is a value of it, or what it takes.
+    ///
+    /// # Errors
+    /// What it takes, and why the text is none.
+    pub fn check(&self, text: &str, now: DateTime<Utc>) -> Result<(), String> {
+        self.kind.value(text, now).map(drop).map_err(|why| format!("takes {}: {why}", self.kind.describe()))
+    }
+}
+
 /// What values a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

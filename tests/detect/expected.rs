@@ -37,8 +37,8 @@ fn a_fault_is_an_error_with_file_and_line() {
             "keytrail.toml:1: key-disabld is no detector",
         ),
         ("[[accept]]\ndetector = \"key-disabled\"\nreason = \"r\"\nuntil = 2027-02-30\n", "keytrail.toml:4: "),
-        ("\n[detectors.key-disabled]\nrecent = 3\n", "keytrail.toml:2: key-disabled has no parameter recent"),
-        ("\n[detectors.key-disabled]\nrecent_days = \"x\"\n", "keytrail.toml:2: "),
+        ("\n[detectors.key-disabled]\nrecent = 3\n", "keytrail.toml:3: key-disabled has no parameter recent"),
+        ("\n[detectors.key-disabled]\nrecent_days = \"x\"\n", "keytrail.toml:3: "),
         ("accounts = [\"1\"\n", "keytrail.toml:"),
     ] {
         expects(&dir, text);
@@ -61,7 +61,7 @@ fn what_is_accepted_is_no_finding_until_its_last_day() {
     };
     let held = detect("2199-12-31");
     assert_eq!((&held["findings"], &held["accepted"][0]["reason"]), (&json!([]), &json!("known")));
-    let ended = detect("2026-01-31");
+    let ended = detect("2026-01-10");
     assert_eq!((&ended["findings"][0]["status"], &ended["accepted"]), (&json!("new"), &json!([])));
 }
 
@@ -69,9 +69,9 @@ fn what_is_accepted_is_no_finding_until_its_last_day() {
 fn what_was_learned_is_a_file_that_is_read_and_that_matches() {
     let dir = lake();
     let learned = dir.keytrail(["expectations", "--learn"]).ok().stdout();
-    assert!(learned.contains("decryptors = [\"arn:aws:iam::111122223333:user/alice\"]"), "{learned}");
+    assert!(learned.contains("decryptors = [\n    \"arn:aws:iam::111122223333:user/alice\",\n]"), "{learned}");
     assert!(
-        learned.contains("services = [\"direct\"]") && learned.contains("accounts = [\"111122223333\"]"),
+        learned.contains("services = [\n    \"direct\",\n]") && learned.contains("accounts = [\"111122223333\"]"),
         "{learned}"
     );
     expects(&dir, &learned);
@@ -90,6 +90,7 @@ fn what_no_longer_matches_is_told() {
              [[accept]]\ndetector = \"key-disabled\"\nreason = \"r\"\nuntil = 2199-01-01\n"
         ),
     );
+    dir.keytrail(["detect", "--only", "key-disabled", "--since", "2026-02-01", "--until", "2026-02-02"]).ok();
     let rows = dir.keytrail(["expectations", "--check"]).format("json").code(1).json();
     let told: Vec<(&str, &str)> = rows
         .as_array()

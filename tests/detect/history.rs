@@ -107,7 +107,7 @@ fn a_finding_is_new_once_then_ongoing_and_resolved_when_it_stops() {
         "--since",
         "2026-01-10",
         "--until",
-        "2026-01-20",
+        "2026-01-25",
     ]);
     let later = later.format("json").ok().json();
     assert_eq!((statuses(&later, "findings").len(), statuses(&later, "resolved")), (0, vec!["resolved".to_owned()]));
@@ -175,4 +175,46 @@ fn a_detector_without_the_columns_of_a_finding_is_named() {
     fs::write(dir.join("queries/detectors/users.sql"), USERS.replace("AS detail", "AS details")).unwrap();
     let ran = asked(&dir, &[]).code(2);
     assert!(ran.stderr().contains("detector users: it returns key_arn"), "{}", ran.stderr());
+}
+
+#[test]
+fn what_has_become_worse_is_news() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), used("e2", "2026-01-06T11:00:00Z")]);
+    assert_eq!(statuses(&found(&dir, &[]), "findings"), ["new"]);
+    let worse = found(&dir, &["--new", "--param", "users.many=2"]);
+    assert_eq!((&worse["findings"][0]["severity"], &worse["findings"][0]["status"]), (&json!("high"), &json!("new")));
+    let better = found(&dir, &[]);
+    assert_eq!(
+        (&better["findings"][0]["severity"], statuses(&better, "findings")),
+        (&json!("low"), vec!["ongoing".to_owned()])
+    );
+}
+
+#[test]
+fn a_shorter_look_resolves_nothing_that_lies_before_it() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    found(&dir, &[]);
+    let users = |since: &str, until: &str| {
+        let detect = ["--queries", "queries", "detect", "--only", "users", "--since", since, "--until", until];
+        dir.keytrail(detect).format("json").ok().json()
+    };
+    let short = users("2026-01-10", "2026-01-20");
+    assert_eq!((statuses(&short, "resolved").len(), statuses(&short, "unjudged")), (0, vec!["unjudged".to_owned()]));
+    assert_eq!(statuses(&found(&dir, &[]), "findings"), ["ongoing"], "it was open all the while");
+    // The same length, later: it has stopped.
+    assert_eq!(statuses(&users("2026-01-08", "2026-01-23"), "resolved"), ["resolved"]);
+}
+
+#[test]
+fn what_cannot_be_judged_any_more_stays_open() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    found(&dir, &[]);
+    let users = fs::read_to_string(dir.join("queries/detectors/users.sql")).unwrap();
+    let needy = users.replace("-- severity = \"low\"", "-- severity = \"low\"\n-- needs = [\"inventory\"]");
+    fs::write(dir.join("queries/detectors/users.sql"), needy).unwrap();
+    let blind = found(&dir, &[]);
+    assert_eq!((statuses(&blind, "findings").len(), statuses(&blind, "unjudged")), (0, vec!["unjudged".to_owned()]));
+    asked(&dir, &["--fail-on", "low"]).code(3);
+    fs::write(dir.join("queries/detectors/users.sql"), users).unwrap();
+    assert_eq!(statuses(&found(&dir, &[]), "findings"), ["ongoing"]);
 }

@@ -6,6 +6,7 @@
 //! for a list is still a key that anyone may use.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, ListBuilder, StringBuilder};
@@ -17,25 +18,66 @@ use serde_json::Value;
 use super::texts;
 use crate::expectations::matches;
 
-/// Condition keys that say who may call, or from where; in lower case, as AWS compares them.
-const NARROWING: [&str; 16] = [
-    "aws:principalaccount",
-    "aws:principalarn",
-    "aws:principalorgid",
-    "aws:principalorgpaths",
-    "aws:principalservicename",
-    "aws:sourceaccount",
-    "aws:sourcearn",
-    "aws:sourceip",
-    "aws:sourceorgid",
-    "aws:sourceorgpaths",
-    "aws:sourceowner",
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:userid",
-    "kms:calleraccount",
-    "aws:username",
+/// What a value of a condition key must be for it to tell certain callers from anyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    /// A text without wildcards: an account, an organization, a VPC.
+    Whole,
+    /// A text whose beginning is without wildcards: a path of an organization, a unique id.
+    Beginning,
+    /// An ARN with an account in it.
+    Account,
+    /// A network that is no large part of the Internet.
+    Network,
+}
+
+/// Condition keys that say who may call, or from where; in lower case, as AWS compares them. Tags and user names are none:
+/// whoever calls from an account of their own chooses them.
+const NARROWING: [(&str, Tells); 15] = [
+    ("aws:principalaccount", Tells::Whole),
+    ("aws:principalarn", Tells::Account),
+    ("aws:principalorgid", Tells::Whole),
+    ("aws:principalorgpaths", Tells::Beginning),
+    ("aws:principalservicename", Tells::Whole),
+    ("aws:sourceaccount", Tells::Whole),
+    ("aws:sourcearn", Tells::Account),
+    ("aws:sourceip", Tells::Network),
+    ("aws:sourceorgid", Tells::Whole),
+    ("aws:sourceorgpaths", Tells::Beginning),
+    ("aws:sourceowner", Tells::Whole),
+    ("aws:sourcevpc", Tells::Whole),
+    ("aws:sourcevpce", Tells::Whole),
+    ("aws:userid", Tells::Beginning),
+    ("kms:calleraccount", Tells::Whole),
 ];
+
+/// Bits of a prefix from which on a network is somebody's.
+const PREFIX_MIN: (u8, u8) = (8, 16);
+
+impl Tells {
+    fn is_met(self, value: &str) -> bool {
+        let has_wildcard = |text: &str| text.contains(['*', '?']);
+        match self {
+            Self::Whole => !value.is_empty() && !has_wildcard(value),
+            Self::Beginning => {
+                let end = value.find(['*', '?']).unwrap_or(value.len());
+                // `o-…/` and `AROA…:` are told before the first wildcard, or nothing is.
+                value[..end].contains(['/', ':']) || (end == value.len() && end > 0)
+            }
+            Self::Account => {
+                let account = value.split(':').nth(4).unwrap_or_default();
+                account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            Self::Network => {
+                let (address, bits) = value.split_once('/').unwrap_or((value, ""));
+                let Ok(address) = address.parse::<IpAddr>() else { return false };
+                let (least, all) = if address.is_ipv4() { (PREFIX_MIN.0, 32) } else { (PREFIX_MIN.1, 128) };
+                let bits = if bits.is_empty() { Some(all) } else { bits.parse::<u8>().ok() };
+                bits.is_some_and(|bits| bits >= least)
+            }
+        }
+    }
+}
 
 /// The principals, sorted: `*`, ARNs, `service:<host>`; an account is its root's ARN. Null where the text is no policy.
 pub(super) fn policy_allows() -> ScalarUDF {
@@ -94,18 +136,19 @@ fn is_narrowed(condition: &Value) -> bool {
     let Some(operators) = condition.as_object() else { return false };
     operators.iter().any(|(operator, tests)| {
         let operator = operator.to_ascii_lowercase();
-        let is_positive = !operator.contains("not") && !operator.ends_with("ifexists") && operator != "null";
-        let is_about_callers = |key: &str| {
-            let key = key.to_ascii_lowercase();
-            NARROWING.contains(&key.as_str()) || key.starts_with("aws:principaltag/")
-        };
-        let says_something = |value: &Value| {
-            let values = strings(value);
-            !values.is_empty()
-                && !values.iter().any(|each| each.chars().all(|part| "*?:".contains(part)) || *each == "0.0.0.0/0")
-        };
+        // A test of all values holds when there is none.
+        let is_positive = !operator.contains("not")
+            && !operator.ends_with("ifexists")
+            && !operator.starts_with("forallvalues:")
+            && operator != "null";
         let mut tests = tests.as_object().into_iter().flatten();
-        is_positive && tests.any(|(key, value)| is_about_callers(key) && says_something(value))
+        is_positive
+            && tests.any(|(key, value)| {
+                let key = key.to_ascii_lowercase();
+                let tells = NARROWING.iter().find(|(name, _)| *name == key).map(|(_, tells)| *tells);
+                let values = strings(value);
+                tells.is_some_and(|tells| !values.is_empty() && values.iter().all(|value| tells.is_met(value)))
+            })
     })
 }
 
@@ -176,11 +219,26 @@ mod tests {
         let managed = json!({"StringEquals": {"kms:CallerAccount": "111122223333", "kms:ViaService": "ssm.eu-west-1.amazonaws.com"}});
         assert_eq!(under(managed), [""; 0], "as AWS writes it for its managed keys");
         assert_eq!(under(json!({"StringEquals": {"aws:PrincipalOrgID": ["o-abc"]}})), [""; 0]);
+        for narrow in [
+            json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}}),
+            json!({"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "2001:db8::/32"]}}),
+            json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-abc/*"}}),
+        ] {
+            assert_eq!(under(narrow.clone()), [""; 0], "{narrow}");
+        }
         for anyone in [
             json!({"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}}),
             json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
             json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}),
             json!({"StringLike": {"aws:PrincipalArn": "*"}}),
+            json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:*"}}),
+            json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}}),
+            json!({"StringEquals": {"aws:PrincipalTag/team": "pay"}}),
+            json!({"StringEquals": {"aws:username": "admin"}}),
+            json!({"IpAddress": {"aws:SourceIp": "::/0"}}),
+            json!({"IpAddress": {"aws:SourceIp": ["0.0.0.0/1", "128.0.0.0/1"]}}),
+            json!({"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "0.0.0.0/0"]}}),
+            json!({"ForAllValues:StringEquals": {"aws:PrincipalOrgID": "o-abc"}}),
             json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-abc"}}),
             json!({"Null": {"aws:PrincipalOrgID": "false"}}),
         ] {
