@@ -2,7 +2,7 @@
 -- title = "From when to when the lake has events"
 -- ---
 -- ## What it answers
--- One row: the first and the last event in the lake, of those whose time can be (see the view `horizon`), and how many
+-- One row, or none for an empty lake: the first and the last event in the lake, of those whose time can be (see the view `horizon`), and how many
 -- log objects they came from.
 SELECT
     min(o.first_event_time) AS first_event_time,
@@ -12,3 +12,4 @@ FROM objects AS o
 CROSS JOIN horizon AS h
 WHERE o.first_event_time >= h.from_time
   AND o.last_event_time < h.until_time
+HAVING count(*) > 0

@@ -6,6 +6,10 @@ use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keytrail::report::Format;
 
+mod detect;
+
+pub(crate) use detect::{Detect, ExpectationsCommand};
+
 const EXAMPLES: &str = "\
 Examples:
   keytrail demo                                   a whole run on logs that it makes
@@ -280,102 +284,6 @@ pub(crate) struct Coverage {
     pub region: Option<String>,
     #[command(flatten)]
     pub window: Window,
-}
-
-const DETECT_HELP: &str = "\
-A finding is new when the run before did not have it, or not as bad, and ongoing when it did; what is no
-longer found is resolved, unless it could not be judged, or lies before a shorter window. Findings are kept in the lake: `keytrail query findings` lists those that are open. A
-detector whose needs are not met is not evaluated, and says why: silence is never good news by itself.
-`keytrail explain ID` tells what a detector looks for and what to do about it.
-
-Exit codes: 0 nothing at or above --fail-on, 1 something is, 2 wrong usage or failure, 3 --fail-on was
-asked for and no detector could be evaluated.";
-
-/// Look for what is new, strange or dangerous: keys endangered, unused, unexplained, unexpectedly used
-#[derive(Debug, Args)]
-#[command(after_help = DETECT_HELP)]
-pub(crate) struct Detect {
-    /// List the detectors
-    #[arg(long)]
-    pub list: bool,
-    /// Only this detector; may be repeated
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Look at events since: RFC 3339, YYYY-MM-DD, or an age such as -7d [default: 30 days before --until]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub since: Option<String>,
-    /// Look at events before [default: now, or the end of the logs where that is more than a day ago]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub until: Option<String>,
-    /// End with exit code 1 when a finding is as bad as this, or worse
-    #[arg(long, value_name = "SEVERITY", value_parser = ["info", "low", "medium", "high", "critical"])]
-    pub fail_on: Option<String>,
-    /// Only what the run before did not have
-    #[arg(long)]
-    pub new: bool,
-    /// A detector's parameter, as ID.NAME=VALUE; may be repeated
-    #[arg(long = "param", value_name = "ID.NAME=VALUE", value_parser = detector_parameter)]
-    pub params: Vec<(String, String, String)>,
-    /// Leave no trace in the lake: the next run will not know of this one
-    #[arg(long)]
-    pub no_save: bool,
-}
-
-fn detector_parameter(text: &str) -> Result<(String, String, String), String> {
-    let parts = || {
-        let (name, value) = text.split_once('=')?;
-        let (detector, name) = name.split_once('.')?;
-        Some((detector.to_owned(), name.to_owned(), value.to_owned()))
-    };
-    parts().ok_or_else(|| "write it as unused-key.days=180".to_owned())
-}
-
-const EXPECTATIONS_HELP: &str = "\
-keytrail.toml, in full:
-
-  accounts = [\"111122223333\"]                   # the organization's; any other account is foreign
-
-  [[trusted]]                                    # a third party that may use keys from outside
-  name = \"MongoDB Atlas\"
-  accounts = [\"444455556666\"]
-  principals = [\"arn:aws:iam::444455556666:role/*\"]    # optional
-  keys = [\"alias/atlas\"]                         # optional
-
-  [[key]]                                        # what is left out may be anything
-  keys = [\"alias/payroll\", \"tag:team=pay\"]       # ARN, id, alias or tag; * and ? are patterns
-  owner = \"pay office\"
-  purpose = \"salaries\"
-  decryptors = [\"arn:aws:iam::111122223333:role/hr-*\"]
-  services = [\"secretsmanager.amazonaws.com\", \"direct\"]
-  assets = [\"arn:aws:secretsmanager:*:secret:prod/hr*\"]
-  rotation_days = 365
-
-  [[accept]]                                     # a finding that is known and will be lived with
-  detector = \"rotation-disabled\"
-  key = \"arn:aws:kms:*:111122223333:key/*\"       # optional
-  principal = \"arn:aws:iam::*:role/admin\"        # optional
-  reason = \"rotated by hand, see runbook\"
-  until = 2027-06-30                             # the last day
-
-  [detectors.unused-key]                         # parameters, see `keytrail explain unused-key`
-  days = 180
-
-Exit codes: 0 done, 1 --check found something, 2 wrong usage or failure.";
-
-/// What an organization expects of its keys: a first file from what was seen, and whether it is still true
-#[derive(Debug, Args)]
-#[command(after_help = EXPECTATIONS_HELP)]
-#[group(required = true, multiple = false, id = "what", args = ["learn", "check"])]
-pub(crate) struct ExpectationsCommand {
-    /// Write a first file from what was seen, on standard output, for a person to prune
-    #[arg(long)]
-    pub learn: bool,
-    /// Tell what in the file no longer matches anything
-    #[arg(long)]
-    pub check: bool,
-    /// What was seen since: RFC 3339, YYYY-MM-DD, or an age [default: 90 days before the end of the logs]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub since: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `keytrail detect`: runs detectors, tells what they found, and keeps it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -137,7 +138,8 @@ fn tell(context: &Context, detection: &Detection) -> Result<()> {
     let skipped = skipped.iter().filter(|name| !detection.evaluated.iter().any(|one| one == **name)).count();
     let mut line = format!("{}; {} detectors evaluated, {skipped} not", said.join(", "), detection.evaluated.len());
     if let Some(Window { since, until }) = detection.window {
-        line.push_str(&format!(", {} to {}", instant::plain(since), instant::plain(until)));
+        // Writing to a String cannot fail.
+        let _ = write!(line, ", {} to {}", instant::plain(since), instant::plain(until));
     }
     context.printer.note(&line);
     Ok(())
