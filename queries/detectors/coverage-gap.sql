@@ -11,16 +11,17 @@
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours the logs of an account and Region may lag behind the rest of the lake" }
 -- ---
 -- ## What it does
--- Finds, for each account and Region, hours in the window that are unknown or blind in `coverage` though hours before
--- and after them are proven or observed. One finding is of one account and Region. Where no hour was ever proven or
--- observed there is no gap: such a lane was never in the lake. After an account and Region's last known hour there is a
--- gap only where others of the lake have known hours more than `lag_hours` later; it ends with the latest of these. What
--- is later may yet come.
+-- Finds, for each account and Region, hours in the window that are unknown or blind in `coverage` though hours
+-- before and after them are proven or observed. One finding is of one account and Region. Where no hour was ever
+-- proven or observed there is no gap: such a lane was never in the lake. After an account and Region's last known
+-- hour there is a gap only where others of the lake have known hours more than `lag_hours` later; it ends with the
+-- latest of these. What is later may yet come.
 -- ## Why it matters
 -- What happened in those hours is not in the lake. That nobody used a key in a span with a gap cannot be said.
 -- ## False positives
 -- Without digests only events and files show that an hour was logged, so an hour in which an account did nothing is
--- unknown too, and such a gap stays low; so does that of a Region in which nothing happens any more. Read the digests (`keytrail verify`): then a quiet hour is known to be quiet.
+-- unknown too, and such a gap stays low; so does that of a Region in which nothing happens any more. Read the
+-- digests (`keytrail verify`): then a quiet hour is known to be quiet.
 -- ## What to do next
 -- `keytrail coverage` says why an hour is not known. Ingest the missing days again, or see kms-logging-blinded when
 -- the trail did not record.

@@ -13,10 +13,10 @@
 -- ## What it does
 -- Looks for a principal that was denied Decrypt, ReEncrypt or GenerateDataKey at least `denials` times within one
 -- hour, and in at least `percent` of its calls of them. A burst over `keys` different keys is high. Hours begin at
--- every half hour. There is one finding per principal; it names the key where there was but one. AWS Config is denied
--- whenever it describes a Lambda function whose environment is encrypted: its service-linked role is left out, and of
--- any other its session `LambdaDescribeHandlerSession` where the calls came through Config or Lambda, which AWS says and
--- no caller can: the name of a session is free to choose. AWS services are left out.
+-- every half hour. There is one finding per principal; it names the key where there was but one. AWS Config is
+-- denied whenever it describes a Lambda function whose environment is encrypted: its service-linked role is left
+-- out, and of any other its session `LambdaDescribeHandlerSession` where the calls came through Config or Lambda,
+-- which AWS says and no caller can: the name of a session is free to choose. AWS services are left out.
 -- ## Why it matters
 -- Stolen credentials are tried on everything in reach, and most of it is refused. A denied call is logged in the
 -- caller's account only: the owner of a key does not see outsiders being denied.

@@ -10,10 +10,11 @@
 -- params.short_days  = { type = "integer", default = 10, doc = "a waiting period of at most so many days is short" }
 -- ---
 -- ## What it does
--- Reports every successful ScheduleKeyDeletion, with what used the key in the `recent_days` before it (before the last
--- one, where a deletion was cancelled and scheduled again). It is critical when anything did, or when the call asked for a waiting period of `short_days` or less (KMS takes 7 to 30 days, and
--- 30 when the call does not say). It is low when the deletion was cancelled later in the window. Times are whole seconds,
--- and what is of the same second is not later.
+-- Reports every successful ScheduleKeyDeletion, with what used the key in the `recent_days` before it (before the
+-- last one, where a deletion was cancelled and scheduled again). It is critical when anything did, or when the call
+-- asked for a waiting period of `short_days` or less (KMS takes 7 to 30 days, and 30 when the call does not say). It
+-- is low when the deletion was cancelled later in the window. Times are whole seconds, and what is of the same
+-- second is not later.
 -- ## Why it matters
 -- From that moment the key cannot be used, and after the waiting period nothing that it encrypted can be read again.
 -- ## False positives

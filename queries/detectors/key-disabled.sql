@@ -9,9 +9,9 @@
 -- params.recent_days = { type = "integer", default = 30, doc = "use in so many days before the call is recent" }
 -- ---
 -- ## What it does
--- Reports every successful DisableKey, with what used the key in the `recent_days` before it (before the last one, where
--- the key was enabled and disabled again). It is high when anything did, and low when the key was enabled again later in
--- the window. Times are whole seconds, and what is of the same second is not later.
+-- Reports every successful DisableKey, with what used the key in the `recent_days` before it (before the last one,
+-- where the key was enabled and disabled again). It is high when anything did, and low when the key was enabled
+-- again later in the window. Times are whole seconds, and what is of the same second is not later.
 -- ## Why it matters
 -- Whatever needs the key fails from then on, some of it only when a cached data key or an attached volume is next
 -- asked for. It can be undone at once, and is the usual first step towards deleting a key.

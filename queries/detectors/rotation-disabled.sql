@@ -9,14 +9,15 @@
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
 -- ---
 -- ## What it does
--- Reports a successful DisableKeyRotation; low when rotation was enabled again later in the window (what is of the same
--- second is not later). Where an inventory is there, also customer managed symmetric keys that are enabled and do not
--- rotate by themselves (low). Where the expectations file has `rotation_days` for a key, also a key that was neither made
--- nor rotated in so many days before the end of the window. A key that rotates by itself at least as often, as the
--- inventory says (every 365 days where it gives no period), is trusted to, unless rotation was disabled since.
+-- Reports a successful DisableKeyRotation; low when rotation was enabled again later in the window (what is of the
+-- same second is not later). Where an inventory is there, also customer managed symmetric keys that are enabled and
+-- do not rotate by themselves (low). Where the expectations file has `rotation_days` for a key, also a key that was
+-- neither made nor rotated in so many days before the end of the window. A key that rotates by itself at least as
+-- often, as the inventory says (every 365 days where it gives no period), is trusted to, unless rotation was
+-- disabled since.
 -- ## When it does not judge
--- Where the lake does not reach back so many days, or lacks hours of them in `coverage` for the key's account and Region,
--- but for the last `lag_hours` at the end: a rotation may be in what is not there.
+-- Where the lake does not reach back so many days, or lacks hours of them in `coverage` for the key's account and
+-- Region, but for the last `lag_hours` at the end: a rotation may be in what is not there.
 -- ## Why it matters
 -- Rotation limits how much one generation of key material protects. Rules such as CIS and PCI DSS ask for it.
 -- ## False positives
