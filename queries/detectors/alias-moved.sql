@@ -9,9 +9,11 @@
 -- params.recent_days = { type = "integer", default = 30, doc = "use of the alias in so many days before the window is recent" }
 -- ---
 -- ## What it does
--- Reports a successful UpdateAlias by which an alias names another key than before. It is high when something used a
--- key by that alias between `recent_days` before the window and the call. Which key it named before is told by earlier
--- calls that named the alias, within the same time, or by an inventory; if neither knows, the finding says so.
+-- Reports a successful UpdateAlias by which an alias names another key than before, and a CreateAlias of an alias that
+-- is known to have named another key: deleting an alias and making it again moves it, too. It is high when something
+-- used a key by that alias between `recent_days` before the window and the call. Which key it named before is told by
+-- earlier calls that named the alias, within the same time, or by an inventory; if neither knows, the finding of an
+-- UpdateAlias says so.
 -- ## Why it matters
 -- Whatever encrypts by the alias encrypts with the new key from then on, without a change of its own. If the new key
 -- is someone else's to destroy, so is the data.
@@ -21,9 +23,9 @@
 -- Ask who moved it. Move it back with `aws kms update-alias`, and look for what was encrypted with the new key
 -- meanwhile.
 WITH moved AS (
-    SELECT key_arn, principal, key_account_id, key_region, key_alias, event_time, event_id
+    SELECT key_arn, principal, key_account_id, key_region, key_alias, event_name, event_time, event_id
     FROM calls
-    WHERE event_name = 'UpdateAlias'
+    WHERE event_name IN ('UpdateAlias', 'CreateAlias')
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
       AND key_alias IS NOT NULL
@@ -36,9 +38,10 @@ WITH moved AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- Successful calls only: one that failed may name a key that the alias never named. Few aliases come first in the join.
+-- Times are whole seconds: an alias may be deleted in the second in which it is made again.
 named AS (
     SELECT
-        m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_time, m.event_id,
+        m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_name, m.event_time, m.event_id,
         last_value(e.key_arn ORDER BY e.event_time, e.event_id) AS named_arn,
         -- A call that two accounts logged is one.
         count(DISTINCT coalesce(e.shared_event_id, e.event_id)) FILTER (
@@ -49,18 +52,28 @@ named AS (
         ON e.key_alias = m.key_alias
         AND e.key_account_id = m.key_account_id
         AND e.key_region = m.key_region
-        AND e.event_time < m.event_time
+        AND (
+            e.event_time < m.event_time
+            OR (
+                e.event_time = m.event_time
+                AND e.event_name = 'DeleteAlias'
+                AND m.event_name = 'CreateAlias'
+                AND e.key_arn <> m.key_arn
+            )
+        )
         AND e.outcome = 'ok'
+        AND e.original_event_id IS NULL
+        AND coalesce(e.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
         AND e.key_arn IS NOT NULL
         AND e.event_time >= $since - CAST(concat($recent_days, ' days') AS INTERVAL)
         AND e.event_time < $until
         AND e.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($recent_days, ' days') AS INTERVAL) AS DATE)
         AND e.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_time, m.event_id
+    GROUP BY m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_name, m.event_time, m.event_id
 ),
 found AS (
     SELECT
-        n.key_arn, n.principal, n.key_account_id, n.key_region, n.key_alias, n.event_time, n.event_id, n.uses,
+        n.key_arn, n.principal, n.key_account_id, n.key_region, n.key_alias, n.event_name, n.event_time, n.event_id, n.uses,
         coalesce(n.named_arn, last_value(k.key_arn ORDER BY k.taken_at, k.key_arn)) AS before_arn
     FROM named AS n
     LEFT JOIN keys AS k
@@ -69,7 +82,7 @@ found AS (
         AND k.taken_at < n.event_time
         AND strpos(k.aliases, concat('"', n.key_alias, '"')) > 0
     GROUP BY
-        n.key_arn, n.principal, n.key_account_id, n.key_region, n.key_alias, n.event_time, n.event_id, n.uses,
+        n.key_arn, n.principal, n.key_account_id, n.key_region, n.key_alias, n.event_name, n.event_time, n.event_id, n.uses,
         n.named_arn
 ),
 -- `turn` is 1 for the first of the moves that are alike, and `place` counts these.
@@ -80,7 +93,8 @@ turns AS (
             PARTITION BY key_arn, principal, key_alias, before_arn ORDER BY event_time, event_id
         ) AS turn
     FROM found
-    WHERE before_arn IS DISTINCT FROM key_arn
+    WHERE (before_arn IS DISTINCT FROM key_arn)
+      AND (event_name = 'UpdateAlias' OR before_arn IS NOT NULL)
 ),
 placed AS (
     SELECT

@@ -11,7 +11,8 @@
 -- ## What it does
 -- Compares what GetKeyLastUsage told the inventory with the lake. When KMS tells of a last use in an hour that is
 -- `proven` or `observed` for the key's account and Region, the lake must have a successful use of the key from then,
--- or later. An hour that is only observed counts once the lake has logs of two hours after it. What lies in other
+-- or later, and where the hour is proven the very event that KMS names. An hour that is only observed counts once the
+-- lake has logs of two hours after it. A use whose event the lake has is there, whatever its time. What lies in other
 -- hours is known to be lacking already (see coverage-gap), and no finding.
 -- ## Why it matters
 -- KMS counts uses by itself, and no one can edit that. When the logs have fewer, they are not complete: selectors left
@@ -45,6 +46,14 @@ last_uses AS (
     WHERE key_arn IS NOT NULL
     GROUP BY key_arn
 ),
+-- The few ids come first in the join.
+found AS (
+    SELECT e.event_id
+    FROM (SELECT last_usage_event_id FROM told WHERE last_usage_event_id IS NOT NULL GROUP BY last_usage_event_id) AS t
+    JOIN kms_events AS e ON e.event_id = t.last_usage_event_id
+    WHERE e.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 day' AS DATE)
+    GROUP BY e.event_id
+),
 known AS (
     SELECT
         account_id,
@@ -69,7 +78,9 @@ SELECT
     concat(
         'KMS tells of ', coalesce(t.last_usage_operation, 'a use'), ' at ', t.last_usage_time,
         CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE concat(' (event ', t.last_usage_event_id, ')') END,
-        ', in an hour that is ', k.state, '; the last use in the lake is ',
+        ', in an hour that is ', k.state, '; ',
+        CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE 'the lake does not have that event, and ' END,
+        'the last use in the lake is ',
         CASE WHEN u.last_used IS NULL THEN 'before the window, if there is one' ELSE concat('of ', u.last_used) END
     ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
@@ -78,6 +89,12 @@ SELECT
 FROM told AS t
 JOIN known AS k ON k.account_id = t.account_id AND k.region = t.region AND k.hour = t.hour
 LEFT JOIN last_uses AS u ON u.key_arn = t.key_arn
-WHERE (u.last_used IS NULL OR u.last_used < t.last_usage_time - CAST(concat($minutes, ' minutes') AS INTERVAL))
+LEFT JOIN found AS f ON f.event_id = t.last_usage_event_id
+WHERE f.event_id IS NULL
+  AND (
+      (k.state = 'proven' AND t.last_usage_event_id IS NOT NULL)
+      OR u.last_used IS NULL
+      OR u.last_used < t.last_usage_time - CAST(concat($minutes, ' minutes') AS INTERVAL)
+  )
   AND (k.state = 'proven' OR k.last_hour >= t.hour + INTERVAL '2 hours')
 ORDER BY t.key_arn

@@ -38,11 +38,11 @@ failed_calls AS (
     WHERE u.outcome = 'key_unusable'
       AND (
           lower(u.error_message) LIKE '%is disabled%'
-          OR lower(u.error_message) LIKE '%is pending deletion%'
-          OR (u.error_message IS NULL AND u.error_code = 'DisabledException')
+          OR lower(u.error_message) LIKE '%pending%deletion%'
+          OR (coalesce(u.error_message, '') = '' AND u.error_code = 'DisabledException')
       )
       -- ReEncrypt has two keys, and the message names the one that is unusable.
-      AND (u.key_role IS NULL OR u.error_message NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0)
+      AND (u.key_role IS NULL OR coalesce(u.error_message, '') NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0)
       AND u.event_time >= $since
       AND u.event_time < $until
       AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
@@ -78,7 +78,7 @@ SELECT
         coalesce(' through ' || last_value(via ORDER BY event_time, event_id), ''),
         ': the key is ',
         CASE
-            WHEN last_value(message ORDER BY event_time, event_id) LIKE '%pending deletion%' THEN 'pending deletion'
+            WHEN last_value(message ORDER BY event_time, event_id) LIKE '%pending%deletion%' THEN 'pending deletion'
             ELSE 'disabled'
         END,
         CASE WHEN max(assets) > $assets THEN concat('. ', max(assets), ' assets are concerned') ELSE '' END,

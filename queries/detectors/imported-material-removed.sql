@@ -10,8 +10,9 @@
 -- ---
 -- ## What it does
 -- Reports every DeleteImportedKeyMaterial, and every DeleteExpiredKeyMaterial, by which AWS KMS itself removes
--- material that has expired. It is low when material was imported again later in the window. Where an inventory is
--- there, also keys whose material expires in the window or within `expires_days` after it: these are medium.
+-- material that has expired. It is low when material was imported again later in the window; what is of the same
+-- second is not later. Where an inventory is there, also keys whose material expires in the window or within
+-- `expires_days` after it: these are medium.
 -- ## Why it matters
 -- Without its material a key is unusable at once; there is no waiting period. It can only be mended by importing the
 -- very same material again.
@@ -43,7 +44,7 @@ removed AS (
         count(*) AS events,
         array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
         max(event_name) = 'DeleteImportedKeyMaterial' AS is_asked_for,
-        max(imported_at) >= max(event_time) AS is_imported
+        max(imported_at) > max(event_time) AS is_imported
     FROM steps
     WHERE event_name <> 'ImportKeyMaterial'
       AND (

@@ -10,9 +10,11 @@
 -- params.short_days  = { type = "integer", default = 10, doc = "a waiting period of at most so many days is short" }
 -- ---
 -- ## What it does
--- Reports every successful ScheduleKeyDeletion, with what used the key in the `recent_days` before it. It is critical
--- when anything did, or when the call asked for a waiting period of `short_days` or less (KMS takes 7 to 30 days, and
--- 30 when the call does not say). It is low when the deletion was cancelled later in the window.
+-- Reports every successful ScheduleKeyDeletion, with what used the key in the `recent_days` before it (before the
+-- last one, where a deletion was cancelled and scheduled again). It is critical when anything did, or when the call
+-- asked for a waiting period of `short_days` or less (KMS takes 7 to 30 days, and 30 when the call does not say). It
+-- is low when the deletion was cancelled later in the window. Times are whole seconds, and what is of the same
+-- second is not later.
 -- ## Why it matters
 -- From that moment the key cannot be used, and after the waiting period nothing that it encrypted can be read again.
 -- ## False positives
@@ -46,7 +48,7 @@ scheduled AS (
         array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
         min(window_days) AS window_days,
         max(via) AS via,
-        max(cancelled_at) >= max(event_time) AS is_cancelled
+        max(cancelled_at) > max(event_time) AS is_cancelled
     FROM shutdowns
     WHERE event_name = 'ScheduleKeyDeletion'
       AND coalesce(principal_type, '') <> 'AWSService'
@@ -62,7 +64,7 @@ used AS (
         coalesce(u.via, 'direct calls') AS via,
         u.asset,
         count(*) AS calls
-    FROM (SELECT key_arn, min(first_seen) AS at FROM scheduled GROUP BY key_arn) AS shut
+    FROM (SELECT key_arn, max(last_seen) AS at FROM scheduled GROUP BY key_arn) AS shut
     JOIN usage AS u ON u.key_arn = shut.key_arn
     WHERE u.outcome = 'ok'
       AND u.event_time >= shut.at - CAST(concat($recent_days, ' days') AS INTERVAL)

@@ -9,8 +9,9 @@
 -- params.recent_days = { type = "integer", default = 30, doc = "use in so many days before the call is recent" }
 -- ---
 -- ## What it does
--- Reports every successful DisableKey, with what used the key in the `recent_days` before it. It is high when anything
--- did, and low when the key was enabled again later in the window.
+-- Reports every successful DisableKey, with what used the key in the `recent_days` before it (before the last one,
+-- where the key was enabled and disabled again). It is high when anything did, and low when the key was enabled
+-- again later in the window. Times are whole seconds, and what is of the same second is not later.
 -- ## Why it matters
 -- Whatever needs the key fails from then on, some of it only when a cached data key or an attached volume is next
 -- asked for. It can be undone at once, and is the usual first step towards deleting a key.
@@ -42,7 +43,7 @@ disabled AS (
         count(*) AS events,
         array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
         max(via) AS via,
-        max(enabled_at) >= max(event_time) AS is_enabled
+        max(enabled_at) > max(event_time) AS is_enabled
     FROM switches
     WHERE event_name = 'DisableKey'
       AND coalesce(principal_type, '') <> 'AWSService'
@@ -58,7 +59,7 @@ used AS (
         coalesce(u.via, 'direct calls') AS via,
         u.asset,
         count(*) AS calls
-    FROM (SELECT key_arn, min(first_seen) AS at FROM disabled GROUP BY key_arn) AS shut
+    FROM (SELECT key_arn, max(last_seen) AS at FROM disabled GROUP BY key_arn) AS shut
     JOIN usage AS u ON u.key_arn = shut.key_arn
     WHERE u.outcome = 'ok'
       AND u.event_time >= shut.at - CAST(concat($recent_days, ' days') AS INTERVAL)

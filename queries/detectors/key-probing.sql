@@ -15,8 +15,8 @@
 -- Looks for a principal that described, or read the policy, grants, rotation or tags of, at least `keys` different
 -- keys within one hour, whether it was let or not; or that made at least `dry_runs` calls with `DryRun`, which change
 -- nothing and tell whether the call is allowed. It must be more than twice as many as in any hour of the baseline. AWS
--- services, service-linked roles and keytrail's own inventory are left out. Hours begin at every half hour. There is
--- one finding per principal; it names the key where there was but one.
+-- services and service-linked roles are left out. Hours begin at every half hour. There is one finding per principal;
+-- it names the key where there was but one.
 -- ## When it does not judge
 -- Where the account has events on fewer than `baseline_min_days` days of the baseline.
 -- ## Why it matters
@@ -24,7 +24,8 @@
 -- nothing and stops nobody's work, so nobody notices.
 -- ## False positives
 -- A new scanner for security or cost, an administrator who pages through the keys in the console, Terraform's first
--- run over an account, tests of permissions.
+-- run over an account, tests of permissions. `keytrail inventory` looks at every key, too: accept the role that it runs
+-- as with an `[[accept]]` entry in keytrail.toml. It is not known by its user agent, which every caller chooses.
 -- ## What to do next
 -- Ask the principal's owner. If nobody knows of it, see what the same session did besides (`keytrail timeline
 -- --principal`).
@@ -52,7 +53,6 @@ WITH looks AS (
       AND principal NOT LIKE 'service:%'
       AND principal NOT LIKE '%:role/aws-service-role/%'
       AND via IS NULL
-      AND (user_agent NOT LIKE '%keytrail%') IS NOT FALSE
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
       AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
@@ -154,7 +154,6 @@ JOIN calls AS c
         )
     )
 WHERE c.via IS NULL
-  AND (c.user_agent NOT LIKE '%keytrail%') IS NOT FALSE
   AND c.event_time >= $since
   AND c.event_time < $until
   AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)

@@ -11,6 +11,9 @@
 -- ## What it does
 -- Reports a successful ReplicateKey into a Region in which no key of the same account was used in the `baseline_days`
 -- before the window.
+-- ## When it does not judge
+-- Where no hour of those days is proven or observed in `coverage` for that account and Region: that the lake has no use
+-- does not say that there was none.
 -- ## Why it matters
 -- A replica decrypts all that its primary does, under a policy of its own, and in a Region that nobody may be
 -- watching.
@@ -48,9 +51,20 @@ used AS (
       AND e.event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
     GROUP BY e.key_account_id, e.key_region
 ),
+known AS (
+    SELECT account_id, region
+    FROM coverage
+    WHERE state IN ('proven', 'observed')
+      AND day >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($baseline_days, ' days') AS INTERVAL) AS DATE)
+      AND day <= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND hour >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND hour < $since
+    GROUP BY account_id, region
+),
 new_replicas AS (
-    SELECT r.*
+    SELECT r.*, k.account_id IS NOT NULL AS is_known
     FROM replicas AS r
+    LEFT JOIN known AS k ON k.account_id = r.key_account_id AND k.region = r.replica_region
     LEFT ANTI JOIN used AS u ON u.key_account_id = r.key_account_id AND u.key_region = r.replica_region
 )
 SELECT
@@ -68,6 +82,12 @@ SELECT
     ) AS VARCHAR) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    CASE
+        WHEN NOT is_known
+        THEN CAST(concat(
+            'nothing is known of ', array_to_string(array_sort(array_agg(DISTINCT replica_region)), ', '),
+            ' for its account in the ', $baseline_days, ' days before'
+        ) AS VARCHAR)
+    END AS not_evaluated
 FROM new_replicas
-GROUP BY key_arn, principal
+GROUP BY key_arn, principal, is_known

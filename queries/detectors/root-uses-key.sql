@@ -9,7 +9,8 @@
 -- ---
 -- ## What it does
 -- Reports successful calls to AWS KMS by a root user: for each key that it did more with than look at it, and one
--- finding, which is low, for all that it only described or listed, as the console does for whoever is signed in.
+-- finding for all the rest. That is low when it only described or listed, as the console does for whoever is signed in,
+-- and not when it changed what is of no one key, such as a custom key store.
 -- ## Why it matters
 -- Root cannot be restricted within its account and should do nothing that another identity can do.
 -- ## False positives
@@ -26,7 +27,7 @@ WITH root_calls AS (
         coalesce(max(key_account_id), max(account_id)) AS account_id,
         coalesce(max(key_region), max(region)) AS region,
         event_name,
-        usage_class,
+        coalesce(usage_class, '') = 'read' AS is_read,
         min(event_time) AS event_time,
         min(event_id) AS event_id,
         max(via) AS via
@@ -45,7 +46,7 @@ WITH root_calls AS (
 sorted AS (
     SELECT
         *,
-        CASE WHEN bool_or(usage_class <> 'read') OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
+        CASE WHEN bool_or(NOT is_read) OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
     FROM root_calls
 ),
 placed AS (
@@ -65,7 +66,12 @@ SELECT
     array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE place <= 10) AS evidence,
     CAST(concat(
         count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
-        CASE WHEN used_key_arn IS NULL THEN ' that only read' ELSE concat(' on ', used_key_arn) END,
+        CASE
+            WHEN used_key_arn IS NOT NULL THEN concat(' on ', used_key_arn)
+            WHEN bool_and(is_read) THEN ' that only read'
+            WHEN bool_or(is_read) THEN concat(', of which ', count(*) FILTER (WHERE NOT is_read), ' did more than read')
+            ELSE ' that did more than read'
+        END,
         ': ',
         array_to_string(array_sort(array_agg(DISTINCT event_name)), ', '),
         CASE
@@ -73,7 +79,7 @@ SELECT
             ELSE concat('; through ', array_to_string(array_sort(array_agg(DISTINCT via) FILTER (WHERE via IS NOT NULL)), ', '))
         END, '.'
     ) AS VARCHAR) AS detail,
-    CASE WHEN bool_and(usage_class = 'read') THEN 'low' END AS severity,
+    CASE WHEN bool_and(is_read) THEN 'low' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
 FROM placed

@@ -7,7 +7,7 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.days  = { type = "integer", default = 90, doc = "how many days before `until` are searched for use" }
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
--- params.owner_tags = { type = "text", default = "owner|team|service|app|project|product|contact|maintain|cost|stack", doc = "a regular expression: what the name of a tag has in it that tells whose the key is, in any case" }
+-- params.owner_tags = { type = "text", default = "owners?|owned|teams?|services?|apps?|applications?|projects?|products?|contacts?|maintain(er|ers|ed)|costs?|cost-?cent(er|re)|stack", doc = "a regular expression in lower case: a whole word in the name of a tag that tells whose the key is; words end at - _ : . / and where lower case turns to upper" }
 -- ---
 -- ## What it does
 -- Finds customer-managed keys that have no alias, no description, no tag which tells whose they are, and no entry in
@@ -122,7 +122,13 @@ unexplained AS (
             AND coalesce(aliases, '[]') = '[]'
             AND coalesce(trim(description), '') = ''
             AND NOT coalesce(
-                regexp_like(lower(tags), concat('[{,]"[^"]*(', $owner_tags, ')[^"]*":"[^"]')),
+                -- The names of tags are cut into words before case is dropped: CostCenter, AWSTeam.
+                regexp_like(
+                    lower(regexp_replace(
+                        regexp_replace(tags, '([a-z0-9])([A-Z])', '\1-\2', 'g'), '([A-Z])([A-Z][a-z])', '\1-\2', 'g'
+                    )),
+                    concat('[{,]"([^"]*[-_:./ ])?(', $owner_tags, ')([-_:./ ][^"]*)?":"[^"]')
+                ),
                 false
             )
         )
