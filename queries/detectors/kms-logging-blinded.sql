@@ -11,8 +11,9 @@
 -- Finds calls that kept a trail from recording the use of keys: event selectors that exclude KMS or record only writes
 -- (Decrypt counts as a read), StopLogging, DeleteTrail, and UpdateTrail that took the other Regions away or made an
 -- organization's trail one of its own account only. It is critical when the trail is still so at the end of the window
--- and other trails are not known to record KMS then in every account and Region of the lake that it recorded. A new bucket or KMS key for a trail, and log file validation switched off, are told with medium severity:
--- the trail goes on, but its files go elsewhere or prove less. Calls that failed changed nothing and are left out.
+-- and other trails are not known to record KMS then in every account and Region of the lake that it recorded. A new
+-- bucket or KMS key for a trail, and log file validation switched off, are told with medium severity: the trail goes
+-- on, but its files go elsewhere or prove less. Calls that failed changed nothing and are left out.
 -- ## Why it matters
 -- Who wants to use a key unseen begins here. What a trail did not record cannot be had from it afterwards, and no
 -- finding about that time can be relied on.

@@ -14,8 +14,9 @@
 -- the expectations file. When such a key was used in the last `days` somebody depends on it and nobody can tell:
 -- medium, with who used it. When it was not, it is dead weight; that is said only when every hour of those days is
 -- proven or observed in `coverage`, until the end of the logs at most `lag_hours` before `until`; an hour that is only
--- observed counts on days of which the lake has a read of KMS in the key's account and Region. Keys that are pending deletion are left out. Finds as well keys that a principal of the organization used with success though a
--- later listing of their account and Region from AWS does not have them and no event tells of their deletion (medium).
+-- observed counts on days of which the lake has a read of KMS in the key's account and Region. Keys that are pending
+-- deletion are left out. Finds as well keys that a principal of the organization used with success though a later
+-- listing of their account and Region from AWS does not have them and no event tells of their deletion (medium).
 -- ## Why it matters
 -- A key that no one knows is deleted by mistake, or kept for ever. Each costs about 1 USD a month.
 -- ## False positives

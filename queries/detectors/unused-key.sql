@@ -9,13 +9,14 @@
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
 -- ---
 -- ## What it does
--- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in
--- those days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in
--- `coverage` for the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other
--- keys it says how many hours are missing. An hour that is only observed counts on days of which the lake has a read
--- of KMS, such as Decrypt, in that account and Region: other events may come from a trail that leaves those out. A multi-Region key is one with its siblings: use of any key of its id in
--- any Region counts, and the Regions of all of them that are known must be covered. A key that GetKeyLastUsage knows
--- to have been used in those days is no finding here; see coverage-contradicted.
+-- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in those
+-- days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in `coverage` for
+-- the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other keys it says
+-- how many hours are missing. An hour that is only observed counts on days of which the lake has a read of KMS, such as
+-- Decrypt, in that account and Region: other events may come from a trail that leaves those out. A multi-Region key is
+-- one with its siblings: use of any key of its id in any Region counts, and the Regions of all of them that are known
+-- must be covered. A key that GetKeyLastUsage knows to have been used in those days is no finding here; see
+-- coverage-contradicted.
 -- ## Why it matters
 -- Each key costs about 1 USD a month, and 1 USD more for each of its first two rotations. A key that nobody needs can
 -- still be used by whoever its policy lets.
