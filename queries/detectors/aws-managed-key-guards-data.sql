@@ -13,7 +13,8 @@
 -- assets for which the last choice in the window was no key of the account's own: buckets made or set to SSE-S3 or to
 -- aws:kms without a key, databases (RDS, DocumentDB, Neptune) that are not encrypted or under `alias/aws/rds`, the EBS
 -- default put back to `alias/aws/ebs`, and secrets without a key. The objects of a bucket are one asset, the bucket;
--- the EBS default of an account and Region is one, too. There is one finding per asset. Where an account has more than
+-- the EBS default of an account and Region is one, too. There is one finding per asset,
+-- and what keys there were is in the detail. Where an account has more than
 -- `assets`, it says how many it left out.
 -- ## Why it matters
 -- No one can write the policy of an AWS-managed key, disable it or share it: whoever may read the service's data may
@@ -160,19 +161,17 @@ told AS (
         split_part(key_arn, ':', 5) AS account_id,
         split_part(key_arn, ':', 4) AS region,
         asset,
-        key_arn,
         calls,
         first_seen,
         last_seen,
         sample,
-        concat(calls, ' uses through ', via, ' with a key that AWS manages') AS what
+        concat(calls, ' uses through ', via, ' with a key that AWS manages (', key_arn, ')') AS what
     FROM traffic
     UNION ALL
     SELECT
         account_id,
         region,
         asset,
-        NULL,
         1,
         event_time AS first_seen,
         event_time AS last_seen,
@@ -186,7 +185,6 @@ merged AS (
         account_id,
         region,
         asset,
-        max(key_arn) AS key_arn,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
         sum(calls) AS events,
@@ -207,7 +205,6 @@ capped AS (
         account_id,
         CASE WHEN is_told THEN region END AS region,
         CASE WHEN is_told THEN asset END AS asset,
-        CASE WHEN bool_or(is_told) THEN max(key_arn) END AS key_arn,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
         sum(events) AS events,
@@ -218,7 +215,7 @@ capped AS (
     GROUP BY 1, 2, 3
 )
 SELECT
-    key_arn,
+    CAST(NULL AS VARCHAR) AS key_arn,
     CAST(NULL AS VARCHAR) AS principal,
     account_id,
     region,

@@ -4,7 +4,7 @@
 -- attack   = ["T1530"]
 -- needs    = ["baseline"]
 -- message  = "{principal} decrypted far and wide: {detail}"
--- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what went on at or after it, begun up to an hour before" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which its account must have decrypted" }
@@ -14,8 +14,9 @@
 -- ## What it does
 -- Counts, for each principal and hour, the keys that it decrypted with, and the assets that it decrypted by direct
 -- calls to KMS. It reports who reached `keys` keys or `assets` assets within one hour, and more than twice as many as
--- in any hour of the baseline. Hours begin at every half hour. There is one finding per principal; it names the key
--- where there was but one. AWS services and service-linked roles are left out.
+-- in any hour of the baseline. Hours begin at every half hour, from the one before `since` on, so that nothing is cut
+-- in two by it. There is one finding per principal, under its own account. AWS services and service-linked roles are
+-- left out.
 -- ## When it does not judge
 -- Where the principal's account has decrypted on fewer than `baseline_min_days` days of the baseline.
 -- ## Why it matters
@@ -33,12 +34,11 @@ WITH opened AS (
         principal,
         key_arn,
         CASE WHEN via IS NULL THEN asset END AS asset,
-        event_time < $since AS is_past,
+        event_time + INTERVAL '1 hour' < $since AS is_past,
         date_bin(INTERVAL '30 minutes', event_time) AS half,
         min(event_time) AS first_seen,
         max(event_time) AS last_seen,
-        min(coalesce(principal_account_id, account_id)) AS home,
-        min(region) AS region
+        min(coalesce(principal_account_id, account_id)) AS home
     FROM calls
     WHERE usage_class = 'decrypt'
       AND outcome = 'ok'
@@ -61,10 +61,7 @@ hours AS (
         count(DISTINCT asset) AS assets,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
-        min(home) AS home,
-        min(region) AS region,
-        min(key_arn) AS first_key,
-        max(key_arn) AS last_key
+        min(home) AS home
     FROM (SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour FROM opened)
     GROUP BY principal, is_past, hour
 ),
@@ -80,8 +77,6 @@ wide AS (
     SELECT
         principal,
         home,
-        CASE WHEN min(first_key) = max(last_key) THEN min(first_key) END AS key_arn,
-        min(region) AS region,
         max(keys) AS keys,
         max(assets) AS assets,
         max(past_keys) AS past_keys,
@@ -92,14 +87,15 @@ wide AS (
         array_agg(DISTINCT hour) AS wide_hours
     FROM weighed
     WHERE NOT is_past
+      AND last_seen >= $since
       AND ((keys >= $keys AND keys > 2 * past_keys) OR (assets >= $assets AND assets > 2 * past_assets))
     GROUP BY principal, home
 )
 SELECT
-    w.key_arn,
+    CAST(NULL AS VARCHAR) AS key_arn,
     w.principal,
     w.home AS account_id,
-    w.region,
+    CAST(NULL AS VARCHAR) AS region,
     w.first_seen,
     w.last_seen,
     count(*) AS events,
@@ -113,7 +109,12 @@ SELECT
         CASE
             WHEN w.assets >= $assets AND w.assets > 2 * w.past_assets
             THEN concat(w.assets, ' assets within one hour by direct calls, where there were ', w.past_assets, ' at most before.')
-        END
+        END,
+        concat(
+            'With ', array_to_string(array_slice(array_sort(array_agg(DISTINCT c.key_arn)), 1, 5), ', '),
+            CASE WHEN count(DISTINCT c.key_arn) > 5 THEN concat(' and ', count(DISTINCT c.key_arn) - 5, ' more') ELSE '' END,
+            '.'
+        )
     ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
@@ -136,11 +137,11 @@ JOIN calls AS c
 WHERE c.usage_class = 'decrypt'
   AND c.outcome = 'ok'
   AND c.key_arn IS NOT NULL
-  AND c.event_time >= $since
+  AND c.event_time >= $since - INTERVAL '1 hour'
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
   AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
-    w.key_arn, w.principal, w.home, w.region, w.first_seen, w.last_seen,
+    w.principal, w.home, w.first_seen, w.last_seen,
     w.keys, w.past_keys, w.assets, w.past_assets, w.past_days
 ORDER BY w.principal

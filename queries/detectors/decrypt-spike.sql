@@ -17,7 +17,8 @@
 -- with those of the baseline in which it decrypted at all. A spike is an hour of at least `min_calls`, above the
 -- median by more than `deviations` times the median absolute deviation, and above any hour of the baseline. An hour
 -- that is busy for all is none: the calls must also be more than `times_share` times the principal's usual share of
--- what else was decrypted by its account in the Region in that hour. A spike is high when it is ten times the busiest
+-- what other principals of its account decrypted in the Region in that hour; where these have no past, that is not
+-- asked. A spike is high when it is ten times the busiest
 -- hour of the baseline. AWS itself and service-linked roles are left out.
 -- ## When it does not judge
 -- A principal that decrypted with the key on fewer than `baseline_min_days` days of the baseline, and now does so at
@@ -55,12 +56,15 @@ WITH hours AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
--- What the principal's account did in the Region in the same hour, and all along.
+-- What other principals of its account did in the Region in the same hour, and all along. Its own use of another key
+-- is no excuse.
 surrounded AS (
     SELECT
         *,
-        sum(calls) OVER (PARTITION BY home, region, hour) - calls AS others,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY home, region) AS past_of_all,
+        sum(calls) OVER (PARTITION BY home, region, hour)
+            - sum(calls) OVER (PARTITION BY home, region, hour, principal) AS others,
+        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY home, region)
+            - sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY home, region, principal) AS past_of_others,
         sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS past_calls,
         max(CASE WHEN is_past THEN 0 ELSE calls END) OVER (PARTITION BY key_arn, principal) AS window_peak
     FROM hours
@@ -102,9 +106,9 @@ spikes AS (
           OR (
               calls > past_peak
               AND calls > middle + $deviations * deviation
-              -- others / (past_of_all - past_calls) is how busy the rest was against the baseline; times past_calls, it is
-              -- what was to be expected of this one.
-              AND calls * (past_of_all - past_calls) > $times_share * past_calls * others
+              -- others / past_of_others is how busy the rest was against the baseline; times past_calls, it is what was to
+              -- be expected of this one. Others without a past tell nothing.
+              AND (past_of_others = 0 OR calls * past_of_others > $times_share * past_calls * others)
           )
       )
     GROUP BY key_arn, principal

@@ -4,7 +4,7 @@
 -- attack   = ["T1580", "T1530"]
 -- needs    = []
 -- message  = "{principal} was denied: {detail}"
--- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what went on at or after it, begun up to an hour before" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.denials = { type = "integer", default = 20, doc = "so many denials within an hour are a burst" }
 -- params.keys = { type = "integer", default = 5, doc = "a burst over so many keys is high" }
@@ -13,10 +13,17 @@
 -- ## What it does
 -- Looks for a principal that was denied Decrypt, ReEncrypt or GenerateDataKey at least `denials` times within one
 -- hour, and in at least `percent` of its calls of them. A burst over `keys` different keys is high. Hours begin at
+<<<<<<< HEAD
 -- every half hour. There is one finding per principal; it names the key where there was but one. AWS Config is
 -- denied whenever it describes a Lambda function whose environment is encrypted: its service-linked role is left
 -- out, and of any other its session `LambdaDescribeHandlerSession` where the calls came through Config or Lambda,
 -- which AWS says and no caller can: the name of a session is free to choose. AWS services are left out.
+=======
+-- every half hour, from the one before `since` on, so that no burst is cut in two by it. There is one finding per
+-- principal, under its own account. AWS Config is denied
+-- whenever it describes a Lambda function whose environment is encrypted: its service-linked role and the session
+-- `LambdaDescribeHandlerSession` of any other are left out, as are AWS services.
+>>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
 -- ## Why it matters
 -- Stolen credentials are tried on everything in reach, and most of it is refused. A denied call is logged in the
 -- caller's account only: the owner of a key does not see outsiders being denied.
@@ -38,20 +45,24 @@ WITH calls_by_half AS (
         count(*) FILTER (WHERE outcome = 'denied') AS denials,
         min(event_time) FILTER (WHERE outcome = 'denied') AS first_seen,
         max(event_time) FILTER (WHERE outcome = 'denied') AS last_seen,
-        min(account_id) AS account_id,
-        min(region) AS region
+        min(coalesce(principal_account_id, account_id)) AS account_id
     FROM calls
     WHERE usage_class IN ('decrypt', 'generate')
       AND (event_name IN ('Decrypt', 'ReEncrypt') OR event_name LIKE 'GenerateDataKey%')
       AND principal NOT LIKE 'service:%'
       AND principal NOT LIKE '%:role/aws-service-role/config.amazonaws.com/%'
+<<<<<<< HEAD
       AND NOT (
           coalesce(session_name, '') = 'LambdaDescribeHandlerSession'
           AND coalesce(via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
       )
       AND event_time >= $since
+=======
+      AND (session_name IS DISTINCT FROM 'LambdaDescribeHandlerSession')
+      AND event_time >= $since - INTERVAL '1 hour'
+>>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3
 ),
@@ -64,15 +75,17 @@ counted AS (
     SELECT
         *,
         sum(denials) OVER (PARTITION BY principal, hour) AS hour_denials,
-        sum(calls) OVER (PARTITION BY principal, hour) AS hour_calls
+        sum(calls) OVER (PARTITION BY principal, hour) AS hour_calls,
+        max(last_seen) OVER (PARTITION BY principal, hour) AS hour_end
     FROM hours
 ),
 bursts AS (
     SELECT
         principal,
         min(account_id) AS account_id,
-        min(region) AS region,
-        CASE WHEN min(key_arn) = max(key_arn) THEN min(key_arn) END AS key_arn,
+        array_to_string(
+            array_slice(array_sort(array_agg(DISTINCT key_arn) FILTER (WHERE key_arn IS NOT NULL)), 1, 5), ', '
+        ) AS key_names,
         count(DISTINCT key_arn) AS keys,
         sum(denials) AS denials,
         max(most) AS most,
@@ -80,22 +93,23 @@ bursts AS (
         max(last_seen) AS last_seen
     FROM (
         SELECT
-            principal, half, key_arn, denials, first_seen, last_seen, account_id, region,
+            principal, half, key_arn, denials, first_seen, last_seen, account_id,
             max(hour_denials) AS most
         FROM counted
         WHERE denials > 0
+          AND hour_end >= $since
           AND hour_denials >= $denials
           AND hour_denials * 100 >= $percent * hour_calls
-        GROUP BY principal, half, key_arn, denials, first_seen, last_seen, account_id, region
+        GROUP BY principal, half, key_arn, denials, first_seen, last_seen, account_id
     )
     GROUP BY principal
 )
 -- The first burst lies within an hour of its first call.
 SELECT
-    b.key_arn,
+    CAST(NULL AS VARCHAR) AS key_arn,
     b.principal,
     b.account_id,
-    b.region,
+    CAST(NULL AS VARCHAR) AS region,
     b.first_seen,
     b.last_seen,
     CAST(b.denials AS BIGINT) AS events,
@@ -104,9 +118,10 @@ SELECT
         b.most, ' calls were denied within one hour',
         CASE
             WHEN b.keys = 0 THEN '; the log does not tell with which keys'
-            WHEN b.keys = 1 THEN ', with one key'
-            ELSE concat(', with ', b.keys, ' keys')
+            WHEN b.keys = 1 THEN concat(', with one key: ', b.key_names)
+            ELSE concat(', with ', b.keys, ' keys: ', b.key_names)
         END,
+        CASE WHEN b.keys > 5 THEN concat(' and ', b.keys - 5, ' more') ELSE '' END,
         '.'
     ) AS detail,
     CASE WHEN b.keys >= $keys THEN 'high' END AS severity,
@@ -120,14 +135,19 @@ JOIN calls AS c
 WHERE c.usage_class IN ('decrypt', 'generate')
   AND (c.event_name IN ('Decrypt', 'ReEncrypt') OR c.event_name LIKE 'GenerateDataKey%')
   AND c.outcome = 'denied'
+<<<<<<< HEAD
   AND NOT (
       coalesce(c.session_name, '') = 'LambdaDescribeHandlerSession'
       AND coalesce(c.via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
   )
   AND c.event_time >= $since
+=======
+  AND (c.session_name IS DISTINCT FROM 'LambdaDescribeHandlerSession')
+  AND c.event_time >= $since - INTERVAL '1 hour'
+>>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
   AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
-    b.key_arn, b.principal, b.account_id, b.region, b.first_seen, b.last_seen, b.denials, b.most, b.keys
+    b.principal, b.account_id, b.first_seen, b.last_seen, b.denials, b.most, b.keys, b.key_names
 ORDER BY b.principal

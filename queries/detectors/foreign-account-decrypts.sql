@@ -78,13 +78,9 @@ judged AS (
         max(t.name) AS party,
         max(CASE WHEN t.principals IS NULL OR matches_any(p.principal, t.principals) THEN t.name END) AS trusted_as
     FROM pairs AS p
-    LEFT JOIN trusted_parties AS t
+    LEFT JOIN trusted_keys AS t
         ON t.account_id = p.principal_account_id
-        AND (
-            t.keys IS NULL
-            OR matches_any(p.key_arn, t.keys)
-            OR matches_any(split_part(p.key_arn, ':key/', 2), t.keys)
-        )
+        AND (t.key_arn IS NULL OR t.key_arn = p.key_arn)
     GROUP BY
         p.key_arn, p.key_account_id, p.key_region, p.principal, p.principal_account_id,
         p.calls, p.direct_calls, p.first_seen, p.last_seen, p.evidence_until

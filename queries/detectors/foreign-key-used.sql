@@ -10,8 +10,9 @@
 -- ## What it does
 -- Reports each principal of ours that encrypted, made data keys or encrypted anew with a key of an account that is not
 -- ours: directly, or through a service that stores data under a key of the caller's choice, such as S3 or EC2. Other
--- services may use keys of AWS's own accounts and are left out, as are AWS's own calls and the accounts of trusted
--- parties.
+-- services may use keys of AWS's own accounts and are left out, as are AWS's own calls. It is low when the key is of a
+-- trusted party's account of the expectations file; where the party's `principals` are declared, only for those: name
+-- there who of ours may write to the party.
 -- ## Why it matters
 -- That is what ransom looks like in the cloud: stolen credentials write every object again under the thief's key,
 -- which is then taken away. The calls are granted by the thief's key policy and look like any other write.
@@ -65,7 +66,6 @@ foreign_keys AS (
     FROM encrypts AS e
     JOIN own_accounts AS ours ON ours.account_id = e.principal_account_id
     LEFT ANTI JOIN own_accounts AS theirs ON theirs.account_id = e.key_account_id
-    LEFT ANTI JOIN trusted_parties AS t ON t.account_id = e.key_account_id
 ),
 pairs AS (
     SELECT
@@ -81,6 +81,18 @@ pairs AS (
         max(CASE WHEN calls_before < 10 THEN event_date END) AS evidence_until
     FROM foreign_keys
     GROUP BY key_arn, principal
+),
+judged AS (
+    SELECT
+        p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
+        p.calls, p.operations, p.ways, p.evidence_until,
+        max(t.name) AS party,
+        max(CASE WHEN t.principals IS NULL OR matches_any(p.principal, t.principals) THEN t.name END) AS trusted_as
+    FROM pairs AS p
+    LEFT JOIN trusted_parties AS t ON t.account_id = split_part(p.key_arn, ':', 5)
+    GROUP BY
+        p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
+        p.calls, p.operations, p.ways, p.evidence_until
 )
 SELECT
     p.key_arn,
@@ -93,12 +105,17 @@ SELECT
     array_slice(array_agg(u.event_id ORDER BY u.event_time, u.event_id), 1, 10) AS evidence,
     concat(
         p.calls, CASE WHEN p.calls = 1 THEN ' call (' ELSE ' calls (' END, p.operations, '), by way of ', p.ways,
-        ', with a key of account ', split_part(p.key_arn, ':', 5), ', which is not one of ours.'
+        ', with a key of account ', split_part(p.key_arn, ':', 5),
+        CASE
+            WHEN p.trusted_as IS NOT NULL THEN concat(', which is trusted as ', p.trusted_as, '.')
+            WHEN p.party IS NOT NULL THEN concat(', which is of ', p.party, ', but for other principals.')
+            ELSE ', which is not one of ours.'
+        END
     ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
+    CASE WHEN p.trusted_as IS NOT NULL THEN 'low' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM pairs AS p
+FROM judged AS p
 JOIN usage AS u
     ON u.key_arn = p.key_arn
     AND u.principal = p.principal
@@ -110,5 +127,7 @@ WHERE (u.event_name = 'Encrypt' OR u.event_name LIKE 'GenerateDataKey%' OR u.key
   AND u.event_time < $until
   AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
   AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-GROUP BY p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen, p.calls, p.operations, p.ways
+GROUP BY
+    p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
+    p.calls, p.operations, p.ways, p.party, p.trusted_as
 ORDER BY p.key_arn, p.principal

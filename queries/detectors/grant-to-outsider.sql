@@ -9,7 +9,7 @@
 -- ---
 -- ## What it does
 -- Reports a successful CreateGrant whose grantee or retiring principal is of an account that is neither the key's own
--- nor one of the organization's, nor a trusted party's of the expectations file. AWS services are no outsiders. A
+-- nor one of the organization's, nor a trusted party's of the expectations file that may use the key. AWS services are no outsiders. A
 -- grantee named by an opaque id that the lake has not seen call cannot be judged.
 -- ## Why it matters
 -- A grant works beside the key policy, never expires, and shows in no policy. It is the quiet way to keep a key's use.
@@ -83,10 +83,10 @@ outsiders AS (
       AND NOT EXISTS (SELECT 1 FROM own_accounts AS o WHERE o.account_id = j.party_account)
       AND NOT EXISTS (
           SELECT 1
-          FROM trusted_parties AS t
+          FROM trusted_keys AS t
           WHERE t.account_id = j.party_account
             AND coalesce(matches_any(j.party, t.principals), true)
-            AND coalesce(matches_any(j.key_arn, t.keys), true)
+            AND (t.key_arn IS NULL OR t.key_arn = j.key_arn)
       )
 ),
 -- `call_turn` is 1 once for each call, `turn` for the first of the parties that are alike, and `place` counts these.

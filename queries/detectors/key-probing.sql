@@ -4,7 +4,7 @@
 -- attack   = ["T1580", "T1069.003"]
 -- needs    = ["baseline"]
 -- message  = "{principal} probed keys: {detail}"
--- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.since = { type = "timestamp", required = true, doc = "only what went on at or after it, begun up to an hour before" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which its account must have events" }
@@ -15,8 +15,13 @@
 -- Looks for a principal that described, or read the policy, grants, rotation or tags of, at least `keys` different
 -- keys within one hour, whether it was let or not; or that made at least `dry_runs` calls with `DryRun`, which change
 -- nothing and tell whether the call is allowed. It must be more than twice as many as in any hour of the baseline. AWS
+<<<<<<< HEAD
 -- services and service-linked roles are left out. Hours begin at every half hour. There is one finding per principal;
 -- it names the key where there was but one.
+=======
+-- services, service-linked roles and keytrail's own inventory are left out. Hours begin at every half hour, from the
+-- one before `since` on, so that nothing is cut in two by it. There is one finding per principal, under its own account.
+>>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
 -- ## When it does not judge
 -- Where the account has events on fewer than `baseline_min_days` days of the baseline.
 -- ## Why it matters
@@ -36,12 +41,11 @@ WITH looks AS (
         principal,
         date_bin(INTERVAL '30 minutes', event_time) AS half,
         CASE WHEN outcome <> 'dry_run' THEN key_arn END AS key_arn,
-        event_time < $since AS is_past,
+        event_time + INTERVAL '1 hour' < $since AS is_past,
         count(*) FILTER (WHERE outcome = 'dry_run') AS dry_runs,
         min(event_time) AS first_seen,
         max(event_time) AS last_seen,
-        min(coalesce(principal_account_id, account_id)) AS account_id,
-        min(region) AS region
+        min(coalesce(principal_account_id, account_id)) AS account_id
     FROM calls
     WHERE (
             outcome = 'dry_run'
@@ -69,8 +73,7 @@ hours AS (
         sum(dry_runs) AS dry_runs,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
-        min(account_id) AS account_id,
-        min(region) AS region
+        min(account_id) AS account_id
     FROM (SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour FROM looks)
     GROUP BY principal, is_past, hour
 ),
@@ -87,7 +90,6 @@ probes AS (
     SELECT
         principal,
         min(account_id) AS account_id,
-        min(region) AS region,
         max(CASE WHEN is_survey THEN keys ELSE 0 END) AS keys,
         max(CASE WHEN is_trial THEN dry_runs ELSE 0 END) AS dry_runs,
         min(first_seen) AS first_seen,
@@ -95,6 +97,7 @@ probes AS (
         array_agg(DISTINCT hour) AS probed_hours
     FROM weighed
     WHERE NOT is_past
+      AND last_seen >= $since
       AND (is_survey OR is_trial)
     GROUP BY principal
 ),
@@ -113,10 +116,10 @@ judged AS (
     LEFT JOIN history AS h ON h.account_id = p.account_id
 )
 SELECT
-    CASE WHEN count(DISTINCT c.key_arn) = 1 AND count(c.key_arn) = count(*) THEN min(c.key_arn) END AS key_arn,
+    CAST(NULL AS VARCHAR) AS key_arn,
     p.principal,
     p.account_id,
-    p.region,
+    CAST(NULL AS VARCHAR) AS region,
     min(c.event_time) AS first_seen,
     max(c.event_time) AS last_seen,
     count(*) AS events,
@@ -125,7 +128,16 @@ SELECT
         ' ',
         CASE WHEN p.keys > 0 THEN concat('It looked at ', p.keys, ' keys within one hour.') END,
         CASE WHEN p.dry_runs > 0 THEN concat('It made ', p.dry_runs, ' dry runs within one hour.') END,
-        concat('It never did half as much on the ', p.past_days, ' days before that have events.')
+        concat('It never did half as much on the ', p.past_days, ' days before that have events.'),
+        CASE
+            WHEN count(c.key_arn) > 0
+            THEN concat(
+                'Keys: ', array_to_string(array_slice(array_sort(array_agg(DISTINCT c.key_arn)
+                    FILTER (WHERE c.key_arn IS NOT NULL)), 1, 5), ', '),
+                CASE WHEN count(DISTINCT c.key_arn) > 5 THEN concat(' and ', count(DISTINCT c.key_arn) - 5, ' more') ELSE '' END,
+                '.'
+            )
+        END
     ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
@@ -154,9 +166,14 @@ JOIN calls AS c
         )
     )
 WHERE c.via IS NULL
+<<<<<<< HEAD
   AND c.event_time >= $since
+=======
+  AND (c.user_agent NOT LIKE '%keytrail%') IS NOT FALSE
+  AND c.event_time >= $since - INTERVAL '1 hour'
+>>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
   AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-GROUP BY p.principal, p.account_id, p.region, p.keys, p.dry_runs, p.past_days
+GROUP BY p.principal, p.account_id, p.keys, p.dry_runs, p.past_days
 ORDER BY p.principal

@@ -79,7 +79,7 @@ SELECT
     CAST(NULL AS VARCHAR) AS key_arn,
     principal,
     account_id,
-    min(split_part(key_arn, ':', 4)) AS region,
+    CAST(NULL AS VARCHAR) AS region,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(*) AS events,

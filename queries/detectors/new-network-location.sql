@@ -11,18 +11,19 @@
 -- params.often_days = { type = "integer", default = 14, doc = "with fewer such days, a new network is low" }
 -- ---
 -- ## What it does
--- Looks at successful decryptions by direct calls to KMS, and at the network of each caller's address: 256
--- neighbouring addresses of IPv4, or a site's share of IPv6 (`address_block()`). It reports a principal, and the key
--- that it used, that called from a network of which none of its direct decryptions in the baseline came. It is low
--- where the principal decrypts on few days (`often_days`), has come from a new network on every other day, or came
--- through a VPC endpoint only.
+-- Looks at successful decryptions by direct calls to KMS, and at the network of each caller: the VPC endpoint that it
+-- came through, whatever the address behind it, or else that of its address: 256 neighbouring addresses of IPv4, or a
+-- site's share of IPv6 (`address_block()`). It reports a principal, and the key that it used, that called from a
+-- network of which none of its direct decryptions in the baseline came. It is low where the principal decrypts on few
+-- days (`often_days`), or has come from a new network on every other day.
 -- ## When it does not judge
 -- A principal with direct decryptions on fewer than `baseline_min_days` days of the baseline tells nothing of where it
 -- usually is: the keys that it used from a new network are not evaluated. One without any is `unexpected-decryptor`'s.
 -- ## Why it matters
--- Credentials that are stolen from a server, a laptop or a build are used elsewhere: at the thief's.
+-- Credentials that are stolen from a server, a laptop or a build are used elsewhere: at the thief's. That may be a VPC
+-- of the thief's own, with an endpoint and any private address.
 -- ## False positives
--- A new subnet, NAT gateway or office; people who travel; build runners of a provider.
+-- A new subnet, NAT gateway, VPC endpoint or office; people who travel; build runners of a provider.
 -- ## What to do next
 -- Find out whose address it is. If it is none of yours, revoke the principal's sessions and see what else the access
 -- key did (`keytrail timeline --principal`). Condition the role's policy on your networks or VPC endpoints.
@@ -32,11 +33,10 @@ WITH by_address AS (
     SELECT
         key_arn,
         principal,
-        source_ip,
+        vpc_endpoint_id,
+        CASE WHEN vpc_endpoint_id IS NULL THEN source_ip END AS source_ip,
         event_date,
         event_time < $since AS is_past,
-        bool_and(vpc_endpoint_id IS NOT NULL) AS is_private,
-        count(*) AS calls,
         min(account_id) AS account_id,
         min(region) AS region
     FROM calls
@@ -44,18 +44,18 @@ WITH by_address AS (
       AND outcome = 'ok'
       AND via IS NULL
       AND key_arn IS NOT NULL
-      AND source_ip IS NOT NULL
+      AND (vpc_endpoint_id IS NOT NULL OR source_ip IS NOT NULL)
       AND principal NOT LIKE 'service:%'
       AND principal NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
       AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY 1, 2, 3, 4, 5
+    GROUP BY 1, 2, 3, 4, 5, 6
 ),
 visits AS (
     SELECT *
-    FROM (SELECT *, address_block(source_ip) AS block FROM by_address)
+    FROM (SELECT *, coalesce(vpc_endpoint_id, address_block(source_ip)) AS block FROM by_address)
     WHERE block IS NOT NULL
 ),
 weighed AS (
@@ -74,7 +74,6 @@ news AS (
         min(region) AS region,
         max(past_days) AS past_days,
         max(past_blocks) AS past_blocks,
-        bool_and(is_private) AS is_private,
         array_sort(array_agg(DISTINCT block)) AS blocks
     FROM weighed
     WHERE NOT is_past
@@ -102,7 +101,7 @@ SELECT
     ) AS detail,
     CASE
         WHEN n.principal IS NULL THEN NULL
-        WHEN n.past_days < $often_days OR 2 * n.past_blocks >= n.past_days OR n.is_private THEN 'low'
+        WHEN n.past_days < $often_days OR 2 * n.past_blocks >= n.past_days THEN 'low'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE
@@ -116,7 +115,7 @@ FROM news AS n
 LEFT JOIN calls AS c
     ON c.key_arn = n.key_arn
     AND c.principal = n.principal
-    AND array_has(n.blocks, address_block(c.source_ip))
+    AND array_has(n.blocks, coalesce(c.vpc_endpoint_id, address_block(c.source_ip)))
     AND c.usage_class = 'decrypt'
     AND c.outcome = 'ok'
     AND c.via IS NULL
@@ -124,5 +123,5 @@ LEFT JOIN calls AS c
     AND c.event_time < $until
     AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
     AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.past_days, n.past_blocks, n.is_private, n.blocks
+GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.past_days, n.past_blocks, n.blocks
 ORDER BY n.key_arn, n.principal

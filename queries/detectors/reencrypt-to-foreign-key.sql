@@ -10,7 +10,8 @@
 -- ## What it does
 -- Reports successful ReEncrypt calls whose destination is a key of an account that is not ours, where the source key
 -- is ours or the caller is. Copying an encrypted snapshot is such a call too, made by EC2 or RDS for the caller. It is
--- low when the destination belongs to a trusted party of the expectations file. AWS's own calls are left out.
+-- low when all destinations belong to trusted parties of the expectations file; where a party's `principals` are
+-- declared, only for those: name there who of ours may hand data to the party. AWS's own calls are left out.
 -- ## Why it matters
 -- From then on the key's owner decides who reads the copy. It is how data is carried off without ever being seen in
 -- plain text, and how it is held to ransom when the original is deleted afterwards.
@@ -49,10 +50,12 @@ foreign_moves AS (
     LEFT ANTI JOIN own_accounts AS theirs ON theirs.account_id = m.dest_account_id
     LEFT SEMI JOIN own_accounts AS ours ON ours.account_id = m.account_id OR ours.account_id = m.principal_account_id
 ),
-parties AS (
-    SELECT account_id, max(name) AS name
-    FROM trusted_parties
-    GROUP BY account_id
+trusts AS (
+    SELECT m.principal, m.dest_account_id, max(t.name) AS name
+    FROM (SELECT principal, dest_account_id FROM foreign_moves GROUP BY principal, dest_account_id) AS m
+    JOIN trusted_parties AS t ON t.account_id = m.dest_account_id
+    WHERE t.principals IS NULL OR matches_any(m.principal, t.principals)
+    GROUP BY m.principal, m.dest_account_id
 )
 SELECT
     m.key_arn,
@@ -76,6 +79,6 @@ SELECT
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
 FROM foreign_moves AS m
-LEFT JOIN parties AS p ON p.account_id = m.dest_account_id
+LEFT JOIN trusts AS p ON p.principal = m.principal AND p.dest_account_id = m.dest_account_id
 GROUP BY m.key_arn, m.principal
 ORDER BY m.key_arn, m.principal

@@ -4,7 +4,7 @@
 -- attack   = ["T1555.006"]
 -- needs    = []
 -- message  = "{principal} harvested secrets: {detail}"
--- params.since   = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
+-- params.since   = { type = "timestamp", required = true, doc = "only what went on at or after it, begun up to an hour before" }
 -- params.until   = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.secrets = { type = "integer", default = 25, doc = "so many different secrets within an hour are too many" }
 -- ---
@@ -12,7 +12,8 @@
 -- Looks for a principal for whom at least `secrets` different secrets of Secrets Manager or parameters of Systems
 -- Manager were decrypted within one hour. Versions of one secret are one secret. It is critical when it was three
 -- times as many, and when any of them was decrypted by a direct call to KMS: only the service should do that. There is
--- one finding per principal, under the key that it used most. Hours begin at every half hour.
+-- one finding per principal, under one key: of those that half of `secrets` were read with, the one whose ARN comes
+-- first. Hours begin at every half hour, from the one before `since` on, so that no harvest is cut in two by it.
 -- ## Why it matters
 -- Who has got hold of an application's credentials reads all the secrets that they open, at once. An application reads
 -- its own few when it starts.
@@ -44,9 +45,9 @@ WITH opened AS (
       AND asset_type IN ('secret', 'ssm-parameter')
       AND principal NOT LIKE 'service:%'
       AND principal NOT LIKE '%:role/aws-service-role/%'
-      AND event_time >= $since
+      AND event_time >= $since - INTERVAL '1 hour'
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
@@ -56,7 +57,10 @@ hours AS (
     FROM opened
 ),
 counted AS (
-    SELECT *, sum(is_new) OVER (PARTITION BY principal, hour) AS secrets
+    SELECT
+        *,
+        sum(is_new) OVER (PARTITION BY principal, hour) AS secrets,
+        max(last_seen) OVER (PARTITION BY principal, hour) AS hour_end
     FROM (
         SELECT
             *,
@@ -66,23 +70,24 @@ counted AS (
     )
 ),
 taken AS (
-    SELECT *, sum(calls) OVER (PARTITION BY principal, key_arn) AS key_calls
+    SELECT *, count(DISTINCT secret) OVER (PARTITION BY principal, key_arn) AS key_secrets
     FROM (
         SELECT
             principal, key_arn, account_id, region, secret, via, half, calls, first_seen, last_seen, event_id,
             max(secrets) AS secrets
         FROM counted
         WHERE secrets >= $secrets
+          AND hour_end >= $since
         GROUP BY principal, key_arn, account_id, region, secret, via, half, calls, first_seen, last_seen, event_id
     )
 ),
 harvests AS (
     SELECT
         principal,
-        -- Few records lack their key.
-        first_value(key_arn ORDER BY key_arn IS NULL, key_calls DESC, key_arn) AS key_arn,
-        first_value(account_id ORDER BY key_arn IS NULL, key_calls DESC, key_arn, account_id) AS account_id,
-        first_value(region ORDER BY key_arn IS NULL, key_calls DESC, key_arn, account_id, region) AS region,
+        -- Which key was used most may change from run to run, and the finding must not. Few records lack their key.
+        first_value(key_arn ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn) AS key_arn,
+        first_value(account_id ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id) AS account_id,
+        first_value(region ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id, region) AS region,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
         sum(calls) AS events,

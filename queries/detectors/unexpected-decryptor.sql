@@ -17,9 +17,11 @@
 -- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it
 -- is low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
 -- `baseline_days` before. It is medium; high when it calls KMS directly, where everyone used to come through AWS
--- services, at least `service_calls` times; low for service-linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are
--- usual: where of the principals that are known so many came in the second half of the baseline only, or on a single
--- day, that another one was to be expected.
+-- services, at least `service_calls` times; low for service-linked roles, for AWS itself, and with AWS managed keys.
+-- It is low too where newcomers are usual: where of the principals that are known so many came in the second half of
+-- the baseline only, or on a single day, that as many as now was to be expected. With one more than that, all stay
+-- medium. AWS itself and service-linked roles count neither as these nor as those. A principal is known by its unique
+-- id as well: the key owner's log calls a reader of another account by nothing else.
 -- ## When it does not judge
 -- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer
 -- than `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them,
@@ -41,6 +43,7 @@ WITH used AS (
         account_id,
         region,
         principal,
+        principal_id,
         event_date,
         event_time < $since AS is_past,
         count(*) AS calls,
@@ -54,17 +57,19 @@ WITH used AS (
       AND event_time < $until
       AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 placed AS (
     SELECT
         *,
-        bool_or(is_past) OVER (PARTITION BY key_arn, principal) AS is_known,
+        bool_or(is_past) OVER (PARTITION BY key_arn, principal)
+            OR (principal_id IS NOT NULL AND bool_or(is_past) OVER (PARTITION BY key_arn, principal_id)) AS is_known,
+        principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' AS is_aws,
         sum(CASE WHEN is_past THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS days,
         date_part('epoch', min(event_date) OVER (PARTITION BY key_arn, principal)) AS first_day,
         date_part('epoch', min(event_date) OVER (PARTITION BY key_arn)) AS key_first_day,
-        row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region) AS place,
-        row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region) AS turn
+        row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region, principal_id) AS place,
+        row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region, principal_id) AS turn
     FROM used
 ),
 weighed AS (
@@ -78,6 +83,7 @@ weighed AS (
             CASE
                 WHEN is_past
                     AND turn = 1
+                    AND NOT is_aws
                     AND (days = 1 OR first_day > (key_first_day + date_part('epoch', CAST($since AS TIMESTAMP))) / 2)
                 THEN 1
                 ELSE 0
@@ -98,13 +104,25 @@ news AS (
         -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
         4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
             >= date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day) AS is_usual,
+        ceil(
+            max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
+            / (date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day))
+        ) AS expected,
+        bool_or(is_aws) AS is_aws,
         sum(direct_calls) AS direct_calls
     FROM weighed
     LEFT ANTI JOIN (
         SELECT key_arn FROM expected_keys WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
     ) AS declared ON declared.key_arn = weighed.key_arn
-    WHERE NOT is_known
+    WHERE NOT is_past
     GROUP BY key_arn, principal
+    HAVING NOT bool_or(is_known)
+),
+counted AS (
+    SELECT
+        * EXCLUDE (is_usual),
+        is_usual AND sum(CASE WHEN is_aws THEN 0 ELSE 1 END) OVER (PARTITION BY key_arn) <= expected AS is_usual
+    FROM news
 ),
 lane_days AS (
     SELECT account_id, region, count(DISTINCT event_date) AS days
@@ -144,7 +162,7 @@ judged AS (
             )
         END AS why,
         coalesce(i.key_manager = 'AWS', false) AS is_aws_managed
-    FROM news AS n
+    FROM counted AS n
     LEFT JOIN lane_days AS l ON l.account_id = n.account_id AND l.region = n.region
     LEFT JOIN created AS c ON c.key_arn = n.key_arn
     LEFT JOIN key_inventory AS i ON i.key_arn = n.key_arn

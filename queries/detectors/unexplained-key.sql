@@ -13,9 +13,10 @@
 -- Finds customer-managed keys that have no alias, no description, no tag which tells whose they are, and no entry in
 -- the expectations file. When such a key was used in the last `days` somebody depends on it and nobody can tell:
 -- medium, with who used it. When it was not, it is dead weight; that is said only when every hour of those days is
--- proven or observed in `coverage`, until the end of the logs at most `lag_hours` before `until`. Keys that are
--- pending deletion are left out. Finds as well keys that a principal of the organization used with success though a
--- later listing of their account and Region from AWS does not have them and no event tells of their deletion (medium).
+-- proven or observed in `coverage`, until the end of the logs at most `lag_hours` before `until`; an hour that is only
+-- observed counts on days of which the lake has a read of KMS in the key's account and Region. Keys that are pending
+-- deletion are left out. Finds as well keys that a principal of the organization used with success though a later
+-- listing of their account and Region from AWS does not have them and no event tells of their deletion (medium).
 -- ## Why it matters
 -- A key that no one knows is deleted by mistake, or kept for ever. Each costs about 1 USD a month.
 -- ## False positives
@@ -134,15 +135,43 @@ unexplained AS (
         )
         OR (NOT is_listed AND is_ours AND calls > 0 AND NOT is_deleted)
 ),
-hours AS (
-    SELECT account_id, region, count(*) AS known, max(hour) + INTERVAL '1 hour' AS known_until
+-- Days of which the log has reads of KMS, and so has not left them out.
+read_days AS (
+    SELECT account_id, region, event_date AS day
+    FROM kms_events
+    WHERE read_only
+      AND event_date >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+      AND event_time < $until
+    GROUP BY account_id, region, event_date
+),
+covered_days AS (
+    SELECT
+        account_id,
+        region,
+        day,
+        count(*) FILTER (WHERE state = 'proven') AS proven,
+        count(*) FILTER (WHERE state = 'observed') AS observed,
+        max(hour) AS last_hour
     FROM coverage
     WHERE day >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
       AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
       AND hour >= date_trunc('hour', $until - CAST(concat($days, ' days') AS INTERVAL))
       AND hour < $until
       AND state IN ('proven', 'observed')
-    GROUP BY account_id, region
+    GROUP BY account_id, region, day
+),
+hours AS (
+    SELECT
+        c.account_id,
+        c.region,
+        sum(c.proven) + sum(CASE WHEN r.day IS NOT NULL THEN c.observed ELSE 0 END) AS known,
+        sum(CASE WHEN r.day IS NULL THEN c.observed ELSE 0 END) AS unread,
+        count(*) FILTER (WHERE r.day IS NULL AND c.observed > 0) AS unread_days,
+        max(c.last_hour) + INTERVAL '1 hour' AS known_until
+    FROM covered_days AS c
+    LEFT JOIN read_days AS r ON r.account_id = c.account_id AND r.region = c.region AND r.day = c.day
+    GROUP BY c.account_id, c.region
 ),
 judged AS (
     SELECT
@@ -160,7 +189,9 @@ judged AS (
             WHEN h.known_until >= $until - CAST(concat($lag_hours, ' hours') AS INTERVAL) AND h.known_until < $until
             THEN CAST(ceil((date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', h.known_until)) / 3600) AS BIGINT)
             ELSE 0
-        END AS lacking
+        END AS lacking,
+        coalesce(h.unread, 0) AS unread,
+        coalesce(h.unread_days, 0) AS unread_days
     FROM unexplained AS u
     LEFT JOIN hours AS h ON h.account_id = u.account_id AND h.region = u.region
     LEFT JOIN listings AS l ON l.account_id = u.account_id AND l.region = u.region
@@ -187,6 +218,11 @@ SELECT
                 '; used ', calls, CASE WHEN calls = 1 THEN ' time' ELSE ' times' END, ' in ', $days, ' days by ',
                 array_to_string(array_slice(users, 1, 5), ', '),
                 CASE WHEN array_length(users) > 5 THEN concat(' and ', array_length(users) - 5, ' more') ELSE '' END
+            )
+            WHEN lacking > 0 AND lacking <= unread
+            THEN concat(
+                '; no use seen in ', $days, ' days, but nothing shows that the use of KMS was recorded on ', unread_days,
+                CASE WHEN unread_days = 1 THEN ' day' ELSE ' days' END, ' of them'
             )
             WHEN lacking > 0 THEN concat('; no use seen in ', $days, ' days, logs incomplete (', lacking, ' hours lack)')
             ELSE concat('; no successful use in ', $days, ' days; about 1 USD a month')

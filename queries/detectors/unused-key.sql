@@ -9,12 +9,14 @@
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
 -- ---
 -- ## What it does
--- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in
--- those days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in
--- `coverage` for the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other
--- keys it says how many hours are missing. A multi-Region key is one with its siblings: use of any key of its id in
--- any Region counts, and the Regions of all of them that are known must be covered. A key that GetKeyLastUsage knows
--- to have been used in those days is no finding here; see coverage-contradicted.
+-- Finds customer-managed keys that are enabled, are older than `days`, and had no successful cryptographic use in those
+-- days by anyone, in any account. It says so only where every hour of them is `proven` or `observed` in `coverage` for
+-- the key's account and Region, until the end of its logs at most `lag_hours` before `until`; for other keys it says
+-- how many hours are missing. An hour that is only observed counts on days of which the lake has a read of KMS, such as
+-- Decrypt, in that account and Region: other events may come from a trail that leaves those out. A multi-Region key is
+-- one with its siblings: use of any key of its id in any Region counts, and the Regions of all of them that are known
+-- must be covered. A key that GetKeyLastUsage knows to have been used in those days is no finding here; see
+-- coverage-contradicted.
 -- ## Why it matters
 -- Each key costs about 1 USD a month, and 1 USD more for each of its first two rotations. A key that nobody needs can
 -- still be used by whoever its policy lets.
@@ -59,20 +61,45 @@ places AS (
     WHERE key_arn IS NOT NULL
     GROUP BY 1, 2, 3
 ),
-hours AS (
+-- Days of which the log has reads of KMS, and so has not left them out.
+read_days AS (
+    SELECT account_id, region, event_date AS day
+    FROM kms_events
+    WHERE read_only
+      AND event_date >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+      AND event_time < $until
+    GROUP BY account_id, region, event_date
+),
+covered_days AS (
     SELECT
         account_id,
         region,
+        day,
         count(*) FILTER (WHERE state = 'proven') AS proven,
         count(*) FILTER (WHERE state = 'observed') AS observed,
         count(*) FILTER (WHERE state = 'blind') AS blind,
-        max(hour) FILTER (WHERE state IN ('proven', 'observed')) + INTERVAL '1 hour' AS known_until
+        max(CASE WHEN state IN ('proven', 'observed') THEN hour END) AS last_hour
     FROM coverage
     WHERE day >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
       AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
       AND hour >= date_trunc('hour', $until - CAST(concat($days, ' days') AS INTERVAL))
       AND hour < $until
-    GROUP BY account_id, region
+    GROUP BY account_id, region, day
+),
+hours AS (
+    SELECT
+        c.account_id,
+        c.region,
+        sum(c.proven) AS proven,
+        sum(CASE WHEN r.day IS NOT NULL THEN c.observed ELSE 0 END) AS observed,
+        sum(CASE WHEN r.day IS NULL THEN c.observed ELSE 0 END) AS unread,
+        count(*) FILTER (WHERE r.day IS NULL AND c.observed > 0) AS unread_days,
+        sum(c.blind) AS blind,
+        max(c.last_hour) + INTERVAL '1 hour' AS known_until
+    FROM covered_days AS c
+    LEFT JOIN read_days AS r ON r.account_id = c.account_id AND r.region = c.region AND r.day = c.day
+    GROUP BY c.account_id, c.region
 ),
 sets AS (
     SELECT
@@ -82,6 +109,8 @@ sets AS (
         count(*) AS regions,
         coalesce(sum(h.proven), 0) AS proven,
         coalesce(sum(h.observed), 0) AS observed,
+        coalesce(sum(h.unread), 0) AS unread,
+        coalesce(sum(h.unread_days), 0) AS unread_days,
         coalesce(sum(h.blind), 0) AS blind,
         -- Where the logs end, if that is late enough.
         CAST(sum(
@@ -113,6 +142,8 @@ judged AS (
         s.regions,
         s.proven,
         s.observed,
+        s.unread,
+        s.unread_days,
         s.blind,
         -- An hour without a row is unknown, so what is wanted is counted from the parameters.
         s.regions * CAST(
@@ -162,8 +193,24 @@ SELECT
         THEN 'the inventory could not read who manages it, whether it is enabled and when it was created'
         WHEN proven + observed < wanted
         THEN concat(
-            'no use was seen, but of the ', wanted, ' hours of ', $days, ' days ', wanted - proven - observed - blind,
-            ' are unknown and ', blind, ' blind in its account and Region', CASE WHEN regions > 1 THEN 's' ELSE '' END
+            'no use was seen, but ',
+            concat_ws(
+                '; ',
+                CASE
+                    WHEN proven + observed + unread < wanted
+                    THEN concat(
+                        'of the ', wanted, ' hours of ', $days, ' days ', wanted - proven - observed - unread - blind,
+                        ' are unknown and ', blind, ' blind in its account and Region', CASE WHEN regions > 1 THEN 's' ELSE '' END
+                    )
+                END,
+                CASE
+                    WHEN unread > 0
+                    THEN concat(
+                        'nothing shows that the use of KMS was recorded on ', unread_days,
+                        CASE WHEN unread_days = 1 THEN ' day' ELSE ' days' END
+                    )
+                END
+            )
         )
     END AS not_evaluated
 FROM judged

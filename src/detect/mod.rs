@@ -67,7 +67,7 @@ pub enum DetectError {
 }
 
 /// Views that many detectors read, with a row per account or key: worked out once, in this order.
-const KEPT: [&str; 3] = ["own_accounts", "known_keys", "expected_keys"];
+const KEPT: [&str; 4] = ["own_accounts", "known_keys", "expected_keys", "trusted_keys"];
 
 /// The time that a run looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
