@@ -13,17 +13,11 @@
 -- ## What it does
 -- Looks for a principal that was denied Decrypt, ReEncrypt or GenerateDataKey at least `denials` times within one
 -- hour, and in at least `percent` of its calls of them. A burst over `keys` different keys is high. Hours begin at
-<<<<<<< HEAD
--- every half hour. There is one finding per principal; it names the key where there was but one. AWS Config is
--- denied whenever it describes a Lambda function whose environment is encrypted: its service-linked role is left
--- out, and of any other its session `LambdaDescribeHandlerSession` where the calls came through Config or Lambda,
--- which AWS says and no caller can: the name of a session is free to choose. AWS services are left out.
-=======
 -- every half hour, from the one before `since` on, so that no burst is cut in two by it. There is one finding per
--- principal, under its own account. AWS Config is denied
--- whenever it describes a Lambda function whose environment is encrypted: its service-linked role and the session
--- `LambdaDescribeHandlerSession` of any other are left out, as are AWS services.
->>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
+-- principal, under its own account. AWS Config is denied whenever it describes a Lambda function whose environment is
+-- encrypted: its service-linked role is left out, and of any other its session `LambdaDescribeHandlerSession` where the
+-- calls came through Config or Lambda, which AWS says and no caller can: the name of a session is free to choose. AWS
+-- services are left out.
 -- ## Why it matters
 -- Stolen credentials are tried on everything in reach, and most of it is refused. A denied call is logged in the
 -- caller's account only: the owner of a key does not see outsiders being denied.
@@ -51,16 +45,11 @@ WITH calls_by_half AS (
       AND (event_name IN ('Decrypt', 'ReEncrypt') OR event_name LIKE 'GenerateDataKey%')
       AND principal NOT LIKE 'service:%'
       AND principal NOT LIKE '%:role/aws-service-role/config.amazonaws.com/%'
-<<<<<<< HEAD
       AND NOT (
           coalesce(session_name, '') = 'LambdaDescribeHandlerSession'
           AND coalesce(via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
       )
-      AND event_time >= $since
-=======
-      AND (session_name IS DISTINCT FROM 'LambdaDescribeHandlerSession')
       AND event_time >= $since - INTERVAL '1 hour'
->>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
@@ -135,16 +124,11 @@ JOIN calls AS c
 WHERE c.usage_class IN ('decrypt', 'generate')
   AND (c.event_name IN ('Decrypt', 'ReEncrypt') OR c.event_name LIKE 'GenerateDataKey%')
   AND c.outcome = 'denied'
-<<<<<<< HEAD
   AND NOT (
       coalesce(c.session_name, '') = 'LambdaDescribeHandlerSession'
       AND coalesce(c.via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
   )
-  AND c.event_time >= $since
-=======
-  AND (c.session_name IS DISTINCT FROM 'LambdaDescribeHandlerSession')
   AND c.event_time >= $since - INTERVAL '1 hour'
->>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
   AND c.event_time < $until
   AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
   AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)

@@ -15,13 +15,8 @@
 -- Looks for a principal that described, or read the policy, grants, rotation or tags of, at least `keys` different
 -- keys within one hour, whether it was let or not; or that made at least `dry_runs` calls with `DryRun`, which change
 -- nothing and tell whether the call is allowed. It must be more than twice as many as in any hour of the baseline. AWS
-<<<<<<< HEAD
--- services and service-linked roles are left out. Hours begin at every half hour. There is one finding per principal;
--- it names the key where there was but one.
-=======
--- services, service-linked roles and keytrail's own inventory are left out. Hours begin at every half hour, from the
--- one before `since` on, so that nothing is cut in two by it. There is one finding per principal, under its own account.
->>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
+-- services and service-linked roles are left out. Hours begin at every half hour, from the one before `since` on, so that
+-- nothing is cut in two by it. There is one finding per principal, under its own account.
 -- ## When it does not judge
 -- Where the account has events on fewer than `baseline_min_days` days of the baseline.
 -- ## Why it matters
@@ -166,12 +161,7 @@ JOIN calls AS c
         )
     )
 WHERE c.via IS NULL
-<<<<<<< HEAD
-  AND c.event_time >= $since
-=======
-  AND (c.user_agent NOT LIKE '%keytrail%') IS NOT FALSE
   AND c.event_time >= $since - INTERVAL '1 hour'
->>>>>>> a34bd3cf874b35e09ad8aa41ba1c3c7c090a4585
   AND c.event_time < $until
   AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
   AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
