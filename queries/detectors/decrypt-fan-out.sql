@@ -51,18 +51,44 @@ WITH opened AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
--- Each half hour is in two hours, so that nothing of half an hour is cut in two.
+-- Each half hour is in two hours, so that nothing of half an hour is cut in two. What is distinct is grouped, not
+-- counted as such: for each group DataFusion would hold a set.
+items AS (
+    SELECT
+        principal,
+        is_past,
+        hour,
+        item,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen,
+        min(home) AS home
+    FROM (
+        SELECT
+            principal,
+            is_past,
+            first_seen,
+            last_seen,
+            home,
+            unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour,
+            item
+        FROM (
+            SELECT *, unnest(make_array('key ' || key_arn, 'asset ' || asset)) AS item FROM opened
+        )
+    )
+    WHERE item IS NOT NULL
+    GROUP BY principal, is_past, hour, item
+),
 hours AS (
     SELECT
         principal,
         is_past,
         hour,
-        count(DISTINCT key_arn) AS keys,
-        count(DISTINCT asset) AS assets,
+        count(*) FILTER (WHERE item LIKE 'key %') AS keys,
+        count(*) FILTER (WHERE item LIKE 'asset %') AS assets,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
         min(home) AS home
-    FROM (SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour FROM opened)
+    FROM items
     GROUP BY principal, is_past, hour
 ),
 weighed AS (

@@ -179,15 +179,15 @@ pub(super) fn queries(context: &Context) -> Result<Outcome> {
 pub(super) fn explain(context: &Context, arguments: &Explain) -> Result<Outcome> {
     let query = named(context, &arguments.name)?;
     context.printer.line(&format!("# {}: {}\n\n{}", query.name, query.title, query.docs))?;
-    if !query.params.is_empty() {
-        context.printer.line("\n## Parameters")?;
-    }
     if let Some(severity) = query.severity {
         let needs: Vec<&str> = query.needs.iter().map(|need| need.name()).collect();
         let needs = if needs.is_empty() { "nothing but events".to_owned() } else { needs.join(", ") };
         let attack = if query.attack.is_empty() { "-".to_owned() } else { query.attack.join(", ") };
         let line = format!("severity {}; needs {needs}; ATT&CK {attack}", severity.name());
         context.printer.line(&format!("\n## As a detector\n{line}"))?;
+    }
+    if !query.params.is_empty() {
+        context.printer.line("\n## Parameters")?;
     }
     for param in &query.params {
         let default = param.default.as_ref().map(|default| format!(" [default: {default}]")).unwrap_or_default();
