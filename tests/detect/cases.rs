@@ -156,8 +156,7 @@ fn detected(detector: &str, case: &Value) -> Value {
     dir.ingest("logs");
     if let Some(inventory) = case.get("inventory") {
         fs::write(dir.join("inventory.json"), inventory.to_string()).unwrap();
-        let ran = dir.keytrail(["inventory", "--from", "inventory.json"]).code_among(&[0, 3]);
-        assert!(ran.status().is_some());
+        dir.keytrail(["inventory", "--from", "inventory.json"]).code_among(&[0, 3]);
     }
     let text = |name: &str| case[name].as_str().unwrap().to_owned();
     let mut command = dir.keytrail(["detect", "--no-save", "--only", detector]);
