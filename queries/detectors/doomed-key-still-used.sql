@@ -6,11 +6,11 @@
 -- message  = "{principal} still needs {key_arn}: {detail}"
 -- params.since  = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
 -- params.until  = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.assets = { type = "integer", default = 20, doc = "above so many assets of one principal and key there is one finding for all" }
+-- params.assets = { type = "integer", default = 5, doc = "how many assets are named, those that failed last" }
 -- ---
 -- ## What it does
--- Reports cryptographic calls that failed because their key was disabled or pending deletion: for each principal, key
--- and asset, or for each principal and key where there are more than `assets` of them. AWS services are included.
+-- Reports cryptographic calls that failed because their key was disabled or pending deletion, for each principal and
+-- key, with the assets that they named. AWS services are included.
 -- ## Why it matters
 -- Something depends on a key that someone has taken away. If it is pending deletion, this is the last time to notice.
 -- ## False positives
@@ -48,20 +48,22 @@ failed_calls AS (
       AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
       AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
--- Assets are numbered from one, those without a name last.
-numbered AS (
-    SELECT *, dense_rank() OVER (PARTITION BY key_arn, principal ORDER BY asset NULLS LAST) AS number
-    FROM failed_calls
-),
-counted AS (
+-- The events of an asset follow each other; those without one are the last.
+placed AS (
     SELECT
         *,
-        coalesce(max(CASE WHEN asset IS NOT NULL THEN number END) OVER (PARTITION BY key_arn, principal), 0) AS assets
-    FROM numbered
+        row_number() OVER (PARTITION BY key_arn, principal ORDER BY event_time, event_id) AS place,
+        row_number() OVER (PARTITION BY key_arn, principal, asset ORDER BY event_time DESC, event_id) AS turn
+    FROM failed_calls
 ),
-placed AS (
-    SELECT *, row_number() OVER (PARTITION BY key_arn, principal, shown ORDER BY event_time, event_id) AS place
-    FROM (SELECT *, CASE WHEN assets <= $assets THEN asset END AS shown FROM counted)
+ranked AS (
+    SELECT
+        *,
+        CASE
+            WHEN asset IS NOT NULL AND turn = 1
+            THEN row_number() OVER (PARTITION BY key_arn, principal ORDER BY turn > 1, asset IS NULL, event_time DESC, asset)
+        END AS asset_place
+    FROM placed
 )
 SELECT
     key_arn,
@@ -81,11 +83,20 @@ SELECT
             WHEN last_value(message ORDER BY event_time, event_id) LIKE '%pending%deletion%' THEN 'pending deletion'
             ELSE 'disabled'
         END,
-        CASE WHEN max(assets) > $assets THEN concat('. ', max(assets), ' assets are concerned') ELSE '' END,
-        '.'
+        '.',
+        CASE
+            WHEN max(asset_place) > 0
+            THEN concat(
+                ' Concerned ', CASE WHEN max(asset_place) = 1 THEN 'is ' ELSE 'are ' END,
+                array_to_string(array_agg(asset ORDER BY asset_place) FILTER (WHERE asset_place <= $assets), ', '),
+                CASE WHEN max(asset_place) > $assets THEN concat(' and ', max(asset_place) - $assets, ' more') ELSE '' END,
+                '.'
+            )
+            ELSE ''
+        END
     ) AS detail,
     CAST(NULL AS VARCHAR) AS severity,
-    shown AS asset,
+    CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
-FROM placed
-GROUP BY key_arn, principal, shown
+FROM ranked
+GROUP BY key_arn, principal

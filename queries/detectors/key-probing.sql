@@ -9,7 +9,7 @@
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which its account must have events" }
 -- params.keys = { type = "integer", default = 10, doc = "so many keys looked at within an hour are many" }
--- params.dry_runs = { type = "integer", default = 5, doc = "so many dry runs within an hour are many" }
+-- params.dry_runs = { type = "integer", default = 8, doc = "so many dry runs within an hour are many" }
 -- ---
 -- ## What it does
 -- Looks for a principal that described, or read the policy, grants, rotation or tags of, at least `keys` different

@@ -25,7 +25,8 @@
 -- ## When it does not judge
 -- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer
 -- than `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them,
--- as is every new key.
+-- as is every new key; nor when the window is longer than the key has been known before it, since then who comes once
+-- in a while would be new.
 -- ## Why it matters
 -- A key's policy tells who may decrypt, and that is often every administrator of the account. Who does it is a short
 -- list that hardly changes. Whoever is new on it reads data that was none of their business before.
@@ -101,6 +102,7 @@ news AS (
         max(known_principals) AS known_principals,
         max(key_direct_calls) = 0 AND max(key_calls) >= $service_calls AS is_of_services,
         max(strangers) AS strangers,
+        CAST((date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day)) / 86400 AS BIGINT) AS known_days,
         -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
         4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
             >= date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day) AS is_usual,
@@ -148,13 +150,20 @@ judged AS (
     SELECT
         n.*,
         CASE
+            WHEN n.key_days >= $key_min_days
+                AND coalesce(l.days, 0) >= $baseline_min_days
+                AND n.known_days < date_part('epoch', CAST($until AS TIMESTAMP) - CAST($since AS TIMESTAMP)) / 86400
+            THEN concat(
+                'decryption with the key is known for ', n.known_days, ' days before the window, and for no longer than it: ',
+                'give a later --since, or ingest earlier logs'
+            )
             WHEN n.key_days >= $key_min_days AND coalesce(l.days, 0) >= $baseline_min_days THEN NULL
             WHEN n.key_days < $key_min_days AND c.day IS NOT NULL
             THEN concat('the key is new, it was created on ', c.day, ': who decrypts with it is still to be learned')
             WHEN coalesce(l.days, 0) < $baseline_min_days
             THEN concat(
                 'its account and Region have events on ', coalesce(l.days, 0), ' days before, ',
-                $baseline_min_days, ' are needed to learn who decrypts'
+                $baseline_min_days, ' are needed to learn who decrypts: ingest earlier logs'
             )
             ELSE concat(
                 'the key was decrypted with on ', n.key_days, ' days before, ',

@@ -190,7 +190,15 @@ SELECT
     CAST(NULL AS VARCHAR) AS asset,
     CASE
         WHEN enabled IS NULL OR key_manager IS NULL OR creation_date IS NULL
-        THEN 'the inventory could not read who manages it, whether it is enabled and when it was created'
+        THEN concat(
+            'the inventory does not say ',
+            concat_ws(
+                ', ',
+                CASE WHEN key_manager IS NULL THEN 'who manages it' END,
+                CASE WHEN enabled IS NULL THEN 'whether it is enabled' END,
+                CASE WHEN creation_date IS NULL THEN 'when it was created' END
+            )
+        )
         WHEN proven + observed < wanted
         THEN concat(
             'no use was seen, but ',

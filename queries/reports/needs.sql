@@ -1,10 +1,11 @@
 -- ---
 -- title = "What detectors need of the lake, and whether it is there"
 -- params.since = { type = "timestamp", required = true, doc = "where the window begins; what is usual is learned from the time before" }
+-- params.until = { type = "timestamp", default = "now", doc = "where it ends" }
 -- ---
 -- ## What it answers
 -- One row per need of a detector's header, with why it is not met, or null where it is. What the expectations file gives is
--- not the lake's to say.
+-- not the lake's to say. `events` is what every detector needs: that the lake has any of the window.
 -- ## baseline
 -- There must be events from a week and more before the window; how much a key or a principal needs is for the detector
 -- to say.
@@ -22,6 +23,20 @@ SELECT
     'coverage',
     CASE WHEN count(*) = 0 THEN 'no log object and no event is in the lake: keytrail ingest SOURCE' END
 FROM objects
+UNION ALL
+SELECT
+    'events',
+    CASE
+        WHEN count(*) FILTER (WHERE first_event_time < $until AND last_event_time >= $since) = 0
+        THEN concat(
+            'the lake has no event of the window',
+            coalesce(concat('; its logs end at ', max(CASE WHEN last_event_time < h.until_time THEN last_event_time END)), ''),
+            ': ingest what is newer'
+        )
+    END
+FROM horizon AS h
+LEFT JOIN objects ON first_event_time >= h.from_time
+GROUP BY h.until_time
 UNION ALL
 SELECT
     'baseline',

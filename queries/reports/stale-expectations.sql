@@ -57,8 +57,13 @@ matched AS (
     JOIN used AS u ON u.rule = p.rule AND u.entry = p.entry
     WHERE matches_any(u.name, make_array(p.pattern))
 )
-SELECT p.line, p.entry, p.pattern AS value, concat('no ', p.entry, ' is like it') AS why
+SELECT p.line, p.entry, p.pattern AS value, CASE
+        WHEN p.pattern LIKE 'tag:%' AND t.tagged = 0
+        THEN 'no inventory tells tags: keytrail inventory --from aws'
+        ELSE concat('no ', p.entry, ' is like it')
+    END AS why
 FROM patterns AS p
+CROSS JOIN (SELECT count(tags) AS tagged FROM known_keys) AS t
 LEFT ANTI JOIN matched AS m ON m.line = p.line AND m.entry = p.entry AND m.pattern = p.pattern
 UNION ALL
 SELECT NULL, 'account', e.account_id, 'no event is of its log'
@@ -69,13 +74,12 @@ SELECT NULL, 'trusted', concat(t.name, ' ', t.account_id), 'no call is of its ac
 FROM trusted_parties AS t
 LEFT ANTI JOIN events AS v ON v.principal_account_id = t.account_id
 UNION ALL
-SELECT a.line, 'accept', a.detector, 'no open finding is accepted by it'
+SELECT a.line, 'accept', a.detector, 'no open finding is like it'
 FROM acceptances AS a
 -- Where the detector never ran there is nothing to tell.
 JOIN (SELECT DISTINCT detector FROM detections WHERE is_evaluated) AS r ON r.detector = a.detector
 LEFT JOIN open_findings AS f
     ON f.detector = a.detector
-    AND f.status = 'accepted'
     AND (a.key IS NULL OR matches_any(f.key_arn, make_array(a.key)))
     AND (a.principal IS NULL OR matches_any(f.principal, make_array(a.principal)))
 GROUP BY a.line, a.detector

@@ -348,6 +348,9 @@ pub(crate) struct Generate {
     /// the accounts' own, delivers only a part of the events, as if it left some out; its digests are of what it delivers
     #[arg(long)]
     pub digests: bool,
+    /// Leave the incidents out: a month in which nothing happened, to see what a detector says of that
+    #[arg(long)]
+    pub no_incidents: bool,
 }
 
 #[derive(Debug, Args)]

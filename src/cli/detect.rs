@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Duration, Utc};
-use keytrail::detect::{Detection, Finding, Options, Status, Window, chosen, detect, open_findings, recorded};
+use keytrail::detect::{
+    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded,
+};
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;
 use keytrail::lake::snapshots::record_detected;
@@ -30,10 +32,19 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
     }
     let now = Utc::now();
     let engine = context.engine()?;
-    let window = window(context, &engine, (arguments.since.as_deref(), arguments.until.as_deref()), WINDOW_DAYS, now)?;
+    let asked = (arguments.since.as_deref(), arguments.until.as_deref());
+    let (window, is_stale) = window(context, &engine, asked, WINDOW_DAYS, now)?;
     let mut params: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (detector, name, value) in &arguments.params {
         chosen(&context.catalog, std::slice::from_ref(detector))?;
+        if !arguments.only.is_empty() && !arguments.only.contains(detector) {
+            let message = format!("--param is for {detector}, which --only leaves out");
+            return Err(Hinted::new(message, "name it with --only too, or leave the parameter out").into());
+        }
+        if matches!(name.as_str(), "since" | "until") {
+            let message = format!("{name} is the window of all detectors");
+            return Err(Hinted::new(message, format!("give --{name}")).into());
+        }
         params.entry(detector.clone()).or_default().insert(name.clone(), value.clone());
     }
     let options = Options { window, only: arguments.only.clone(), params, now };
@@ -54,46 +65,57 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
         }
         anyhow::Ok(found)
     })?;
-    let worst = detection.worst();
+    let (worst, open) = (detection.worst(), detection.findings.len());
     if arguments.new {
         detection.findings.retain(|finding| finding.status == Status::New);
     }
-    tell(context, &detection)?;
+    tell(context, &detection, arguments.new.then_some(open))?;
     let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
     let shown = if arguments.new { detection.worst() } else { worst };
     let is_bad = bar.is_some_and(|bar| shown.is_some_and(|worst| worst >= bar));
     Ok(match (is_bad, bar) {
         (true, _) => Outcome::BadNews,
         // Whoever asks for an exit code must not take "nothing could be judged" for "nothing is wrong".
-        (false, Some(_)) if detection.evaluated.is_empty() => Outcome::Incomplete,
+        (false, Some(_)) if detection.evaluated.is_empty() || detection.no_events.is_some() || is_stale => {
+            Outcome::Incomplete
+        }
         (false, _) => Outcome::Done,
     })
 }
 
-/// The window of a question: as asked, or so many days before now, or before the end of logs that ended earlier.
+/// The window of a question: as asked, or so many days before now, or before the end of logs that ended earlier; and
+/// whether it was for the latter. An age is counted back from the end of the window.
 pub(super) fn window(
     context: &Context,
     engine: &Engine,
     (since, until): (Option<&str>, Option<&str>),
     days: i64,
     now: DateTime<Utc>,
-) -> Result<Window> {
+) -> Result<(Window, bool)> {
+    let ended = match until {
+        Some(_) => None,
+        None => latest(context, engine, now)?.filter(|end| *end + FRESH < now),
+    };
+    if let Some(end) = ended {
+        let (end_of_logs, days) = (instant::plain(end), (now - end).num_days());
+        context.printer.note(&format!("note: the logs end at {end_of_logs}, {days} days ago: the window ends there"));
+    }
     let until = match until {
         Some(text) => instant::parse(text, now)?,
-        None => latest(context, engine, now)?.filter(|end| *end + FRESH < now).unwrap_or(now),
+        None => ended.unwrap_or(now),
     };
     let since = match since {
-        Some(text) => instant::parse(text, now)?,
+        Some(text) => instant::parse(text, until)?,
         None => until - Duration::days(days),
     };
     if since >= until {
         return Err(Hinted::new(
-            format!("the window is empty: {since} is not before {until}"),
-            "the logs may end earlier than --since: give --until as well",
+            format!("the window is empty: {} is not before {}", instant::plain(since), instant::plain(until)),
+            "--until is now, or the end of the logs where that is more than a day ago; an age such as -7d counts back from it",
         )
         .into());
     }
-    Ok(Window { since, until })
+    Ok((Window { since, until }, ended.is_some()))
 }
 
 /// The end of the logs: the second after the latest event.
@@ -104,16 +126,17 @@ fn latest(context: &Context, engine: &Engine, now: DateTime<Utc>) -> Result<Opti
     Ok(latest.and_then(|text| instant::parse(&text, now).ok()).map(|at| at + Duration::seconds(1)))
 }
 
-fn tell(context: &Context, detection: &Detection) -> Result<()> {
+/// Tells what was found. With --new, `open` is how many findings there are in all.
+fn tell(context: &Context, detection: &Detection, open: Option<usize>) -> Result<()> {
     match context.printer.format() {
         Format::Json => return context.printer.json(detection),
         Format::Ndjson => {
-            let Detection { findings, accepted, unjudged, resolved, .. } = detection;
-            for finding in findings.iter().chain(accepted).chain(unjudged).chain(resolved) {
+            let Detection { findings, accepted, unjudged, resolved, aged, .. } = detection;
+            for finding in findings.iter().chain(accepted).chain(unjudged).chain(resolved).chain(aged) {
                 context.printer.json(finding)?;
             }
             for gap in &detection.not_evaluated {
-                context.printer.json(gap)?;
+                context.printer.json(&Line { status: "not_evaluated", gap })?;
             }
             return Ok(());
         }
@@ -129,20 +152,46 @@ fn tell(context: &Context, detection: &Detection) -> Result<()> {
         })
         .collect();
     if said.is_empty() {
-        said.push("nothing found".to_owned());
+        said.push(if open.is_some() { "nothing new" } else { "nothing found" }.to_owned());
+    }
+    if let Some(open) = open {
+        said.push(format!("{open} open in all"));
     }
     said.extend(counted(detection.accepted.len(), "accepted"));
     said.extend(counted(detection.resolved.len(), "resolved"));
+    said.extend(counted(detection.aged.len(), "before the window by now"));
     said.extend(counted(detection.unjudged.len(), "found before and not to be judged now"));
     let skipped: BTreeSet<&str> = detection.not_evaluated.iter().map(|gap| gap.detector.as_str()).collect();
-    let skipped = skipped.iter().filter(|name| !detection.evaluated.iter().any(|one| one == **name)).count();
-    let mut line = format!("{}; {} detectors evaluated, {skipped} not", said.join(", "), detection.evaluated.len());
+    let partly = skipped.iter().filter(|name| detection.evaluated.iter().any(|one| one == **name)).count();
+    let mut line = format!(
+        "{}; {} detectors evaluated{}, {} not",
+        said.join(", "),
+        detection.evaluated.len(),
+        counted(partly, "of them not for everything").map_or_else(String::new, |partly| format!(" ({partly})")),
+        skipped.len() - partly
+    );
     if let Some(Window { since, until }) = detection.window {
         // Writing to a String cannot fail.
         let _ = write!(line, ", {} to {}", instant::plain(since), instant::plain(until));
     }
     context.printer.note(&line);
+    if let Some(why) = &detection.no_events {
+        context.printer.warn(&format!("{why}; that nothing was found means nothing"));
+    }
+    if context.expectations.accounts.is_empty() {
+        context.printer.note(
+            "note: no accounts are declared in an expectations file: every account whose log is here counts as yours",
+        );
+    }
     Ok(())
+}
+
+/// What could not be judged, as a line among findings.
+#[derive(Serialize)]
+struct Line<'a> {
+    status: &'static str,
+    #[serde(flatten)]
+    gap: &'a NotEvaluated,
 }
 
 /// Findings and what could not be judged, as rows: the worst first, and what is not known at the end.
@@ -152,8 +201,8 @@ fn rows(detection: &Detection) -> Result<Rows> {
     for gap in &detection.not_evaluated {
         gaps.entry((&gap.detector, &gap.why)).or_default().extend(gap.key_arn.as_deref());
     }
-    let Detection { findings, unjudged, resolved, .. } = detection;
-    let findings: Vec<&Finding> = findings.iter().chain(unjudged).chain(resolved).collect();
+    let Detection { findings, unjudged, resolved, aged, .. } = detection;
+    let findings: Vec<&Finding> = findings.iter().chain(unjudged).chain(resolved).chain(aged).collect();
     let unjudged = gaps.iter().map(|((detector, why), keys)| {
         let of = match keys.as_slice() {
             [] => String::new(),

@@ -84,7 +84,7 @@ fn check(context: &Context, engine: &Engine) -> Result<Outcome> {
 }
 
 fn learn(context: &Context, engine: &Engine, since: Option<&str>) -> Result<Outcome> {
-    let window = window(context, engine, (since, None), LEARN_DAYS, Utc::now())?;
+    let (window, _) = window(context, engine, (since, None), LEARN_DAYS, Utc::now())?;
     let given = [("since".to_owned(), window.since.to_rfc3339()), ("until".to_owned(), window.until.to_rfc3339())];
     let accounts = ask(context, engine, "learned-accounts", &[])?;
     let keys = ask(context, engine, "learned-keys", &given)?;
@@ -120,7 +120,8 @@ fn file(accounts: &Rows, keys: &Rows, since: &str) -> String {
             for value in values[row].iter().flat_map(|values| values.lines()) {
                 // What a file cannot name, or would take for a pattern, is for a person to put into words.
                 let is_plain = *name != "decryptors" || is_principal(value);
-                let _ = writeln!(out, "    {}{},", if is_plain { "" } else { "# " }, quoted(value));
+                let (begin, why) = if is_plain { ("", "") } else { ("# ", " # no file can name it: give a pattern") };
+                let _ = writeln!(out, "    {begin}{},{why}", quoted(value));
             }
             let _ = writeln!(out, "]");
         }

@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {
         regions: arguments.regions,
         events_per_object: arguments.events_per_object,
         digests: arguments.digests,
+        incidents: !arguments.no_incidents,
         ..Plan::default()
     };
     let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");

@@ -26,6 +26,8 @@ pub enum Status {
     Unjudged,
     /// Found by the run before, and no more.
     Resolved,
+    /// Found by the run before, and before the window by now: nobody has ended it.
+    Aged,
 }
 
 impl Status {
@@ -38,6 +40,7 @@ impl Status {
             Self::Accepted => "accepted",
             Self::Unjudged => "unjudged",
             Self::Resolved => "resolved",
+            Self::Aged => "aged",
         }
     }
 }

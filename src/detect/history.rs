@@ -109,7 +109,13 @@ pub fn recorded(detection: &Detection, now: DateTime<Utc>) -> Detected {
     };
     let skipped = detection.not_evaluated.iter().filter(|gap| !detection.evaluated.contains(&gap.detector));
     Detected {
-        findings: all.clone().chain(&detection.unjudged).chain(&detection.resolved).map(finding).collect(),
+        findings: all
+            .clone()
+            .chain(&detection.unjudged)
+            .chain(&detection.resolved)
+            .chain(&detection.aged)
+            .map(finding)
+            .collect(),
         detections: detection
             .evaluated
             .iter()

@@ -79,10 +79,6 @@ pub struct Window {
 }
 
 impl Window {
-    fn holds(self, at: DateTime<Utc>) -> bool {
-        self.since <= at && at < self.until
-    }
-
     /// In whole minutes: two runs of one schedule are not begun to the second.
     fn length(self) -> i64 {
         (self.until - self.since).num_minutes()
@@ -118,14 +114,18 @@ pub struct Detection {
     pub findings: Vec<Finding>,
     /// What the expectations file accepts.
     pub accepted: Vec<Finding>,
-    /// What the run before found and this one did not.
+    /// What the run before found and this one did not, though it looked at the same time.
     pub resolved: Vec<Finding>,
+    /// What the run before found and what lies before the window by now.
+    pub aged: Vec<Finding>,
     /// What the run before found and this one could not judge.
     pub unjudged: Vec<Finding>,
     /// What could not be judged, and why.
     pub not_evaluated: Vec<NotEvaluated>,
     /// The detectors that were evaluated.
     pub evaluated: Vec<String>,
+    /// Why nothing that was found means nothing: the lake has no event of the window.
+    pub no_events: Option<String>,
     /// Version of the events table.
     pub lake_version: u64,
     /// The time that was looked at.
@@ -163,9 +163,13 @@ pub async fn detect(
     for view in KEPT {
         engine.keep(view).await?;
     }
-    let lacks = lacking(engine, catalog, expectations, options).await?;
-    let mut detection =
-        Detection { lake_version: engine.events_version(), window: Some(options.window), ..Detection::default() };
+    let mut lacks = lacking(engine, catalog, expectations, options).await?;
+    let mut detection = Detection {
+        lake_version: engine.events_version(),
+        window: Some(options.window),
+        no_events: lacks.remove("events"),
+        ..Detection::default()
+    };
     for detector in chosen(catalog, &options.only)? {
         // Bound in any case: a parameter that is wrong is wrong whether the detector can be evaluated or not.
         let values = bind(detector, expectations, options)?;
@@ -206,7 +210,9 @@ async fn lacking(
     options: &Options,
 ) -> Result<BTreeMap<String, String>, DetectError> {
     let query = catalog.get("needs")?;
-    let values = query.bind(&[("since".to_owned(), options.window.since.to_rfc3339())], options.now)?;
+    let Window { since, until } = options.window;
+    let given = [("since".to_owned(), since.to_rfc3339()), ("until".to_owned(), until.to_rfc3339())];
+    let values = query.bind(&given, options.now)?;
     let rows = engine.run(query, values).await?;
     let mut lacks: BTreeMap<String, String> = rows::pairs(&rows, "need", "why").into_iter().collect();
     if !expectations.is_given {
@@ -237,8 +243,9 @@ fn bind(
 
 impl Detection {
     /// Compares with what was open before the run, so that each finding is new or ongoing, and tells what has ended. What has
-    /// become worse is new again. What could not be judged this time has not ended, nor has what lies outside of a window that
-    /// is shorter than that of the run before.
+    /// become worse is new again. What could not be judged this time has not ended, nor has what lies before a window that is
+    /// shorter than that of the run before; what lies before one that moved on has aged. Of detectors that this run was not
+    /// about nothing is said.
     pub fn compare(&mut self, open: Vec<Open>) {
         // What was accepted until now, and is no more, is news.
         let seen = open.iter().map(|open| &open.finding).filter(|finding| finding.status != Status::Accepted);
@@ -254,19 +261,25 @@ impl Detection {
         let is_gone = |open: &Open| !still.contains(&open.finding.fingerprint);
         for Open { finding, window } in open.into_iter().filter(is_gone) {
             let is_run = self.evaluated.contains(&finding.detector);
+            let is_chosen = is_run || self.not_evaluated.iter().any(|gap| gap.detector == finding.detector);
+            if !is_chosen {
+                continue;
+            }
             let is_gap = self
                 .not_evaluated
                 .iter()
                 .any(|gap| gap.detector == finding.detector && (!is_run || gap.is_about(&finding)));
-            let is_out_of_sight = self.window.zip(window).is_some_and(|(now, then)| {
-                finding.last_seen.is_some_and(|at| !now.holds(at)) && now.length() < then.length()
-            });
-            match (is_run, is_gap || is_out_of_sight) {
-                (_, true) if finding.status == Status::Accepted => self.unjudged.push(finding),
-                (_, true) => self.unjudged.push(Finding { status: Status::Unjudged, ..finding }),
-                (true, false) => self.resolved.push(Finding { status: Status::Resolved, ..finding }),
-                // A detector that this run was not about.
-                (false, false) => {}
+            let (is_before, is_later) = self
+                .window
+                .zip(finding.last_seen)
+                .map_or((false, false), |(now, at)| (at < now.since, at >= now.until));
+            let is_shorter = self.window.zip(window).is_some_and(|(now, then)| now.length() < then.length());
+            let is_unjudged = is_gap || self.no_events.is_some() || is_later || (is_before && is_shorter);
+            match (is_unjudged, is_before) {
+                (true, _) if finding.status == Status::Accepted => self.unjudged.push(finding),
+                (true, _) => self.unjudged.push(Finding { status: Status::Unjudged, ..finding }),
+                (false, true) => self.aged.push(Finding { status: Status::Aged, ..finding }),
+                (false, false) => self.resolved.push(Finding { status: Status::Resolved, ..finding }),
             }
         }
     }

@@ -60,7 +60,29 @@ struct AcceptEntry {
 const PRINCIPALS: [&str; 5] = ["arn:", "service:", "acct:", "idc:", "*"];
 
 pub(super) fn is_principal(text: &str) -> bool {
-    PRINCIPALS.iter().any(|begin| text.starts_with(begin))
+    PRINCIPALS.iter().any(|begin| text.starts_with(begin)) || is_unique_id(text)
+}
+
+/// `AIDA…`, `AROA…`: what a record names whose ARN it does not tell.
+fn is_unique_id(text: &str) -> bool {
+    (16..=128).contains(&text.len())
+        && text.starts_with('A')
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Whether a text can match a key's ARN, its id, an alias or a tag.
+fn is_key_name(text: &str) -> bool {
+    let is_id = || {
+        let id = text.strip_prefix("mrk-").unwrap_or(text);
+        id.len() >= 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    };
+    let is_tag = || text.strip_prefix("tag:").is_some_and(|tag| tag.contains('=') || tag.contains('*'));
+    text.starts_with("arn:") || text.starts_with("alias/") || text.contains(['*', '?']) || is_tag() || is_id()
+}
+
+/// Whether a text can match what a call comes through.
+fn is_service(text: &str) -> bool {
+    text == "direct" || text.contains(['.', '*', '?']) || text == "AWS Internal"
 }
 
 struct Reader<'a> {
@@ -90,6 +112,10 @@ pub(super) fn parse(text: &str, path: &Path) -> Read<Expectations> {
             let given = Given { value: text, line: reader.line(at) };
             params.entry(detector.clone()).or_default().insert(name, given);
         }
+    }
+    let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    if is_empty {
+        return Err(reader.fault(0, "the file says nothing; `keytrail expectations --learn` writes a first one"));
     }
     Ok(Expectations {
         is_given: true,
@@ -134,12 +160,28 @@ impl Reader<'_> {
         patterns.into_iter().map(|pattern| self.said(pattern, what)).collect()
     }
 
+    /// Patterns that can match what they are held against.
+    fn able(&self, patterns: Vec<Spanned<String>>, is_able: fn(&str) -> bool, else_told: &str) -> Read<Vec<String>> {
+        let check = |pattern: Spanned<String>| {
+            if is_able(pattern.as_ref()) {
+                return Ok(pattern.into_inner());
+            }
+            Err(self.fault(pattern.span().start, format!("{:?} {else_told}", pattern.as_ref())))
+        };
+        patterns.into_iter().map(check).collect()
+    }
+
+    fn keys(&self, patterns: Vec<Spanned<String>>) -> Read<Vec<String>> {
+        self.able(patterns, is_key_name, "matches no key: one is an ARN, an id, `alias/…` or `tag:name=value`")
+    }
+
     fn principal(&self, pattern: Spanned<String>) -> Read<String> {
         if is_principal(pattern.as_ref()) {
             return Ok(pattern.into_inner());
         }
         let message = format!(
-            "{:?} matches no principal: one is an ARN, `service:` and a host, `acct:` or `idc:`; `*` stands for any characters",
+            "{:?} matches no principal: one is an ARN, a unique id such as AROA…, `service:` and a host, `acct:` or `idc:`; `*` \
+             stands for any characters",
             pattern.as_ref()
         );
         Err(self.fault(pattern.span().start, message))
@@ -154,7 +196,7 @@ impl Reader<'_> {
             name: self.said(entry.name, "`name`")?,
             accounts: self.accounts(entry.accounts)?,
             principals: self.principals(entry.principals)?,
-            keys: entry.keys.map(|keys| self.patterns(keys, "a key")).transpose()?,
+            keys: entry.keys.map(|keys| self.keys(keys)).transpose()?,
         })
     }
 
@@ -172,11 +214,20 @@ impl Reader<'_> {
         };
         Ok(KeyRule {
             line,
-            keys: self.patterns(entry.keys.into_inner(), "a key")?,
+            keys: self.keys(entry.keys.into_inner())?,
             owner: entry.owner,
             purpose: entry.purpose,
             decryptors: self.principals(entry.decryptors)?,
-            services: entry.services.map(|list| self.patterns(list, "a service")).transpose()?,
+            services: entry
+                .services
+                .map(|list| {
+                    self.able(
+                        list,
+                        is_service,
+                        "matches no service: one is a host such as s3.amazonaws.com, or `direct`",
+                    )
+                })
+                .transpose()?,
             assets: entry.assets.map(|list| self.patterns(list, "an asset")).transpose()?,
             rotation_days,
         })

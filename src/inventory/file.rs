@@ -216,9 +216,11 @@ fn metadata(members: &Members<'_>) -> Result<Field<Metadata>, String> {
         arns.into_iter().collect()
     });
     let SetForm { multi_region_key_type, primary_key, .. } = set.unwrap_or_default();
+    let state: Option<String> = members.take("KeyState")?;
     Ok(Field::Known(Metadata {
-        state: members.take("KeyState")?,
-        enabled: members.take("Enabled")?,
+        // The two say one thing, and people leave one out.
+        enabled: members.take("Enabled")?.or(state.as_ref().map(|state| state == "Enabled")),
+        state,
         manager: members.take("KeyManager")?,
         usage: members.take("KeyUsage")?,
         spec: members.take("KeySpec")?,

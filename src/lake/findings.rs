@@ -1,7 +1,7 @@
 //! What detectors found, run by run.
 //!
 //! A finding is told apart by its fingerprint: two runs that find the same thing write two rows with one fingerprint, and
-//! what a later run no longer finds gets a last row, `resolved`. `detections` says of each run and detector whether it was
+//! what a later run no longer finds gets a last row, `resolved` or `aged`. `detections` says of each run and detector whether it was
 //! evaluated at all, without which silence would mean nothing.
 
 use arrow::datatypes::SchemaRef;
@@ -53,7 +53,7 @@ pub static FINDING_COLUMNS: &[Column<FindingRow>] = &[
     text(
         "status",
         |row| Some(row.status),
-        "`new`, `ongoing` (found by the run before too), `accepted` by the expectations, `unjudged` (found before, and not to be judged now), or `resolved` (no longer found)",
+        "`new`, `ongoing` (found by the run before too), `accepted` by the expectations, `unjudged` (found before, and not to be judged now), `resolved` (no longer found), or `aged` (before the window by now)",
     ),
     text("severity", |row| Some(&row.severity), "`info`, `low`, `medium`, `high` or `critical`"),
     text("key_arn", |row| row.key_arn.as_deref(), "The key"),

@@ -75,7 +75,7 @@ fn statuses(found: &Value, list: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_finding_is_new_once_then_ongoing_and_resolved_when_it_stops() {
+fn a_finding_is_new_once_then_ongoing_and_aged_or_resolved_in_the_end() {
     let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), used("e2", "2026-01-06T11:00:00Z")]);
     let first = found(&dir, &[]);
     let finding = &first["findings"][0];
@@ -98,21 +98,26 @@ fn a_finding_is_new_once_then_ongoing_and_resolved_when_it_stops() {
     let open = dir.keytrail(["query", "findings"]).format("json").ok().json();
     assert_eq!((open[0]["detector"].as_str(), open.as_array().unwrap().len()), (Some("users"), 1));
 
-    let later = dir.keytrail([
-        "--queries",
-        "queries",
-        "detect",
-        "--only",
-        "users",
-        "--since",
-        "2026-01-10",
-        "--until",
-        "2026-01-25",
-    ]);
-    let later = later.format("json").ok().json();
-    assert_eq!((statuses(&later, "findings").len(), statuses(&later, "resolved")), (0, vec!["resolved".to_owned()]));
+    let aged = |dir: &Dir| {
+        let detect =
+            ["--queries", "queries", "detect", "--only", "users", "--since", "2026-01-10", "--until", "2026-01-25"];
+        dir.keytrail(detect).format("json").ok().json()
+    };
+    let later = aged(&dir);
+    // Nothing is of that time, so that nobody knows whether it has stopped.
+    assert_eq!((statuses(&later, "resolved").len(), statuses(&later, "unjudged")), (0, vec!["unjudged".to_owned()]));
+    assert!(later["no_events"].as_str().unwrap().contains("logs end at 2026-01-06T11:00:00Z"), "{later}");
+    dir.log("b.json.gz", &[with(used("e3", "2026-01-12T10:00:00Z"), "eventName", "DescribeKey")]);
+    dir.ingest("logs");
+    let later = aged(&dir);
+    assert_eq!((statuses(&later, "resolved").len(), statuses(&later, "aged")), (0, vec!["aged".to_owned()]));
     let again = found(&dir, &[]);
     assert_eq!((statuses(&again, "findings"), statuses(&again, "resolved")), (vec!["new".to_owned()], Vec::new()));
+    // The same time, and not found any more: with a higher bar it is none.
+    let users = fs::read_to_string(dir.join("queries/detectors/users.sql")).unwrap();
+    fs::write(dir.join("queries/detectors/users.sql"), users.replace("event_time < $until", "event_time < $since"))
+        .unwrap();
+    assert_eq!(statuses(&found(&dir, &[]), "resolved"), ["resolved"]);
 }
 
 #[test]
@@ -192,7 +197,8 @@ fn what_has_become_worse_is_news() {
 
 #[test]
 fn a_shorter_look_resolves_nothing_that_lies_before_it() {
-    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    let other = with(used("e2", "2026-01-15T10:00:00Z"), "eventName", "DescribeKey");
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), other]);
     found(&dir, &[]);
     let users = |since: &str, until: &str| {
         let detect = ["--queries", "queries", "detect", "--only", "users", "--since", since, "--until", until];
@@ -201,8 +207,13 @@ fn a_shorter_look_resolves_nothing_that_lies_before_it() {
     let short = users("2026-01-10", "2026-01-20");
     assert_eq!((statuses(&short, "resolved").len(), statuses(&short, "unjudged")), (0, vec!["unjudged".to_owned()]));
     assert_eq!(statuses(&found(&dir, &[]), "findings"), ["ongoing"], "it was open all the while");
-    // The same length, later: it has stopped.
-    assert_eq!(statuses(&users("2026-01-08", "2026-01-23"), "resolved"), ["resolved"]);
+    // The same length, later.
+    assert_eq!(statuses(&users("2026-01-08", "2026-01-23"), "aged"), ["aged"]);
+    // Of other detectors a run says nothing.
+    found(&dir, &[]);
+    let needy = ["--queries", "queries", "detect", "--only", "needy", "--since", "2026-01-19", "--until", "2026-01-20"];
+    let other = dir.keytrail(needy).format("json").ok().json();
+    assert_eq!((statuses(&other, "unjudged").len(), statuses(&other, "aged").len()), (0, 0));
 }
 
 #[test]

@@ -4,13 +4,15 @@ use clap::Args;
 
 const DETECT_HELP: &str = "\
 A finding is new when the run before did not have it, or not as bad, and ongoing when it did; what is
-no longer found is resolved, unless it could not be judged, or lies before a shorter window. Findings
-are kept in the lake: `keytrail query findings` lists those that are open. A detector whose needs are
+no longer found is resolved. What could not be judged, or lies before a shorter window, stays open;
+what lies before a window that moved on has aged: nobody ended it, it is only not looked at any more.
+Every run that is saved is the one before of the next. Findings are kept in the lake: `keytrail query findings` lists those that are open. A detector whose needs are
 not met is not evaluated, and says why: silence is never good news by itself. `keytrail explain ID`
 tells what a detector looks for and what to do about it.
 
 Exit codes: 0 nothing at or above --fail-on, 1 something is, 2 wrong usage or failure, 3 --fail-on was
-asked for and no detector could be evaluated.";
+asked for and nothing could be judged: no detector was evaluated, the lake has no event of the window,
+or the logs end more than a day ago and no --until says that this is meant.";
 
 /// Look for what is new, strange or dangerous: keys endangered, unused, unexplained, unexpectedly used
 #[derive(Debug, Args)]
@@ -22,7 +24,7 @@ pub(crate) struct Detect {
     /// Only this detector; may be repeated
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Look at events since: RFC 3339, YYYY-MM-DD, or an age such as -7d [default: 30 days before --until]
+    /// Look at events since: RFC 3339, YYYY-MM-DD, or an age before --until such as -7d [default: -30d]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Look at events before [default: now, or the end of the logs where that is more than a day ago]
@@ -86,7 +88,7 @@ Exit codes: 0 done, 1 --check found something, 2 wrong usage or failure.";
 /// What an organization expects of its keys: a first file from what was seen, and whether it is still true
 #[derive(Debug, Args)]
 #[command(after_help = EXPECTATIONS_HELP)]
-#[group(required = true, multiple = false, id = "what", args = ["learn", "check"])]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["learn", "check"]))]
 pub(crate) struct ExpectationsCommand {
     /// Write a first file from what was seen, on standard output, for a person to prune
     #[arg(long)]
@@ -95,6 +97,6 @@ pub(crate) struct ExpectationsCommand {
     #[arg(long)]
     pub check: bool,
     /// What was seen since: RFC 3339, YYYY-MM-DD, or an age [default: 90 days before the end of the logs]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "check")]
     pub since: Option<String>,
 }
