@@ -15,7 +15,8 @@
 -- came through, whatever the address behind it, or else that of its address: 256 neighbouring addresses of IPv4, or a
 -- site's share of IPv6 (`address_block()`). It reports a principal, and the key that it used, that called from a
 -- network of which none of its direct decryptions in the baseline came. It is low where the principal decrypts on few
--- days (`often_days`), or has come from a new network on every other day.
+-- days (`often_days`), or has come from a new network on every other day; and where it is a role of IAM Identity Center
+-- (`AWSReservedSSO_…`), behind which there are several people, who go home and travel.
 -- ## When it does not judge
 -- A principal with direct decryptions on fewer than `baseline_min_days` days of the baseline tells nothing of where it
 -- usually is: the keys that it used from a new network are not evaluated. One without any is `unexpected-decryptor`'s.
@@ -102,6 +103,7 @@ SELECT
     CASE
         WHEN n.principal IS NULL THEN NULL
         WHEN n.past_days < $often_days OR 2 * n.past_blocks >= n.past_days THEN 'low'
+        WHEN n.principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN 'low'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE

@@ -14,14 +14,15 @@
 -- ## What it does
 -- Knows a key's decryptors in one of two ways, and reports the others, by role or user and never by session.
 -- *Declared*: where entries of the expectations file match the key and name `decryptors`, `services` or `assets`, each
--- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it
--- is low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
--- `baseline_days` before. It is medium; high when it calls KMS directly, where everyone used to come through AWS
--- services, at least `service_calls` times; low for service-linked roles, for AWS itself, and with AWS managed keys.
--- It is low too where newcomers are usual: where of the principals that are known so many came in the second half of
--- the baseline only, or on a single day, that as many as now was to be expected. With one more than that, all stay
--- medium. AWS itself and service-linked roles count neither as these nor as those. A principal is known by its unique
--- id as well: the key owner's log calls a reader of another account by nothing else.
+-- successful decryption must fit one of them. One that fits none is high, and the finding says what does not fit; it is
+-- low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
+-- `baseline_days` before, neither with it nor with a sibling of its multi-Region set. It is medium; high when it calls
+-- KMS directly, where everyone used to come through AWS services, at least `service_calls` times; low for service-
+-- linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are usual: where of the
+-- principals that are known so many came in the second half of the baseline only, or on a single day, that as many as
+-- now was to be expected. With one more than that, all stay medium. AWS itself and service-linked roles count neither
+-- as these nor as those. A principal is known by its unique id as well: the key owner's log calls a reader of another
+-- account by nothing else.
 -- ## When it does not judge
 -- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer
 -- than `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them,
@@ -63,15 +64,16 @@ WITH used AS (
 placed AS (
     SELECT
         *,
-        bool_or(is_past) OVER (PARTITION BY key_arn, principal)
-            OR (principal_id IS NOT NULL AND bool_or(is_past) OVER (PARTITION BY key_arn, principal_id)) AS is_known,
+        bool_or(is_past) OVER (PARTITION BY key_set, principal)
+            OR (principal_id IS NOT NULL AND bool_or(is_past) OVER (PARTITION BY key_set, principal_id)) AS is_known,
         principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' AS is_aws,
         sum(CASE WHEN is_past THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS days,
         date_part('epoch', min(event_date) OVER (PARTITION BY key_arn, principal)) AS first_day,
         date_part('epoch', min(event_date) OVER (PARTITION BY key_arn)) AS key_first_day,
         row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region, principal_id) AS place,
         row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region, principal_id) AS turn
-    FROM used
+    -- Siblings of a multi-Region key have one id, and read each other's data: who reads with one is known to all.
+    FROM (SELECT *, concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set FROM used)
 ),
 weighed AS (
     SELECT

@@ -115,8 +115,11 @@ fn a_finding_is_new_once_then_ongoing_and_aged_or_resolved_in_the_end() {
     assert_eq!((statuses(&again, "findings"), statuses(&again, "resolved")), (vec!["new".to_owned()], Vec::new()));
     // The same time, and not found any more: with a higher bar it is none.
     let users = fs::read_to_string(dir.join("queries/detectors/users.sql")).unwrap();
-    fs::write(dir.join("queries/detectors/users.sql"), users.replace("event_time < $until", "event_time < $since"))
-        .unwrap();
+    fs::write(
+        dir.join("queries/detectors/users.sql"),
+        users.replace("event_time < $until", "event_time < $until AND event_name = 'Nothing'"),
+    )
+    .unwrap();
     assert_eq!(statuses(&found(&dir, &[]), "resolved"), ["resolved"]);
 }
 

@@ -54,7 +54,7 @@ pub fn faults(logs: &Logs) -> Vec<String> {
             }
         }
     }
-    for gap in second.not_evaluated.iter().filter(|gap| gap.key_arn.is_none()) {
+    for gap in second.not_evaluated.iter().filter(|gap| gap.key_arn.is_none() && gap.account_id.is_none()) {
         // There is no inventory, and no more is expected of keys than whose accounts they are in.
         if !["inventory", "digest"].iter().any(|lack| gap.why.contains(lack)) {
             faults.push(format!("{} is not evaluated: {}", gap.detector, gap.why));
