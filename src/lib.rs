@@ -21,3 +21,4 @@ pub mod query;
 pub mod report;
 pub mod source;
 pub mod synthetic;
+pub mod verdict;

@@ -6,7 +6,7 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · cli · detect · other_engine
+//!                                                   hostile · cli · detect · verdict · other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -27,6 +27,7 @@ mod reference;
 mod strategies;
 mod support;
 mod tidy;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -14,7 +14,8 @@
 -- recorded them, and the hour is observed.
 -- ## observed
 -- There are events of this hour, or objects delivered in it; nothing proves that there were no others. `reason` says what
--- a proof lacks.
+-- a proof lacks. `is_doubtful` tells hours of which something is known to be missing, changed or added from those of which
+-- nothing is known at all.
 -- ## unknown
 -- Digests bear on the hour, and nothing of it is there that can be relied on.
 -- ## Times that cannot be
@@ -136,6 +137,7 @@ SELECT
             END,
             'no unbroken digests for it and the two hours after'
         )
-    END AS reason
+    END AS reason,
+    doubt IS NOT NULL OR is_stray IS TRUE AS is_doubtful
 FROM judged
 CROSS JOIN horizon AS h

@@ -6,8 +6,10 @@ use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keytrail::report::Format;
 
+mod check_deletion;
 mod detect;
 
+pub(crate) use check_deletion::CheckDeletion;
 pub(crate) use detect::{Detect, ExpectationsCommand};
 
 const EXAMPLES: &str = "\
@@ -70,6 +72,7 @@ pub(crate) enum Command {
     /// What happened, event by event
     Timeline(Timeline),
     Detect(Detect),
+    CheckDeletion(CheckDeletion),
     Expectations(ExpectationsCommand),
     Verify(Verify),
     Coverage(Coverage),

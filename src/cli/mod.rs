@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod check_deletion;
 mod count;
 mod coverage;
 mod demo;
@@ -114,9 +115,11 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     // A fault in the file must not keep anyone from what does not ask for it, least of all from mending it.
     let expectations = match &arguments.command {
         Command::Expectations(options) if options.learn => Expectations::default(),
-        Command::Detect(_) | Command::Expectations(_) | Command::Query(_) | Command::Sql(_) => {
-            expectations::given(arguments.expectations.as_deref(), &catalog)?
-        }
+        Command::Detect(_)
+        | Command::CheckDeletion(_)
+        | Command::Expectations(_)
+        | Command::Query(_)
+        | Command::Sql(_) => expectations::given(arguments.expectations.as_deref(), &catalog)?,
         _ => Expectations::default(),
     };
     let aws = arguments.aws.options();
@@ -134,6 +137,7 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::Generate(options) => generate::run(&context, &options),
         Command::Demo(options) => demo::run(context, &options),
         Command::Detect(options) => detect::run(&context, &options),
+        Command::CheckDeletion(options) => check_deletion::run(&context, &options),
         Command::Expectations(options) => expectations::run(&context, &options),
         Command::Verify(options) => verify::run(&context, &options),
         Command::Coverage(options) => coverage::run(&context, &options),

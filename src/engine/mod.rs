@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::json::ArrayWriter;
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::datasource::MemTable;
@@ -18,6 +19,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
+use serde::de::DeserializeOwned;
 
 use crate::expectations::{self, Expectations};
 use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
@@ -63,6 +65,21 @@ impl Rows {
     #[must_use]
     pub fn count(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The rows as values of a type whose fields are named as the columns. Instants are read from RFC 3339.
+    ///
+    /// # Errors
+    /// When a column is not of the type of its field.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>, EngineError> {
+        let mut writer = ArrayWriter::new(Vec::new());
+        writer.write_batches(&self.batches.iter().collect::<Vec<_>>()).map_err(DataFusionError::from)?;
+        writer.finish().map_err(DataFusionError::from)?;
+        let text = writer.into_inner();
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_slice(&text).map_err(|error| DataFusionError::External(Box::new(error)).into())
     }
 }
 

@@ -22,6 +22,9 @@ mod json;
 mod markdown;
 mod table;
 mod value;
+mod verdict;
+
+pub use verdict::verdict_text;
 
 #[cfg(test)]
 mod tests;

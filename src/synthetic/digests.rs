@@ -33,6 +33,10 @@ const BACKFILL_DELAY: Seconds = DAY;
 
 const ALGORITHM: &str = "SHA256withRSA";
 
+/// Where an account's own trail writes, and its name.
+const OWN_PREFIX: &str = "AWSLogs";
+const OWN_TRAIL: &str = "management_events";
+
 /// A log object to be named.
 pub(super) struct Log<'a> {
     /// When it is delivered.
@@ -44,6 +48,20 @@ pub(super) struct Log<'a> {
     pub is_late: bool,
 }
 
+impl Log<'_> {
+    /// As a digest names it.
+    fn named(&self) -> Value {
+        json!({
+            "s3Bucket": BUCKET,
+            "s3Object": self.key,
+            "hashValue": sha256(self.text),
+            "hashAlgorithm": "SHA-256",
+            "newestEventTime": iso(self.at - MINUTE),
+            "oldestEventTime": iso(self.at - 15 * MINUTE),
+        })
+    }
+}
+
 /// The last digest of a chain, as the next one names it.
 struct Previous {
     object: String,
@@ -51,8 +69,50 @@ struct Previous {
     signature: String,
 }
 
+/// Whose digests they are, and where they go.
+struct Place {
+    prefix: String,
+    account: String,
+    region: String,
+    home_region: String,
+    trail: &'static str,
+}
+
+impl Place {
+    fn of(world: &World, trail: Trail, lane: usize) -> Self {
+        let (prefix, name) = match trail {
+            Trail::Own => (OWN_PREFIX.to_owned(), OWN_TRAIL),
+            Trail::Organization => (format!("org-trail/AWSLogs/{}", world.organization), "org-trail"),
+        };
+        Self {
+            prefix,
+            account: world.account(lane).to_owned(),
+            region: world.region(lane).to_owned(),
+            home_region: world.regions[0].to_owned(),
+            trail: name,
+        }
+    }
+}
+
+impl Place {
+    /// The key of the digest of the hour that ends then.
+    fn object(&self, end: Seconds, is_backfill: bool) -> String {
+        let Self { prefix, account, region, home_region, trail } = self;
+        let (c, stamp) = (Calendar::of(end), iso(end).replace(['-', ':'], ""));
+        format!(
+            "{prefix}/{account}/CloudTrail-Digest/{region}/{:04}/{:02}/{:02}/\
+             {account}_CloudTrail-Digest_{region}_{trail}_{home_region}_{stamp}{}.json.gz",
+            c.year,
+            c.month,
+            c.day,
+            if is_backfill { "_backfill" } else { "" }
+        )
+    }
+}
+
 /// A chain of digests and what its next ones will name.
 struct Chain {
+    place: Place,
     trail: Trail,
     lane: usize,
     /// Windows begin so long after the full hour, as they do with AWS.
@@ -89,6 +149,39 @@ pub fn public_keys() -> io::Result<Value> {
     }]}))
 }
 
+/// Digests for logs that were made otherwise, as a trail of this account writes them: one per hour of the account and Region,
+/// from the one that `from` is in until `until`. A log is its key in the bucket, when it was delivered (seconds since 1970),
+/// and its uncompressed text; those of other hours are left out.
+///
+/// # Errors
+/// When a digest cannot be signed.
+pub fn sign_logs(
+    (account, region, home_region): (&str, &str, &str),
+    logs: &[(String, i64, Vec<u8>)],
+    (from, until): (i64, i64),
+) -> io::Result<Vec<LogObject>> {
+    let place = Place {
+        prefix: OWN_PREFIX.to_owned(),
+        account: account.to_owned(),
+        region: region.to_owned(),
+        home_region: home_region.to_owned(),
+        trail: OWN_TRAIL,
+    };
+    let key = signing_key()?;
+    let fingerprint = fingerprint(&key);
+    let signer = Signer { key: &key, fingerprint: &fingerprint };
+    let (mut chain, mut packer) = (Chain::new(place, Trail::Own, 0, from), Packer::new());
+    for (key, at, text) in logs {
+        let log = Log { at: *at, key, text, is_late: false };
+        chain.logs.entry(chain.window(log.at)).or_default().push(log.named());
+    }
+    let mut digests = Vec::new();
+    while chain.next + HOUR <= until {
+        digests.push(chain.hourly(&signer, &mut packer)?);
+    }
+    Ok(digests)
+}
+
 fn signing_key() -> io::Result<RsaKeyPair> {
     RsaKeyPair::from_pkcs8(KEY).map_err(io::Error::other)
 }
@@ -114,7 +207,8 @@ impl Digests {
     pub(super) fn new(world: &World, start: Seconds) -> io::Result<Self> {
         let key = signing_key()?;
         let trails = [Trail::Own, Trail::Organization];
-        let chains = (0..world.lanes.len()).flat_map(|lane| trails.map(|trail| Chain::new(trail, lane, start)));
+        let chains = (0..world.lanes.len())
+            .flat_map(|lane| trails.map(|trail| Chain::new(Place::of(world, trail, lane), trail, lane, start)));
         Ok(Self { fingerprint: fingerprint(&key), key, chains: chains.collect(), late_so_far: 0 })
     }
 
@@ -127,21 +221,14 @@ impl Digests {
         let window = chain.window(log.at);
         let is_left_out = window < chain.next || (log.is_late && self.late_so_far % 2 == 1);
         let logs = if is_left_out { &mut chain.late } else { &mut chain.logs };
-        logs.entry(window).or_default().push(json!({
-            "s3Bucket": BUCKET,
-            "s3Object": log.key,
-            "hashValue": sha256(log.text),
-            "hashAlgorithm": "SHA-256",
-            "newestEventTime": iso(log.at - MINUTE),
-            "oldestEventTime": iso(log.at - 15 * MINUTE),
-        }));
+        logs.entry(window).or_default().push(log.named());
     }
 
     /// Writes the digests of the windows that end before this instant.
-    pub(super) fn close(&mut self, world: &World, now: Seconds, packer: &mut Packer, sink: Sink<'_>) -> io::Result<()> {
+    pub(super) fn close(&mut self, now: Seconds, packer: &mut Packer, sink: Sink<'_>) -> io::Result<()> {
         let Self { key, fingerprint, chains, .. } = self;
         for chain in chains {
-            let signer = Signer { key, fingerprint, world };
+            let signer = Signer { key, fingerprint };
             while chain.next + HOUR <= now {
                 sink(chain.hourly(&signer, packer)?)?;
             }
@@ -153,20 +240,14 @@ impl Digests {
     }
 
     /// Writes all that is left, up to the window of the last delivery.
-    pub(super) fn finish(
-        &mut self,
-        world: &World,
-        last: Seconds,
-        packer: &mut Packer,
-        sink: Sink<'_>,
-    ) -> io::Result<()> {
+    pub(super) fn finish(&mut self, last: Seconds, packer: &mut Packer, sink: Sink<'_>) -> io::Result<()> {
         let latest = self.chains.iter().filter_map(|chain| chain.logs.last_key_value());
         let last = latest.map(|(window, _)| *window).fold(last, Seconds::max);
-        self.close(world, last + 2 * HOUR, packer, sink)?;
+        self.close(last + 2 * HOUR, packer, sink)?;
         let Self { key, fingerprint, chains, .. } = self;
         for chain in chains {
             while !chain.late.is_empty() {
-                sink(chain.backfill(&Signer { key, fingerprint, world }, packer)?)?;
+                sink(chain.backfill(&Signer { key, fingerprint }, packer)?)?;
             }
         }
         Ok(())
@@ -174,10 +255,11 @@ impl Digests {
 }
 
 impl Chain {
-    fn new(trail: Trail, lane: usize, start: Seconds) -> Self {
+    fn new(place: Place, trail: Trail, lane: usize, start: Seconds) -> Self {
         let minute = (lane * 2 + usize::from(trail == Trail::Organization)) % 20;
         let offset = MINUTE * Seconds::try_from(minute).unwrap_or(0) + 31;
         let mut chain = Self {
+            place,
             trail,
             lane,
             offset,
@@ -218,7 +300,6 @@ impl Chain {
 struct Signer<'a> {
     key: &'a RsaKeyPair,
     fingerprint: &'a str,
-    world: &'a World,
 }
 
 impl Signer<'_> {
@@ -232,10 +313,10 @@ impl Signer<'_> {
         packer: &mut Packer,
     ) -> io::Result<(LogObject, Previous)> {
         let end = iso(window + HOUR);
-        let object = self.object(chain, window + HOUR, is_backfill);
+        let object = chain.place.object(window + HOUR, is_backfill);
         let of_logs = |offset: Seconds| (!logs.is_empty()).then(|| iso(window + offset));
         let json = json!({
-            "awsAccountId": self.world.account(chain.lane),
+            "awsAccountId": chain.place.account,
             "digestStartTime": iso(window),
             "digestEndTime": end,
             "digestS3Bucket": BUCKET,
@@ -260,24 +341,6 @@ impl Signer<'_> {
         let metadata = vec![("signature", signature.clone()), ("signature-algorithm", ALGORITHM.to_owned())];
         let written = LogObject { path: object.clone(), gzip, records: 0, metadata };
         Ok((written, Previous { object, hash, signature }))
-    }
-
-    fn object(&self, chain: &Chain, end: Seconds, is_backfill: bool) -> String {
-        let (account, region) = (self.world.account(chain.lane), self.world.region(chain.lane));
-        let (prefix, trail) = match chain.trail {
-            Trail::Own => ("AWSLogs".to_owned(), "management_events"),
-            Trail::Organization => (format!("org-trail/AWSLogs/{}", self.world.organization), "org-trail"),
-        };
-        let (c, home) = (Calendar::of(end), self.world.regions[0]);
-        let stamp = iso(end).replace(['-', ':'], "");
-        format!(
-            "{prefix}/{account}/CloudTrail-Digest/{region}/{:04}/{:02}/{:02}/\
-             {account}_CloudTrail-Digest_{region}_{trail}_{home}_{stamp}{}.json.gz",
-            c.year,
-            c.month,
-            c.day,
-            if is_backfill { "_backfill" } else { "" }
-        )
     }
 
     fn sign(&self, text: &str) -> io::Result<String> {

@@ -40,7 +40,7 @@ use std::io;
 
 use chrono::{DateTime, Utc};
 
-pub use digests::public_keys;
+pub use digests::{public_keys, sign_logs};
 pub use folder::write_folder;
 pub use truth::{Call, Incident, TRUTH_VERSION, Truth};
 

@@ -175,7 +175,7 @@ impl Run<'_, '_> {
             (self.sink)(object)?;
         }
         match &mut self.digests {
-            Some(digests) => digests.finish(&self.world, last, &mut self.packer, self.sink),
+            Some(digests) => digests.finish(last, &mut self.packer, self.sink),
             None => Ok(()),
         }
     }
@@ -183,7 +183,7 @@ impl Run<'_, '_> {
     /// Writes the digests of the hours before this instant; nothing is delivered for them any more.
     fn write_digests(&mut self, now: Seconds) -> io::Result<()> {
         match &mut self.digests {
-            Some(digests) => digests.close(&self.world, now, &mut self.packer, self.sink),
+            Some(digests) => digests.close(now, &mut self.packer, self.sink),
             None => Ok(()),
         }
     }

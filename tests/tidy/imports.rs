@@ -16,7 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("expectations", &[]),
     ("engine", &["cloudtrail", "expectations", "lake", "query"]),
     ("detect", &["engine", "expectations", "instant", "lake", "query"]),
-    ("report", &["instant"]),
+    ("verdict", &["engine", "instant", "inventory", "query"]),
+    ("report", &["instant", "verdict"]),
     (
         "cli",
         &[
@@ -33,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "report",
             "source",
             "synthetic",
+            "verdict",
         ],
     ),
     // The binary's root and the library's table of contents.
@@ -56,6 +58,7 @@ const REFUSES: &[(&str, &[&str])] = &[
     ("engine", &["deltalake_core", "Utc::now", "SystemTime"]),
     ("expectations", &["datafusion", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
     ("detect", &["deltalake_core", "SessionContext", "Utc::now", "SystemTime"]),
+    ("verdict", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("report", &["datafusion", "SessionContext", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
 ];
 

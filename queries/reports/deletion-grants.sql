@@ -1,0 +1,37 @@
+-- ---
+-- title = "Grants on keys that were created, and neither retired nor revoked as far as the logs tell"
+-- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
+-- params.account = { type = "text", doc = "only keys that this account owns" }
+-- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
+-- ---
+-- ## What it answers
+-- One row per key and grant. Grants never expire, so one stays until someone retires or revokes it, which may be in a log
+-- that the lake does not have: an inventory that was taken later knows better.
+WITH granted AS (
+    SELECT
+        key_arn,
+        grant_id,
+        bool_or(event_name IN ('RetireGrant', 'RevokeGrant')) AS is_over,
+        max(CASE
+            WHEN event_name = 'CreateGrant'
+            THEN coalesce(
+                (regexp_match(request_parameters, '"granteePrincipal":"([^"]*)"'))[1],
+                (regexp_match(request_parameters, '"granteeServicePrincipal":"([^"]*)"'))[1]
+            )
+        END) AS grantee,
+        max(CASE WHEN event_name = 'CreateGrant' THEN event_time END) AS created_at,
+        max(CASE WHEN event_name = 'CreateGrant' THEN event_id END) AS event_id
+    FROM kms_events
+    WHERE event_name IN ('CreateGrant', 'RetireGrant', 'RevokeGrant')
+      AND outcome = 'ok'
+      AND grant_id IS NOT NULL
+      AND key_arn IS NOT NULL
+      AND event_time < $until
+      AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($account IS NULL OR key_account_id = $account)
+    GROUP BY key_arn, grant_id
+)
+SELECT key_arn, grant_id, grantee, created_at, event_id
+FROM granted
+WHERE NOT is_over AND created_at IS NOT NULL
+ORDER BY key_arn, created_at, grant_id

@@ -1,0 +1,26 @@
+-- ---
+-- title = "On which days keys were used, over all that the lake has, and attempts that failed because they cannot be"
+-- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
+-- params.account = { type = "text", doc = "only keys that this account owns" }
+-- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
+-- ---
+-- ## What it answers
+-- One row per account, key id and day with a use; siblings of a multi-Region key are one. `calls` succeeded, between
+-- `first_used` and `last_used`; `failing` failed because the key is disabled, pending deletion or otherwise unusable. A key
+-- that is used once a quarter shows here, and in no look-back that is shorter.
+SELECT
+    key_account_id AS account_id,
+    key_id,
+    event_date AS day,
+    count(*) FILTER (WHERE outcome = 'ok') AS calls,
+    count(*) FILTER (WHERE outcome = 'key_unusable') AS failing,
+    min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_used,
+    max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_used
+FROM usage
+WHERE outcome IN ('ok', 'key_unusable')
+  AND key_arn IS NOT NULL
+  AND ($key_id IS NULL OR key_id = $key_id)
+  AND ($account IS NULL OR key_account_id = $account)
+  AND event_time < $until
+GROUP BY key_account_id, key_id, event_date
+ORDER BY account_id, key_id, day

@@ -1,0 +1,82 @@
+-- ---
+-- title = "Who depends on keys: use, and attempts that failed because a key cannot be used"
+-- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
+-- params.account = { type = "text", doc = "only keys that this account owns" }
+-- params.since   = { type = "timestamp", required = true, doc = "only calls at or after this instant" }
+-- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
+-- ---
+-- ## What it answers
+-- One row per key, principal and service: `calls` that succeeded, and calls that failed because the key is disabled,
+-- pending deletion or otherwise unusable (`failing`), with the first and last of either and the event ids of the last.
+-- `denied` counts the other failures, which are no use: someone was refused, or asked wrongly. `assets` is how many assets
+-- the calls that succeeded or were failing named, and `asset_examples` at most five of them, the latest first.
+-- ## How it counts
+-- Cross-account calls once, dry runs never, ReEncrypt under both its keys (see the view `usage`). Where the message of a
+-- failed ReEncrypt names the key that is unusable, the other one is not blamed.
+
+-- Grouping by asset first makes the count of distinct assets a plain count.
+WITH judged AS (
+    SELECT
+        *,
+        coalesce(
+            outcome = 'key_unusable'
+                AND (key_role IS NULL OR coalesce(error_message, '') NOT LIKE '%:key/%' OR strpos(error_message, key_arn) > 0),
+            false
+        ) AS is_failing
+    FROM usage
+    WHERE key_arn IS NOT NULL
+      AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($account IS NULL OR key_account_id = $account)
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+),
+by_asset AS (
+    SELECT
+        key_arn,
+        principal,
+        via,
+        CASE WHEN outcome = 'ok' OR is_failing THEN asset END AS asset,
+        max(principal_type) AS principal_type,
+        count(*) FILTER (WHERE outcome = 'ok') AS calls,
+        count(*) FILTER (WHERE is_failing) AS failing,
+        count(*) FILTER (WHERE (outcome IS DISTINCT FROM 'ok') AND NOT is_failing) AS denied,
+        min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_used,
+        max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_used,
+        max(CASE WHEN outcome = 'ok' THEN concat(event_time, ' ', event_id) END) AS last_event,
+        min(CASE WHEN is_failing THEN event_time END) AS first_failing,
+        max(CASE WHEN is_failing THEN event_time END) AS last_failing,
+        max(CASE WHEN is_failing THEN concat(event_time, ' ', event_id) END) AS failing_event,
+        max(CASE WHEN is_failing THEN error_message END) AS error_message
+    FROM judged
+    GROUP BY key_arn, principal, via, CASE WHEN outcome = 'ok' OR is_failing THEN asset END
+),
+placed AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY key_arn, principal, via ORDER BY asset IS NULL, greatest(last_used, last_failing) DESC, asset
+        ) AS place
+    FROM by_asset
+)
+SELECT
+    key_arn,
+    principal,
+    max(principal_type) AS principal_type,
+    via,
+    sum(calls) AS calls,
+    sum(failing) AS failing,
+    sum(denied) AS denied,
+    count(asset) AS assets,
+    array_agg(asset ORDER BY place) FILTER (WHERE place <= 5 AND asset IS NOT NULL) AS asset_examples,
+    min(first_used) AS first_used,
+    max(last_used) AS last_used,
+    split_part(max(last_event), ' ', 2) AS last_event_id,
+    min(first_failing) AS first_failing,
+    max(last_failing) AS last_failing,
+    split_part(max(failing_event), ' ', 2) AS failing_event_id,
+    max(error_message) AS error_message
+FROM placed
+GROUP BY key_arn, principal, via
+ORDER BY key_arn, calls DESC, failing DESC, principal, via

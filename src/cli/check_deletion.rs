@@ -1,0 +1,153 @@
+//! `keytrail check-deletion`: may a key be deleted, and which ones might be.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use chrono::{DateTime, Utc};
+use keytrail::engine::{Engine, Rows};
+use keytrail::instant;
+use keytrail::report::{Format, texts, verdict_text};
+use keytrail::verdict::{Answer, Asked, Phase, Verdict, check};
+
+use super::args::CheckDeletion;
+use super::key::{self, Key};
+use super::{Context, Hinted, Outcome};
+
+pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcome> {
+    let now = Utc::now();
+    let until = arguments.until.as_ref().map_or(Ok(now), |text| instant::parse(text, now))?;
+    let lookback = arguments.lookback.trim_start_matches('-');
+    let since = instant::parse(&format!("-{lookback}"), until)
+        .map_err(|_| Hinted::new(format!("{lookback:?} is no length of time"), "write it as 90d, 26w or 2160h"))?;
+    if since >= until {
+        return Err(Hinted::new("the look-back is empty", "write it as 90d, 26w or 2160h").into());
+    }
+    let engine = context.engine()?;
+    let key_arn = arguments.key.as_ref().map(|name| one(context, &engine, name)).transpose()?;
+    let (watch_days, accept_observed) = (arguments.watch_days, arguments.accept_observed);
+    let asked = Asked { key_arn, since, until, watch_days, accept_observed };
+    let verdicts = context.runtime.block_on(check(&engine, &context.catalog, &asked))?;
+    if arguments.all {
+        return all(context, verdicts);
+    }
+    let Some(verdict) = verdicts.first() else { return Ok(Outcome::Incomplete) };
+    match context.printer.format() {
+        Format::Json | Format::Ndjson => context.printer.json(verdict)?,
+        Format::Table => context.printer.line(&verdict_text(verdict))?,
+        Format::Csv | Format::Markdown => context.printer.rows(&reasons(verdict)?)?,
+    }
+    Ok(match verdict.verdict {
+        Answer::InUse => Outcome::BadNews,
+        Answer::Unknown => Outcome::Incomplete,
+        Answer::NoUseFound => Outcome::Done,
+    })
+}
+
+/// The one key that a name stands for: about several, there is no one answer.
+fn one(context: &Context, engine: &Engine, name: &str) -> Result<String> {
+    let mut arns: Vec<String> = Vec::new();
+    for found in key::resolve(context, engine, name)? {
+        match found {
+            Key::Arn(arn) => arns.push(arn),
+            Key::Id(id) => {
+                let rows = ["keys", "keys-as-of"].map(|query| key::ask(context, engine, query, &[("key_id", &id)]));
+                for rows in rows {
+                    arns.extend(texts(&rows?.batches, "key_arn").into_iter().flatten());
+                }
+            }
+        }
+    }
+    arns.sort_unstable();
+    arns.dedup();
+    match arns.as_slice() {
+        [arn] => Ok(arn.clone()),
+        [] => {
+            key::must_be_known(context, engine, name, &[])?;
+            Ok(name.to_owned())
+        }
+        several => Err(Hinted::new(
+            format!("{name} stands for {} keys, and a verdict is about one", several.len()),
+            format!("name it by its ARN: {}", several.join(", ")),
+        )
+        .into()),
+    }
+}
+
+/// The reasons as rows, for formats that have no other form.
+fn reasons(verdict: &Verdict) -> Result<Rows> {
+    let text = |get: &dyn Fn(usize) -> Option<String>| -> ArrayRef {
+        Arc::new((0..verdict.reasons.len()).map(get).collect::<StringArray>())
+    };
+    let of = |at: usize| &verdict.reasons[at];
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("verdict", text(&|_| Some(verdict.verdict.name().to_owned())), true),
+        ("supports", text(&|at| Some(of(at).supports.name().to_owned())), true),
+        ("code", text(&|at| Some(of(at).code.to_owned())), true),
+        ("key_arn", text(&|at| of(at).key_arn.clone()), true),
+        ("message", text(&|at| Some(of(at).message.clone())), true),
+        ("settle", text(&|at| of(at).settle.as_ref().and_then(|step| step.command.clone())), true),
+    ])?;
+    Ok(Rows { schema: batch.schema(), batches: vec![batch] })
+}
+
+/// How ready a key is for deletion: what nobody needs first, and of that what has come furthest; then what is least unknown;
+/// then what was used longest ago.
+fn readiness(verdict: &Verdict) -> (Answer, usize, usize, Option<DateTime<Utc>>, String) {
+    let answer = verdict.verdict;
+    let phase = match verdict.phase {
+        Phase::PendingDeletion => 0,
+        Phase::Disabled => 1,
+        _ => 2,
+    };
+    let unsettled = verdict.reasons.iter().filter(|reason| reason.supports == Answer::Unknown).count();
+    (answer, phase, unsettled, verdict.last_use.as_ref().map(|last| last.at), verdict.key_arn.clone())
+}
+
+fn all(context: &Context, mut verdicts: Vec<Verdict>) -> Result<Outcome> {
+    verdicts.retain(|verdict| verdict.phase != Phase::Deleted);
+    verdicts.sort_by_cached_key(|verdict| {
+        let (answer, phase, unsettled, last, arn) = readiness(verdict);
+        (std::cmp::Reverse(answer), phase, unsettled, last, arn)
+    });
+    match context.printer.format() {
+        Format::Json => context.printer.json(&verdicts)?,
+        Format::Ndjson => verdicts.iter().try_for_each(|verdict| context.printer.json(verdict))?,
+        _ => context.printer.rows(&lines(&verdicts)?)?,
+    }
+    let of = |answer: Answer| verdicts.iter().filter(|verdict| verdict.verdict == answer).count();
+    let [ready, unknown, used] = [Answer::NoUseFound, Answer::Unknown, Answer::InUse].map(of);
+    let cost: i64 =
+        verdicts.iter().filter(|one| one.verdict == Answer::NoUseFound).map(|one| one.yearly_cost_usd).sum();
+    context.printer.note(&format!(
+        "{ready} keys without use (at most {cost} USD a year), {unknown} unknown, {used} in use; keytrail check-deletion KEY \
+         tells more of each"
+    ));
+    Ok(Outcome::Done)
+}
+
+/// A line for each verdict.
+fn lines(verdicts: &[Verdict]) -> Result<Rows> {
+    let text = |get: &dyn Fn(&Verdict) -> Option<String>| -> ArrayRef {
+        Arc::new(verdicts.iter().map(get).collect::<StringArray>())
+    };
+    let number =
+        |get: &dyn Fn(&Verdict) -> i64| -> ArrayRef { Arc::new(verdicts.iter().map(get).collect::<Int64Array>()) };
+    let last = verdicts.iter().map(|verdict| verdict.last_use.as_ref().map(|last| last.at.timestamp_micros()));
+    let last: TimestampMicrosecondArray = last.collect();
+    let count = |verdict: &Verdict, answer: Answer| {
+        let of = verdict.reasons.iter().filter(|reason| reason.supports == answer).count();
+        i64::try_from(of).unwrap_or(i64::MAX)
+    };
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("verdict", text(&|verdict| Some(verdict.verdict.name().to_owned())), true),
+        ("phase", text(&|verdict| Some(verdict.phase.name().to_owned())), true),
+        ("key_arn", text(&|verdict| Some(verdict.key_arn.clone())), true),
+        ("alias", text(&|verdict| verdict.aliases.first().cloned()), true),
+        ("last_use", Arc::new(last.with_timezone("UTC")) as ArrayRef, true),
+        ("unsettled", number(&|verdict| count(verdict, Answer::Unknown)), true),
+        ("yearly_cost_usd", number(&|verdict| verdict.yearly_cost_usd), true),
+        ("why", text(&|verdict| verdict.reasons.first().map(|reason| reason.message.clone())), true),
+    ])?;
+    Ok(Rows { schema: batch.schema(), batches: vec![batch] })
+}

@@ -1,0 +1,262 @@
+//! What bears on the deletion of keys, read from the lake once for all of them: each list is a query of its own.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Asked, VerdictError};
+use crate::engine::Engine;
+use crate::query::Catalog;
+
+/// An account and the id of its key: siblings of a multi-Region key are one.
+pub type SetId = (String, String);
+
+/// An account and a Region.
+pub type Lane = (String, String);
+
+/// What is known of one key; a row of `deletion-keys`, which says what the columns are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Member {
+    pub key_arn: String,
+    pub key_id: String,
+    pub account_id: String,
+    pub region: String,
+    pub key_manager: Option<String>,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    pub taken_at: Option<DateTime<Utc>>,
+    pub gone: Option<bool>,
+    pub state: Option<String>,
+    pub key_usage: Option<String>,
+    pub key_spec: Option<String>,
+    pub origin: Option<String>,
+    pub creation_date: Option<DateTime<Utc>>,
+    pub deletion_date: Option<DateTime<Utc>>,
+    pub multi_region: Option<bool>,
+    pub multi_region_type: Option<String>,
+    pub inventory_aliases: Option<String>,
+    pub rotation_enabled: Option<bool>,
+    pub rotation_period_days: Option<i64>,
+    pub grants: Option<String>,
+    pub last_usage_time: Option<DateTime<Utc>>,
+    pub last_usage_operation: Option<String>,
+    pub last_usage_event_id: Option<String>,
+    #[serde(default)]
+    pub has_last_usage_event: bool,
+    pub tracking_start: Option<DateTime<Utc>>,
+    pub unknown_fields: Option<String>,
+    pub last_change: Option<String>,
+    pub changed_at: Option<DateTime<Utc>>,
+    pub unusable_since: Option<DateTime<Utc>>,
+    pub called_alias: Option<String>,
+    pub called_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub public_key_reads: i64,
+    pub trail: Option<String>,
+    pub rule_line: Option<i64>,
+    pub owner: Option<String>,
+    pub purpose: Option<String>,
+    #[serde(default)]
+    pub is_own: bool,
+}
+
+impl Member {
+    /// A key of which nothing is known but its ARN.
+    pub(super) fn of(key_arn: &str) -> Self {
+        let part = |at: usize| key_arn.split(':').nth(at).unwrap_or_default().to_owned();
+        let key_id = key_arn.split_once(":key/").map_or("", |(_, id)| id).to_owned();
+        Self { key_arn: key_arn.to_owned(), key_id, account_id: part(4), region: part(3), ..Self::default() }
+    }
+}
+
+/// Who uses a key, or fails to because it cannot be used; a row of `deletion-uses`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Dependent {
+    pub key_arn: String,
+    pub principal: Option<String>,
+    pub principal_type: Option<String>,
+    pub via: Option<String>,
+    pub calls: i64,
+    pub failing: i64,
+    pub denied: i64,
+    pub assets: i64,
+    #[serde(default)]
+    pub asset_examples: Vec<String>,
+    pub first_used: Option<DateTime<Utc>>,
+    pub last_used: Option<DateTime<Utc>>,
+    pub last_event_id: Option<String>,
+    pub first_failing: Option<DateTime<Utc>>,
+    pub last_failing: Option<DateTime<Utc>>,
+    pub failing_event_id: Option<String>,
+    pub error_message: Option<String>,
+}
+
+/// A day with use; a row of `deletion-history`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct UseDay {
+    pub account_id: String,
+    pub key_id: String,
+    pub day: NaiveDate,
+    pub calls: i64,
+    pub failing: i64,
+    pub first_used: Option<DateTime<Utc>>,
+    pub last_used: Option<DateTime<Utc>>,
+}
+
+/// A grant as the logs tell of it; a row of `deletion-grants`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Granted {
+    pub key_arn: String,
+    pub grant_id: String,
+    pub grantee: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub event_id: Option<String>,
+}
+
+/// What the logs are worth in an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are those of the view `coverage`")]
+pub enum Worth {
+    Proven,
+    Observed,
+    Unknown,
+    Blind,
+}
+
+/// An hour of an account and Region; a row of `deletion-coverage`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct LaneHour {
+    pub account_id: String,
+    pub region: String,
+    pub hour: DateTime<Utc>,
+    pub state: Worth,
+    pub is_doubtful: bool,
+    pub reason: Option<String>,
+}
+
+/// Something that a key was seen to encrypt or decrypt; a row of `deletion-assets`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Asset {
+    pub key_arn: String,
+    pub asset: String,
+    pub asset_type: Option<String>,
+    pub asset_trust: Option<String>,
+    pub calls: i64,
+    pub first_used: DateTime<Utc>,
+    pub last_used: DateTime<Utc>,
+    #[serde(skip_serializing)]
+    pub assets: i64,
+}
+
+/// All that bears on some keys.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// The keys, by their sets.
+    pub sets: BTreeMap<SetId, Set>,
+    /// The hours of the look-back of which anything is known.
+    pub hours: BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
+}
+
+/// A key and its siblings in other Regions, with all that was seen of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Set {
+    /// The keys, by ARN.
+    pub members: Vec<Member>,
+    /// Who depends on them.
+    pub dependents: Vec<Dependent>,
+    /// The days with use, in order.
+    pub days: Vec<UseDay>,
+    /// Grants that the logs tell of.
+    pub grants: Vec<Granted>,
+    /// What they encrypted, as far as it was asked for.
+    pub assets: Vec<Asset>,
+}
+
+/// The account and id of a key by its ARN; null when that is not the ARN of a key.
+pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
+    let (place, id) = key_arn.split_once(":key/")?;
+    let account = place.split(':').nth(4)?;
+    Some((account.to_owned(), id.to_owned()))
+}
+
+/// Reads the facts: of one set with its assets, or of every key without them.
+pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
+    let mut given = vec![("until".to_owned(), asked.until.to_rfc3339())];
+    let set = asked.key_arn.as_deref().and_then(set_of);
+    if let Some((account, key_id)) = &set {
+        given.push(("account".to_owned(), account.clone()));
+        given.push(("key_id".to_owned(), key_id.clone()));
+    }
+    let source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
+    let mut facts = Facts::default();
+    for member in source.rows::<Member>("deletion-keys").await? {
+        if let Some(set) = set_of(&member.key_arn) {
+            facts.sets.entry(set).or_default().members.push(member);
+        }
+    }
+    let sets = &mut facts.sets;
+    if let (Some(arn), Some(set)) = (&asked.key_arn, &set) {
+        let members = &mut sets.entry(set.clone()).or_default().members;
+        if !members.iter().any(|member| member.key_arn == *arn) {
+            // No call and no inventory speaks of it; that is an answer too.
+            members.push(Member::of(arn));
+        }
+    }
+    for dependent in source.rows::<Dependent>("deletion-uses").await? {
+        put(sets, &dependent.key_arn.clone(), |set| &mut set.dependents, dependent);
+    }
+    for grant in source.rows::<Granted>("deletion-grants").await? {
+        put(sets, &grant.key_arn.clone(), |set| &mut set.grants, grant);
+    }
+    if set.is_some() {
+        for asset in source.rows::<Asset>("deletion-assets").await? {
+            put(sets, &asset.key_arn.clone(), |set| &mut set.assets, asset);
+        }
+    }
+    for day in source.rows::<UseDay>("deletion-history").await? {
+        sets.entry((day.account_id.clone(), day.key_id.clone())).or_default().days.push(day);
+    }
+    for hour in source.rows::<LaneHour>("deletion-coverage").await? {
+        let lane = facts.hours.entry((hour.account_id.clone(), hour.region.clone())).or_default();
+        lane.insert(hour.hour, hour);
+    }
+    Ok(facts)
+}
+
+/// Puts what is known of a key with its set.
+fn put<T>(sets: &mut BTreeMap<SetId, Set>, key_arn: &str, list: impl Fn(&mut Set) -> &mut Vec<T>, row: T) {
+    if let Some(set) = set_of(key_arn) {
+        list(sets.entry(set).or_default()).push(row);
+    }
+}
+
+/// The lake, and what each of the queries is asked with.
+struct Source<'a> {
+    engine: &'a Engine,
+    catalog: &'a Catalog,
+    given: Vec<(String, String)>,
+    since: String,
+    now: DateTime<Utc>,
+}
+
+impl Source<'_> {
+    async fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, VerdictError> {
+        let query = self.catalog.get(name)?;
+        let takes = |name: &str| query.params.iter().any(|param| param.name == name);
+        let mut given: Vec<(String, String)> = self.given.iter().filter(|(name, _)| takes(name)).cloned().collect();
+        if takes("since") {
+            given.push(("since".to_owned(), self.since.clone()));
+        }
+        let rows = self.engine.run(query, query.bind(&given, self.now)?).await?;
+        Ok(rows.read()?)
+    }
+}

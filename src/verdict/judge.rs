@@ -1,0 +1,312 @@
+//! From facts to a verdict. Nothing here asks anything of the lake or of the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::beside::{assets, cannot_see, grants, last_use, siblings, warnings, yearly_cost};
+use super::calendar::{Gap, LaneCoverage, cover, weeks};
+use super::facts::{Dependent, Lane, LaneHour, Member, Set, Worth};
+use super::steps::{self, settle};
+use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Verdict};
+use crate::instant::plain;
+
+/// How old an inventory may be.
+const INVENTORY_AGE: TimeDelta = TimeDelta::hours(24);
+
+/// How long `GetKeyLastUsage` lags behind (facts §8.4).
+const LAST_USAGE_LAG: TimeDelta = TimeDelta::hours(1);
+
+/// Judges one key of a set by what is known of all of them and of the hours of the look-back.
+#[must_use]
+pub(super) fn judge(
+    key_arn: &str,
+    set: &Set,
+    hours: &BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
+    asked: &Asked,
+) -> Verdict {
+    let nothing = Member::of(key_arn);
+    let key = set.members.iter().find(|member| member.key_arn == key_arn).unwrap_or(&nothing);
+    let phase = phase(key);
+    let mut lanes: Vec<Lane> =
+        set.members.iter().map(|member| (member.account_id.clone(), member.region.clone())).collect();
+    lanes.sort_unstable();
+    lanes.dedup();
+    let counts = |hour: &LaneHour| asked.accept_observed && is_vouched(set, hour.hour, asked);
+    let lanes: Vec<LaneCoverage> = lanes.iter().map(|lane| cover(lane, hours.get(lane), asked, &counts)).collect();
+
+    let mut reasons = needed(set, asked);
+    reasons.extend(unsettled(key, phase, set, asked));
+    reasons.extend(lanes.iter().flat_map(|lane| uncovered(lane, asked)));
+    // The worst news first: whoever reads one line must read the one that keeps data alive.
+    reasons.sort_by_key(|reason| reason.supports);
+    let verdict = reasons.first().map_or(Answer::NoUseFound, |reason| reason.supports);
+    if verdict == Answer::NoUseFound {
+        reasons.push(Reason {
+            supports: Answer::NoUseFound,
+            code: "no_use_found",
+            key_arn: Some(key_arn.to_owned()),
+            message: format!(
+                "nobody used it from {} until {}, and the logs vouch for every hour of that",
+                plain(asked.since),
+                lanes.iter().filter_map(|lane| lane.known_until).min().map_or_else(String::new, plain),
+            ),
+            settle: None,
+        });
+    }
+    let (coverage, dependents) = (coverage(set, lanes, hours, asked), set.dependents.clone());
+    let mut verdict = Verdict {
+        verdict,
+        key_arn: key_arn.to_owned(),
+        aliases: key.aliases.clone(),
+        owner: key.owner.clone(),
+        purpose: key.purpose.clone(),
+        phase,
+        deletion_date: key.deletion_date.filter(|_| phase == Phase::PendingDeletion),
+        since: asked.since,
+        until: asked.until,
+        reasons,
+        warnings: warnings(set, asked),
+        last_use: last_use(set),
+        dependents,
+        coverage,
+        grants: grants(set),
+        replicas: siblings(key_arn, set),
+        assets: asked.key_arn.as_ref().map(|_| assets(key_arn, set)),
+        cannot_see: cannot_see(set),
+        yearly_cost_usd: yearly_cost(key, phase, asked),
+        next_steps: Vec::new(),
+        lake_version: 0,
+    };
+    verdict.next_steps = steps::next(&verdict, key, asked);
+    verdict
+}
+
+/// Where a key stands: by the inventory, or by a change that is later.
+pub(super) fn phase(key: &Member) -> Phase {
+    if key.gone == Some(true) || key.last_change.as_deref() == Some("DeleteKey") {
+        return Phase::Deleted;
+    }
+    let is_later = key.changed_at.zip(key.taken_at).is_none_or(|(changed, taken)| changed > taken);
+    match (key.state.as_deref(), key.last_change.as_deref()) {
+        (_, Some("EnableKey")) if is_later => Phase::Enabled,
+        (_, Some("DisableKey" | "CancelKeyDeletion")) if is_later => Phase::Disabled,
+        (_, Some("ScheduleKeyDeletion")) if is_later => Phase::PendingDeletion,
+        (Some("Enabled" | "Updating"), _) => Phase::Enabled,
+        (Some("Disabled"), _) => Phase::Disabled,
+        (Some("PendingDeletion"), _) => Phase::PendingDeletion,
+        (Some("PendingReplicaDeletion" | "PendingImport" | "Unavailable" | "Creating"), _) => Phase::Unavailable,
+        _ => Phase::Unknown,
+    }
+}
+
+/// Whether `GetKeyLastUsage` vouches that no key of the set was used in an hour: it tracks all of them since then, and was
+/// asked later.
+fn is_vouched(set: &Set, hour: DateTime<Utc>, asked: &Asked) -> bool {
+    set.members.iter().all(|key| {
+        let is_tracked = key
+            .tracking_start
+            .is_some_and(|start| start <= hour || key.creation_date.is_some_and(|created| created >= start));
+        let is_known = key.taken_at.is_some_and(|taken| hour + TimeDelta::hours(1) + LAST_USAGE_LAG <= taken);
+        is_tracked && is_known && key.last_usage_time.is_none_or(|used| used < asked.since)
+    })
+}
+
+/// How a number of things is said.
+pub(super) fn count(number: i64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What shows that someone needs the key.
+fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut add = |key_arn: &str, code, message| {
+        let (supports, key_arn) = (Answer::InUse, Some(key_arn.to_owned()));
+        reasons.push(Reason { supports, code, key_arn, message, settle: None });
+    };
+    let whose = |dependent: &Dependent| {
+        let via = dependent.via.as_ref().map_or_else(String::new, |via| format!(" through {via}"));
+        format!("{}{via}", dependent.principal.as_deref().unwrap_or("someone"))
+    };
+    let used: BTreeSet<&str> = set.dependents.iter().map(|dependent| dependent.key_arn.as_str()).collect();
+    for arn in used {
+        let of_key = || set.dependents.iter().filter(|dependent| dependent.key_arn == arn);
+        let calls: i64 = of_key().map(|dependent| dependent.calls).sum();
+        if let Some(last) = of_key().filter(|one| one.calls > 0).max_by_key(|one| (one.last_used, &one.principal)) {
+            let users = of_key().filter(|dependent| dependent.calls > 0).map(|dependent| &dependent.principal);
+            let users = users.collect::<BTreeSet<_>>().len();
+            let at = last.last_used.map_or_else(String::new, |at| format!(" at {}", plain(at)));
+            let users = count(i64::try_from(users).unwrap_or(i64::MAX), "principal");
+            add(
+                arn,
+                "used",
+                format!("used {} with success, by {users}; last{at} by {}", count(calls, "time"), whose(last)),
+            );
+        }
+        let failing: i64 = of_key().map(|dependent| dependent.failing).sum();
+        if let Some(last) = of_key().filter(|one| one.failing > 0).max_by_key(|one| (one.last_failing, &one.principal))
+        {
+            let at = last.last_failing.map_or_else(String::new, |at| format!(" at {}", plain(at)));
+            let calls = count(failing, "call");
+            add(
+                arn,
+                "failing",
+                format!(
+                    "{calls} failed because the key cannot be used: something needs it; last{at} by {}",
+                    whose(last)
+                ),
+            );
+        }
+    }
+    for member in &set.members {
+        let arn = member.key_arn.as_str();
+        if let Some(at) = member.last_usage_time.filter(|at| *at >= asked.since) {
+            let operation = member.last_usage_operation.as_deref().unwrap_or("a use");
+            add(arn, "last_usage", format!("GetKeyLastUsage tells of {operation} at {}", plain(at)));
+        }
+        if let Some(trail) = &member.trail {
+            add(arn, "trail", format!("the trail {trail} encrypts its log files with it"));
+        }
+        if let (Some(alias), Some(at)) = (&member.called_alias, member.called_at) {
+            add(arn, "alias", format!("someone called it by {alias}, last at {}: the name is in use", plain(at)));
+        }
+        if let Some(line) = member.rule_line {
+            add(arn, "expectation", format!("line {line} of the expectations file names it"));
+        }
+    }
+    for grant in grants(set) {
+        let since = grant.created_at.map_or_else(String::new, |at| format!(" since {}", plain(at)));
+        let grantee = grant.grantee.as_deref().unwrap_or("someone");
+        let id = grant.grant_id.as_deref().unwrap_or("without an id");
+        add(&grant.key_arn, "grant", format!("{grantee} holds a grant on it{since}: {id}"));
+    }
+    reasons
+}
+
+/// What is not known of the keys, and what would settle it.
+fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut add = |key_arn: &str, code, message, settle| {
+        reasons.push(Reason { supports: Answer::Unknown, code, key_arn: Some(key_arn.to_owned()), message, settle });
+    };
+    if key.key_manager.as_deref() == Some("AWS") {
+        let message = "AWS manages it: nobody can delete it, and it costs nothing".to_owned();
+        add(&key.key_arn, "aws_managed", message, None);
+    }
+    if phase == Phase::Deleted {
+        add(&key.key_arn, "deleted", "it is gone already".to_owned(), None);
+    }
+    for member in &set.members {
+        let arn = member.key_arn.as_str();
+        let is_gone = super::judge::phase(member) == Phase::Deleted;
+        if is_gone {
+            continue;
+        }
+        let again = Some(settle::inventory(member));
+        match member.taken_at {
+            None => add(arn, "no_inventory", "no inventory has it".to_owned(), again),
+            Some(taken) if taken + INVENTORY_AGE < asked.until => {
+                let message = format!("the inventory is of {}, more than a day before", plain(taken));
+                add(arn, "inventory_old", message, again);
+            }
+            Some(_) => {}
+        }
+        if let Some(fields) = &member.unknown_fields {
+            let fields: BTreeMap<String, String> = serde_json::from_str(fields).unwrap_or_default();
+            for (field, why) in &fields {
+                let message = format!("the inventory could not read its {field} ({why})");
+                add(arn, "inventory_unread", message, Some(settle::unread(member, why)));
+            }
+            if fields.is_empty() {
+                add(
+                    arn,
+                    "inventory_unread",
+                    "the inventory could not read all of it".to_owned(),
+                    Some(settle::inventory(member)),
+                );
+            }
+        }
+        if let Some(at) = member.last_usage_time
+            && !member.has_last_usage_event
+            && !knows_use(set, at)
+        {
+            let event = member.last_usage_event_id.as_deref().unwrap_or("without an id");
+            let message =
+                format!("GetKeyLastUsage names a use at {} (event {event}) that is not in the lake", plain(at));
+            add(arn, "last_usage_not_in_lake", message, Some(settle::ingest(member, at, at)));
+        }
+    }
+    reasons
+}
+
+/// Whether the lake has a use of the set at that time, for a source that names no event.
+fn knows_use(set: &Set, at: DateTime<Utc>) -> bool {
+    let has_id = set.members.iter().any(|key| key.last_usage_time == Some(at) && key.last_usage_event_id.is_some());
+    !has_id && set.days.iter().any(|day| day.first_used <= Some(at) && Some(at) <= day.last_used)
+}
+
+/// Hours of an account and Region that nothing vouches for.
+fn uncovered(lane: &LaneCoverage, asked: &Asked) -> Vec<Reason> {
+    let place = format!("{} in {}", lane.account_id, lane.region);
+    let of =
+        |is_wanted: &dyn Fn(&Gap) -> bool, code, said: &dyn Fn(i64) -> String, settle: &dyn Fn(&Gap) -> super::Step| {
+            let gaps: Vec<&Gap> = lane.gaps.iter().filter(|gap| is_wanted(gap)).collect();
+            let first = gaps.first()?;
+            let hours: i64 = gaps.iter().map(|gap| gap.hours()).sum();
+            let more = match gaps.len() - 1 {
+                0 => String::new(),
+                more => format!(", and {more} more such spans"),
+            };
+            let why = first.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            let (from, to) = (plain(first.from), plain(first.to));
+            let message =
+                format!("{} of {place} {}, from {from} to {to}{more}{why}", count(hours, "hour"), said(hours));
+            Some(Reason { supports: Answer::Unknown, code, key_arn: None, message, settle: Some(settle(first)) })
+        };
+    let were = |hours: i64| if hours == 1 { "is" } else { "are" };
+    [
+        of(
+            &|gap| gap.worth == Worth::Unknown,
+            "coverage_unknown",
+            &|hours| format!("{} in no log of the lake", were(hours)),
+            &|gap| settle::logs(lane, gap.from, gap.to),
+        ),
+        of(&|gap| gap.worth == Worth::Blind, "coverage_blind", &|hours| format!("{} blind", were(hours)), &|_| {
+            settle::history(lane)
+        }),
+        of(
+            &|gap| gap.worth == Worth::Observed && gap.is_doubtful,
+            "coverage_damaged",
+            &|hours| format!("{} known to lack something", were(hours)),
+            &|gap| settle::logs(lane, gap.from, gap.to),
+        ),
+        of(
+            &|gap| gap.worth == Worth::Observed && !gap.is_doubtful,
+            "coverage_unproven",
+            &|hours| format!("{} only observed: a log could be missing unnoticed", were(hours)),
+            &|gap| settle::proof(lane, gap.from, gap.to, asked),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn coverage(
+    set: &Set,
+    lanes: Vec<LaneCoverage>,
+    hours: &BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
+    asked: &Asked,
+) -> Coverage {
+    let names: Vec<Lane> = lanes.iter().map(|lane| (lane.account_id.clone(), lane.region.clone())).collect();
+    let all = lanes.iter().fold(Hours::default(), |all, lane| Hours {
+        proven: all.proven + lane.hours.proven,
+        observed: all.observed + lane.hours.observed,
+        unknown: all.unknown + lane.hours.unknown,
+        blind: all.blind + lane.hours.blind,
+    });
+    // None is less than any instant: where one lane vouches for nothing, nothing is known of the whole.
+    let known_until = lanes.iter().map(|lane| lane.known_until).min().flatten();
+    let weeks = weeks(asked, &names.iter().collect::<Vec<_>>(), hours, &set.days);
+    Coverage { hours: all, known_until, lanes, weeks }
+}
