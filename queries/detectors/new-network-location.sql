@@ -8,15 +8,17 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which it must have decrypted" }
+-- params.calls = { type = "integer", default = 2, doc = "fewer calls than that from a new network are low" }
 -- params.often_days = { type = "integer", default = 14, doc = "with fewer such days, a new network is low" }
 -- ---
 -- ## What it does
 -- Looks at successful decryptions by direct calls to KMS, and at the network of each caller: the VPC endpoint that it
 -- came through, whatever the address behind it, or else that of its address: 256 neighbouring addresses of IPv4, or a
 -- site's share of IPv6 (`address_block()`). It reports a principal, and the key that it used, that called from a
--- network of which none of its direct decryptions in the baseline came. It is low where the principal decrypts on few
--- days (`often_days`), or has come from a new network on every other day; and where it is a role of IAM Identity Center
--- (`AWSReservedSSO_…`), behind which there are several people, who go home and travel.
+-- network of which none of its direct decryptions in the baseline came. It is low where the principal decrypted on
+-- fewer than `often_days` days before, or on fewer than twice as many as the window has; where it came from a new network
+-- on every other day; where it was a single call (`calls`); and where it is a role of IAM Identity Center (`AWSReservedSSO_…`), behind which there are several
+-- people, who go home and travel.
 -- ## When it does not judge
 -- A principal with direct decryptions on fewer than `baseline_min_days` days of the baseline tells nothing of where it
 -- usually is: the keys that it used from a new network are not evaluated. One without any is `unexpected-decryptor`'s.
@@ -103,6 +105,10 @@ SELECT
     CASE
         WHEN n.principal IS NULL THEN NULL
         WHEN n.past_days < $often_days OR 2 * n.past_blocks >= n.past_days THEN 'low'
+        -- As many days as two windows: a network that comes now and then would have been seen.
+        WHEN n.past_days < 2 * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP))) / 86400
+        THEN 'low'
+        WHEN count(c.event_id) < $calls THEN 'low'
         WHEN n.principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN 'low'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,

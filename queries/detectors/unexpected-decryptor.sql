@@ -18,11 +18,12 @@
 -- low for AWS itself. *Learned*: for every other key, a principal that decrypts with it and did not in the
 -- `baseline_days` before, neither with it nor with a sibling of its multi-Region set. It is medium; high when it calls
 -- KMS directly, where everyone used to come through AWS services, at least `service_calls` times; low for service-
--- linked roles, for AWS itself, and with AWS managed keys. It is low too where newcomers are usual: where of the
--- principals that are known so many came in the second half of the baseline only, or on a single day, that as many as
--- now was to be expected. With one more than that, all stay medium. AWS itself and service-linked roles count neither
--- as these nor as those. A principal is known by its unique id as well: the key owner's log calls a reader of another
--- account by nothing else.
+-- linked roles, for AWS itself, with AWS managed keys, and for who encrypted with the key in the baseline and reads
+-- now. It is low too where newcomers are usual: where of the principals that are known so many came in the second half
+-- of the baseline only, or on a single day, that as many as now was to be expected. With one more than that, all stay
+-- medium. And it is low where the key is known for less than three times the window: who comes now and then may not
+-- have been seen yet. AWS itself and service-linked roles count neither as these nor as those. A principal is known by
+-- its unique id as well: the key owner's log calls a reader of another account by nothing else.
 -- ## When it does not judge
 -- Nothing is learned from a short history. A key is not evaluated when its account and Region have events on fewer
 -- than `baseline_min_days` days of the baseline, or the key was decrypted with on fewer than `key_min_days` of them,
@@ -104,6 +105,9 @@ news AS (
         max(known_principals) AS known_principals,
         max(key_direct_calls) = 0 AND max(key_calls) >= $service_calls AS is_of_services,
         max(strangers) AS strangers,
+        -- Of three windows' time one should have shown who comes now and then.
+        date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day)
+            < 3 * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP))) AS is_young,
         CAST((date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day)) / 86400 AS BIGINT) AS known_days,
         -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
         4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
@@ -148,9 +152,22 @@ created AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn
 ),
+-- Who wrote with a key reads what is its own.
+writers AS (
+    SELECT key_arn, principal
+    FROM kms_events
+    WHERE usage_class IN ('encrypt', 'generate')
+      AND outcome = 'ok'
+      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time < $since
+      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
+    GROUP BY key_arn, principal
+),
 judged AS (
     SELECT
         n.*,
+        w.principal IS NOT NULL AS is_writer,
         CASE
             WHEN n.key_days >= $key_min_days
                 AND coalesce(l.days, 0) >= $baseline_min_days
@@ -177,6 +194,7 @@ judged AS (
     LEFT JOIN lane_days AS l ON l.account_id = n.account_id AND l.region = n.region
     LEFT JOIN created AS c ON c.key_arn = n.key_arn
     LEFT JOIN key_inventory AS i ON i.key_arn = n.key_arn
+    LEFT JOIN writers AS w ON w.key_arn = n.key_arn AND w.principal = n.principal
 ),
 learned AS (
     SELECT
@@ -195,6 +213,8 @@ learned AS (
         max(j.direct_calls) AS direct_calls,
         max(j.strangers) AS strangers,
         bool_or(j.is_usual) AS is_usual,
+        bool_or(j.is_young) AS is_young,
+        bool_or(j.is_writer) AS is_writer,
         bool_or(j.is_aws_managed) AS is_aws_managed,
         array_to_string(array_sort(array_agg(DISTINCT coalesce(c.via, 'direct calls'))), ', ') AS ways,
         max(j.why) AS why
@@ -317,6 +337,9 @@ found AS (
                 CASE
                     WHEN is_usual
                     THEN concat(' Newcomers are usual: ', strangers, ' of those came lately, or on one day only.')
+                    WHEN is_writer THEN ' It encrypted with the key before.'
+                    WHEN is_young
+                    THEN ' The history is short: who comes now and then may not have been seen yet.'
                     ELSE ''
                 END
             )
@@ -326,7 +349,7 @@ found AS (
             WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
             WHEN is_aws_managed THEN 'low'
             WHEN direct_calls > 0 AND is_of_services THEN 'high'
-            WHEN is_usual THEN 'low'
+            WHEN is_usual OR is_young OR is_writer THEN 'low'
         END AS severity,
         CAST(NULL AS VARCHAR) AS asset,
         why AS not_evaluated

@@ -23,9 +23,9 @@ pub struct Logs {
 /// Days of logs.
 const DAYS: u32 = 30;
 
-/// On how many days of them a run's window begins: all incidents lie in the first one; for the second there is history enough
-/// to learn from.
-const WINDOWS: [i64; 2] = [13, 20];
+/// On which days of them a run's window begins: all incidents lie in the first one; for the second, of a week, there is history
+/// enough to learn from.
+const WINDOWS: [i64; 2] = [13, 23];
 
 /// The detectors that an incident must wake, and whether the finding is of the incident's own principal: a reader that
 /// goes on failing is another's victim.
