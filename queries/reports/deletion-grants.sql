@@ -1,17 +1,18 @@
 -- ---
--- title = "Grants on keys that were created, and neither retired nor revoked as far as the logs tell"
+-- title = "Grants on keys as the logs tell: when they were created, and when they were retired or revoked"
 -- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
 -- params.account = { type = "text", doc = "only keys that this account owns" }
 -- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
 -- ---
 -- ## What it answers
--- One row per key and grant. Grants never expire, so one stays until someone retires or revokes it, which may be in a log
--- that the lake does not have: an inventory that was taken later knows better.
+-- One row per key and grant, with when it was created and when it ended, where the lake has that. Grants never expire, so
+-- one stays until someone retires or revokes it, which may be in a log that the lake does not have: an inventory that was
+-- taken later knows better.
 WITH granted AS (
     SELECT
         key_arn,
         grant_id,
-        bool_or(event_name IN ('RetireGrant', 'RevokeGrant')) AS is_over,
+        max(CASE WHEN event_name IN ('RetireGrant', 'RevokeGrant') THEN event_time END) AS ended_at,
         max(CASE
             WHEN event_name = 'CreateGrant'
             THEN coalesce(
@@ -31,7 +32,6 @@ WITH granted AS (
       AND ($account IS NULL OR key_account_id = $account)
     GROUP BY key_arn, grant_id
 )
-SELECT key_arn, grant_id, grantee, created_at, event_id
+SELECT key_arn, grant_id, grantee, created_at, ended_at, event_id
 FROM granted
-WHERE NOT is_over AND created_at IS NOT NULL
 ORDER BY key_arn, created_at, grant_id

@@ -9,19 +9,27 @@
 -- One row per key that a call, an inventory, or a sibling's inventory speaks of: what `check-deletion` knows of the key
 -- apart from its use. Columns of the inventory are those of its latest row (`taken_at`), null where there is none.
 -- ## From the logs
--- `last_change` is the last call that enabled, disabled, scheduled, cancelled or deleted; `unusable_since` is the first
--- one after which the key could no longer be used, null when that is not in the lake. `called_alias` is an alias by
--- which someone called the key with success since `since`, and `called_at` when last. `public_key_reads` counts
--- GetPublicKey: what is done with a public key outside of AWS is in no log. `trail` encrypts its log files with the key.
--- `rule_line` is the line of the `[[key]]` in the expectations file that names the key by ARN, id or alias, not by a
--- pattern or a tag. `is_own`: its account is one of `own_accounts`. `has_last_usage_event` says whether the lake has the event that GetKeyLastUsage names.
+-- `last_change` is the last call that enabled, disabled, scheduled, cancelled or deleted, and `window_days` the waiting
+-- period that it asked for. `called_alias` is an alias by which the key was used since `since`, or described by an AWS
+-- service for someone, and `called_at` when last. `public_key_reads` counts GetPublicKey: what is done with a public
+-- key outside of AWS is in no log. `trail` encrypts its log files with the key. `rule_line` is the line of the
+-- `[[key]]` in the expectations file that names the key (an entry for every key names none). `has_trails` says whether
+-- the latest inventory could list the trails of its account and Region. `is_own`: its account is one of `own_accounts`.
+-- `has_last_usage_event` says whether the lake has the event that GetKeyLastUsage names.
 WITH changes AS (
     SELECT
         key_arn,
         event_time,
         event_name,
         event_id,
-        max(CASE WHEN event_name = 'EnableKey' THEN event_time END) OVER (PARTITION BY key_arn) AS enabled_at
+        CASE
+            WHEN event_name = 'ScheduleKeyDeletion'
+            THEN coalesce(
+                (regexp_match(response_elements, '"pendingWindowInDays":([0-9]{1,3})[^0-9]'))[1],
+                (regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,3})[^0-9]'))[1],
+                '30'
+            )
+        END AS window_days
     FROM kms_events
     WHERE event_name IN ('EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey')
       AND outcome = 'ok'
@@ -34,10 +42,7 @@ changed AS (
         key_arn,
         last_value(event_name ORDER BY event_time, event_id) AS last_change,
         max(event_time) AS changed_at,
-        min(CASE
-            WHEN event_name IN ('DisableKey', 'ScheduleKeyDeletion') AND (enabled_at IS NULL OR event_time > enabled_at)
-            THEN event_time
-        END) AS unusable_since
+        last_value(window_days ORDER BY event_time, event_id) AS window_days
     FROM changes
     GROUP BY key_arn
 ),
@@ -65,7 +70,11 @@ called AS (
                   event_name = 'GetPublicKey'
                   OR (
                       key_alias IS NOT NULL
-                      AND usage_class IN ('read', 'decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+                      AND (
+                          usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+                          -- Who describes a key by hand only looks at it.
+                          OR (usage_class = 'read' AND via IS NOT NULL)
+                      )
                       AND event_time >= $since
                   )
               )
@@ -87,7 +96,18 @@ siblings AS (
         make_array(CAST(primary_key_arn AS VARCHAR))
     )) AS key_arn
     FROM key_inventory
-    WHERE multi_region
+    UNION ALL
+    -- A replica is of the same account and id.
+    SELECT concat(
+        split_part(key_arn, ':', 1), ':', split_part(key_arn, ':', 2), ':kms:',
+        (regexp_match(request_parameters, '"replicaRegion":"([a-z0-9-]*)"'))[1], ':',
+        split_part(key_arn, ':', 5), ':', split_part(key_arn, ':', 6)
+    )
+    FROM kms_events
+    WHERE event_name = 'ReplicateKey'
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+      AND (regexp_match(request_parameters, '"replicaRegion":"([a-z0-9-]*)"'))[1] IS NOT NULL
 ),
 members AS (
     SELECT key_arn, aliases, key_manager, first_seen, last_seen
@@ -104,29 +124,19 @@ kept AS (
     WHERE ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
       AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
 ),
--- The last that is known of each trail's key, by event or by inventory; either may be the later.
+-- The last that is known of each trail's key, by event or by inventory, whichever is later. Null is none.
 trail_settings AS (
     SELECT trail_arn, kms_key_id
     FROM (
-        SELECT trail_arn, kms_key_id, row_number() OVER (PARTITION BY trail_arn ORDER BY taken_at DESC, source) AS place
-        FROM trails
-    )
-    WHERE place = 1 AND kms_key_id IS NOT NULL
-    UNION ALL
-    SELECT trail_arn, kms_key_id
-    FROM (
-        SELECT
-            trail_arn,
-            kms_key_id,
-            event_name,
-            row_number() OVER (PARTITION BY trail_arn ORDER BY event_time DESC, event_id DESC) AS place
+        SELECT trail_arn, kms_key_id, row_number() OVER (PARTITION BY trail_arn ORDER BY known_at DESC, kms_key_id) AS place
         FROM (
+            SELECT trail_arn, kms_key_id, taken_at AS known_at
+            FROM trails
+            UNION ALL
             SELECT
-                event_time,
-                event_id,
-                event_name,
-                (regexp_match(response_elements, '"trailARN":"(arn:[^"]*)"'))[1] AS trail_arn,
-                (regexp_match(response_elements, '"kmsKeyId":"([^"]*)"'))[1] AS kms_key_id
+                (regexp_match(response_elements, '"trailARN":"(arn:[^"]*)"'))[1],
+                (regexp_match(response_elements, '"kmsKeyId":"([^"]*)"'))[1],
+                event_time
             FROM events
             WHERE event_source = 'cloudtrail.amazonaws.com'
               AND event_name IN ('CreateTrail', 'UpdateTrail')
@@ -145,19 +155,23 @@ encrypted AS (
         OR t.kms_key_id = split_part(k.key_arn, ':key/', 2)
         OR (
             split_part(t.kms_key_id, 'alias/', 2) <> ''
+            AND (
+                t.kms_key_id NOT LIKE 'arn:%'
+                OR (
+                    split_part(t.kms_key_id, ':', 5) = split_part(k.key_arn, ':', 5)
+                    AND split_part(t.kms_key_id, ':', 4) = split_part(k.key_arn, ':', 4)
+                )
+            )
             AND array_has(k.aliases, concat('alias/', split_part(t.kms_key_id, 'alias/', 2)))
         )
     GROUP BY k.key_arn
 ),
 named AS (
-    SELECT k.key_arn, min(e.line) AS rule_line, min(e.owner) AS owner, min(e.purpose) AS purpose
-    FROM expectations AS e
-    CROSS JOIN kept AS k
-    WHERE array_has_any(
-        e.keys,
-        array_concat(make_array(CAST(k.key_arn AS VARCHAR), CAST(split_part(k.key_arn, ':key/', 2) AS VARCHAR)), k.aliases)
-    )
-    GROUP BY k.key_arn
+    SELECT e.key_arn, min(e.line) AS rule_line, min(e.owner) AS owner, min(e.purpose) AS purpose
+    FROM expected_keys AS e
+    JOIN expectations AS r ON r.rule = e.rule
+    WHERE NOT array_has(r.keys, '*')
+    GROUP BY e.key_arn
 ),
 -- The few ids come first in the join.
 vouched AS (
@@ -167,6 +181,12 @@ vouched AS (
     ) AS i
     JOIN kms_events AS e ON e.event_id = i.event_id
     GROUP BY e.event_id
+),
+-- Whether the trails of a place were listed, of which one may encrypt its logs with a key there.
+listed AS (
+    SELECT account_id, region, last_value(trails ORDER BY taken_at) IS NOT NULL AS has_trails
+    FROM inventories
+    GROUP BY account_id, region
 )
 SELECT
     k.key_arn,
@@ -206,7 +226,7 @@ SELECT
     i.unknown_fields,
     c.last_change,
     c.changed_at,
-    c.unusable_since,
+    CAST(c.window_days AS BIGINT) AS window_days,
     a.called_alias,
     a.called_at,
     coalesce(a.public_key_reads, 0) AS public_key_reads,
@@ -215,7 +235,9 @@ SELECT
     n.rule_line,
     n.owner,
     n.purpose,
-    o.account_id IS NOT NULL AS is_own
+    -- An inventory is of one's own keys.
+    o.account_id IS NOT NULL OR i.key_arn IS NOT NULL AS is_own,
+    coalesce(l.has_trails, false) AS has_trails
 FROM kept AS k
 LEFT JOIN key_inventory AS i ON i.key_arn = k.key_arn
 LEFT JOIN changed AS c ON c.key_arn = k.key_arn
@@ -223,5 +245,6 @@ LEFT JOIN called AS a ON a.key_arn = k.key_arn
 LEFT JOIN encrypted AS t ON t.key_arn = k.key_arn
 LEFT JOIN named AS n ON n.key_arn = k.key_arn
 LEFT JOIN own_accounts AS o ON o.account_id = split_part(k.key_arn, ':', 5)
+LEFT JOIN listed AS l ON l.account_id = split_part(k.key_arn, ':', 5) AND l.region = split_part(k.key_arn, ':', 4)
 LEFT JOIN vouched AS v ON v.event_id = i.last_usage_event_id
 ORDER BY k.key_arn

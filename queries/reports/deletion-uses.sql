@@ -8,7 +8,8 @@
 -- ## What it answers
 -- One row per key, principal and service: `calls` that succeeded, and calls that failed because the key is disabled,
 -- pending deletion or otherwise unusable (`failing`), with the first and last of either and the event ids of the last.
--- `denied` counts the other failures, which are no use: someone was refused, or asked wrongly. `assets` is how many assets
+-- `unserved` were allowed and failed on AWS's side (throttled, an internal error, a key store that did not answer):
+-- someone needs the key. `denied` counts the other failures, which are no use: someone was refused, or asked wrongly. `assets` is how many assets
 -- the calls that succeeded or were failing named, and `asset_examples` at most five of them, the latest first.
 -- ## How it counts
 -- Cross-account calls once, dry runs never, ReEncrypt under both its keys (see the view `usage`). Where the message of a
@@ -22,7 +23,10 @@ WITH judged AS (
             outcome = 'key_unusable'
                 AND (key_role IS NULL OR coalesce(error_message, '') NOT LIKE '%:key/%' OR strpos(error_message, key_arn) > 0),
             false
-        ) AS is_failing
+        ) AS is_failing,
+        outcome = 'throttled'
+            OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
+            AS is_unserved
     FROM usage
     WHERE key_arn IS NOT NULL
       AND ($key_id IS NULL OR key_id = $key_id)
@@ -41,7 +45,8 @@ by_asset AS (
         max(principal_type) AS principal_type,
         count(*) FILTER (WHERE outcome = 'ok') AS calls,
         count(*) FILTER (WHERE is_failing) AS failing,
-        count(*) FILTER (WHERE (outcome IS DISTINCT FROM 'ok') AND NOT is_failing) AS denied,
+        count(*) FILTER (WHERE is_unserved AND NOT is_failing) AS unserved,
+        count(*) FILTER (WHERE (outcome IS DISTINCT FROM 'ok') AND NOT is_failing AND NOT is_unserved) AS denied,
         min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_used,
         max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_used,
         max(CASE WHEN outcome = 'ok' THEN concat(event_time, ' ', event_id) END) AS last_event,
@@ -67,6 +72,7 @@ SELECT
     via,
     sum(calls) AS calls,
     sum(failing) AS failing,
+    sum(unserved) AS unserved,
     sum(denied) AS denied,
     count(asset) AS assets,
     array_agg(asset ORDER BY place) FILTER (WHERE place <= 5 AND asset IS NOT NULL) AS asset_examples,

@@ -20,7 +20,7 @@
 WITH logged AS (
     SELECT *
     FROM kms_events
-    WHERE original_event_id IS NULL
+    WHERE (original_event_id IS NULL OR original_event_id = event_id)
       AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
 ),
 -- `knows_caller`: 2 the caller's own log and the caller in full, 1 one of the two, 0 an account and an opaque id.
@@ -243,5 +243,5 @@ SELECT patch.*, (patch.outcome IS DISTINCT FROM 'ok') AS failed
 FROM kms_events AS patch
 LEFT ANTI JOIN kms_events AS patched
     ON patched.event_id = patch.original_event_id
-WHERE patch.original_event_id IS NOT NULL
+WHERE patch.original_event_id <> patch.event_id
   AND coalesce(patch.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')

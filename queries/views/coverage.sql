@@ -66,6 +66,29 @@ WITH told AS (
       AND event_time >= h.from_time AND event_time < h.until_time
     GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time))
     UNION ALL
+    -- Of what could not be read to its end, something is known to be missing.
+    SELECT
+        account_id, region, CAST(hour AS DATE), hour,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, concat('log not read to its end: ', uri), NULL, NULL, NULL, NULL, NULL
+    FROM (
+        SELECT
+            uri, account_id, region,
+            date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
+        FROM (
+            SELECT
+                uri,
+                max(account_id) AS account_id,
+                max(region) AS region,
+                max(delivered_at) AS delivered_at,
+                last_value(state ORDER BY ingested_at) AS state
+            FROM objects
+            GROUP BY uri
+        )
+        CROSS JOIN horizon AS h
+        WHERE state <> 'ingested' AND account_id IS NOT NULL AND region IS NOT NULL
+          AND delivered_at >= h.from_time AND delivered_at < h.until_time
+    )
+    UNION ALL
     -- Objects are delivered some minutes after their events. A time is held within the horizon before it is cut to its hour:
     -- the engine may do that ahead of the condition, and fails on year 1.
     SELECT

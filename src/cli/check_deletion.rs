@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Duration, Utc};
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;
 use keytrail::report::{Format, texts, verdict_text};
@@ -14,19 +14,29 @@ use super::args::CheckDeletion;
 use super::key::{self, Key};
 use super::{Context, Hinted, Outcome};
 
+/// Lengths of a look-back, in days.
+const LOOKBACK_DAYS: std::ops::RangeInclusive<i64> = 1..=3660;
+
 pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcome> {
     let now = Utc::now();
     let until = arguments.until.as_ref().map_or(Ok(now), |text| instant::parse(text, now))?;
     let lookback = arguments.lookback.trim_start_matches('-');
     let since = instant::parse(&format!("-{lookback}"), until)
         .map_err(|_| Hinted::new(format!("{lookback:?} is no length of time"), "write it as 90d, 26w or 2160h"))?;
-    if since >= until {
-        return Err(Hinted::new("the look-back is empty", "write it as 90d, 26w or 2160h").into());
+    let length = (until - since).num_days();
+    if !LOOKBACK_DAYS.contains(&length) {
+        let message = format!("a look-back of {length} days is no look-back");
+        return Err(Hinted::new(message, "write it as 90d, 26w or 2160h; a day at least, and ten years at most").into());
+    }
+    if until > now + Duration::days(1) || until.year() < 2013 {
+        return Err(
+            Hinted::new("no log is of that time", "--until is now, or an instant of which there are logs").into()
+        );
     }
     let engine = context.engine()?;
     let key_arn = arguments.key.as_ref().map(|name| one(context, &engine, name)).transpose()?;
     let (watch_days, accept_observed) = (arguments.watch_days, arguments.accept_observed);
-    let asked = Asked { key_arn, since, until, watch_days, accept_observed };
+    let asked = Asked { key_arn, since, until, now, watch_days, accept_observed };
     let verdicts = context.runtime.block_on(check(&engine, &context.catalog, &asked))?;
     if arguments.all {
         return all(context, verdicts);

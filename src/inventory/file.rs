@@ -321,10 +321,13 @@ fn rotation(members: &Members<'_>) -> Result<Field<Rotation>, String> {
 struct LastUsageForm {
     key_last_usage: Option<UseForm>,
     tracking_start_date: Option<Time>,
+    /// The use itself, where someone left out what is around it.
+    #[serde(flatten)]
+    bare: UseForm,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct UseForm {
     operation: Option<String>,
     timestamp: Option<Time>,
@@ -338,12 +341,17 @@ fn last_usage(members: &Members<'_>) -> Result<Field<LastUsage>, String> {
     members
         .field("LastUsage", ACTION, "what get-key-last-usage prints", |form: LastUsageForm| {
             let tracking_start = form.tracking_start_date.map(|time| time.0);
-            let UseForm { operation, timestamp, cloud_trail_event_id } =
-                form.key_last_usage.unwrap_or(UseForm { operation: None, timestamp: None, cloud_trail_event_id: None });
+            let UseForm { operation, timestamp, cloud_trail_event_id } = form.key_last_usage.unwrap_or(form.bare);
             LastUsage { time: timestamp.map(|time| time.0), operation, event_id: cloud_trail_event_id, tracking_start }
         })
         .map(|field| match field {
             Field::Known(LastUsage { time: None, tracking_start: None, .. }) => {
+                Field::Unknown(Unknown::not_given(ACTION))
+            }
+            // A use without its time is no use that anyone could compare with a log.
+            Field::Known(LastUsage { time: None, operation, event_id, .. })
+                if operation.is_some() || event_id.is_some() =>
+            {
                 Field::Unknown(Unknown::not_given(ACTION))
             }
             field => field,

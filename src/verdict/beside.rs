@@ -18,7 +18,13 @@ pub(super) fn grants(set: &Set) -> Vec<LiveGrant> {
     let mut live = Vec::new();
     for key in &set.members {
         let listed: Option<Vec<Grant>> = key.grants.as_ref().and_then(|grants| serde_json::from_str(grants).ok());
-        for grant in listed.iter().flatten() {
+        // One that the log ends after the inventory was taken is over.
+        let is_over = |id: Option<&str>| {
+            set.grants.iter().any(|grant| {
+                Some(grant.grant_id.as_str()) == id && grant.key_arn == key.key_arn && grant.ended_at >= key.taken_at
+            })
+        };
+        for grant in listed.iter().flatten().filter(|grant| !is_over(grant.grant_id.as_deref())) {
             let created = grant.creation_date.and_then(|at| DateTime::from_timestamp_micros(at.0));
             live.push(LiveGrant {
                 key_arn: key.key_arn.clone(),
@@ -29,15 +35,16 @@ pub(super) fn grants(set: &Set) -> Vec<LiveGrant> {
             });
         }
         let read_at = listed.is_some().then_some(key.taken_at).flatten();
-        for grant in set.grants.iter().filter(|grant| grant.key_arn == key.key_arn) {
+        let open = set.grants.iter().filter(|grant| grant.key_arn == key.key_arn && grant.ended_at.is_none());
+        for (grant, created_at) in open.filter_map(|grant| Some((grant, grant.created_at?))) {
             let is_listed = live.iter().any(|one| one.grant_id.as_deref() == Some(&grant.grant_id));
             // A grant takes some minutes until every list of KMS has it.
-            if !is_listed && read_at.is_none_or(|read| grant.created_at + TimeDelta::minutes(5) > read) {
+            if !is_listed && read_at.is_none_or(|read| created_at + TimeDelta::minutes(5) > read) {
                 live.push(LiveGrant {
                     key_arn: key.key_arn.clone(),
                     grant_id: Some(grant.grant_id.clone()),
                     grantee: grant.grantee.clone(),
-                    created_at: Some(grant.created_at),
+                    created_at: Some(created_at),
                     source: "log",
                 });
             }

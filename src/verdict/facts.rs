@@ -37,6 +37,8 @@ pub struct Member {
     pub deletion_date: Option<DateTime<Utc>>,
     pub multi_region: Option<bool>,
     pub multi_region_type: Option<String>,
+    pub primary_key_arn: Option<String>,
+    pub replica_key_arns: Option<String>,
     pub inventory_aliases: Option<String>,
     pub rotation_enabled: Option<bool>,
     pub rotation_period_days: Option<i64>,
@@ -50,7 +52,7 @@ pub struct Member {
     pub unknown_fields: Option<String>,
     pub last_change: Option<String>,
     pub changed_at: Option<DateTime<Utc>>,
-    pub unusable_since: Option<DateTime<Utc>>,
+    pub window_days: Option<i64>,
     pub called_alias: Option<String>,
     pub called_at: Option<DateTime<Utc>>,
     #[serde(default)]
@@ -61,6 +63,8 @@ pub struct Member {
     pub purpose: Option<String>,
     #[serde(default)]
     pub is_own: bool,
+    #[serde(default)]
+    pub has_trails: bool,
 }
 
 impl Member {
@@ -82,6 +86,7 @@ pub struct Dependent {
     pub via: Option<String>,
     pub calls: i64,
     pub failing: i64,
+    pub unserved: i64,
     pub denied: i64,
     pub assets: i64,
     #[serde(default)]
@@ -115,8 +120,23 @@ pub struct Granted {
     pub key_arn: String,
     pub grant_id: String,
     pub grantee: Option<String>,
-    pub created_at: DateTime<Utc>,
+    pub created_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
     pub event_id: Option<String>,
+}
+
+/// Calls whose record does not name the key that they used; a row of `deletion-unnamed`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Unnamed {
+    pub account_id: String,
+    pub region: String,
+    pub key_alias: Option<String>,
+    pub calls: i64,
+    pub last_used: DateTime<Utc>,
+    pub event_id: Option<String>,
+    #[serde(default)]
+    pub of_keys: Vec<String>,
 }
 
 /// What the logs are worth in an hour.
@@ -164,6 +184,8 @@ pub struct Facts {
     pub sets: BTreeMap<SetId, Set>,
     /// The hours of the look-back of which anything is known.
     pub hours: BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
+    /// Uses of a key that is not named.
+    pub unnamed: Vec<Unnamed>,
 }
 
 /// A key and its siblings in other Regions, with all that was seen of them.
@@ -190,13 +212,18 @@ pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
 
 /// Reads the facts: of one set with its assets, or of every key without them.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
-    let mut given = vec![("until".to_owned(), asked.until.to_rfc3339())];
+    // What is later than the instant that is asked about is known all the same, and may speak against deletion.
+    let mut given = vec![("until".to_owned(), asked.until.max(asked.now).to_rfc3339())];
     let set = asked.key_arn.as_deref().and_then(set_of);
     if let Some((account, key_id)) = &set {
         given.push(("account".to_owned(), account.clone()));
         given.push(("key_id".to_owned(), key_id.clone()));
     }
     let source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
+    // Views with a row per account or key, which the first query names more than once.
+    for view in ["own_accounts", "known_keys", "expected_keys"] {
+        engine.keep(view).await?;
+    }
     let mut facts = Facts::default();
     for member in source.rows::<Member>("deletion-keys").await? {
         if let Some(set) = set_of(&member.key_arn) {
@@ -229,6 +256,7 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
         let lane = facts.hours.entry((hour.account_id.clone(), hour.region.clone())).or_default();
         lane.insert(hour.hour, hour);
     }
+    facts.unnamed = source.rows("deletion-unnamed").await?;
     Ok(facts)
 }
 

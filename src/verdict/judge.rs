@@ -6,9 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::{assets, cannot_see, grants, last_use, siblings, warnings, yearly_cost};
 use super::calendar::{Gap, LaneCoverage, cover, weeks};
-use super::facts::{Dependent, Lane, LaneHour, Member, Set, Worth};
+use super::facts::{Dependent, Facts, Lane, LaneHour, Member, Set, Unnamed, Worth};
 use super::steps::{self, settle};
-use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Verdict};
+use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Step, Verdict};
 use crate::instant::plain;
 
 /// How old an inventory may be.
@@ -19,12 +19,8 @@ const LAST_USAGE_LAG: TimeDelta = TimeDelta::hours(1);
 
 /// Judges one key of a set by what is known of all of them and of the hours of the look-back.
 #[must_use]
-pub(super) fn judge(
-    key_arn: &str,
-    set: &Set,
-    hours: &BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
-    asked: &Asked,
-) -> Verdict {
+pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> Verdict {
+    let hours = &facts.hours;
     let nothing = Member::of(key_arn);
     let key = set.members.iter().find(|member| member.key_arn == key_arn).unwrap_or(&nothing);
     let phase = phase(key);
@@ -36,6 +32,7 @@ pub(super) fn judge(
     let lanes: Vec<LaneCoverage> = lanes.iter().map(|lane| cover(lane, hours.get(lane), asked, &counts)).collect();
 
     let mut reasons = needed(set, asked);
+    reasons.extend(unnamed(set, &facts.unnamed));
     reasons.extend(unsettled(key, phase, set, asked));
     reasons.extend(lanes.iter().flat_map(|lane| uncovered(lane, asked)));
     // The worst news first: whoever reads one line must read the one that keeps data alive.
@@ -47,7 +44,7 @@ pub(super) fn judge(
             code: "no_use_found",
             key_arn: Some(key_arn.to_owned()),
             message: format!(
-                "nobody used it from {} until {}, and the logs vouch for every hour of that",
+                "nobody used it from {} until {}, and every hour of that is vouched for",
                 plain(asked.since),
                 lanes.iter().filter_map(|lane| lane.known_until).min().map_or_else(String::new, plain),
             ),
@@ -62,7 +59,7 @@ pub(super) fn judge(
         owner: key.owner.clone(),
         purpose: key.purpose.clone(),
         phase,
-        deletion_date: key.deletion_date.filter(|_| phase == Phase::PendingDeletion),
+        deletion_date: deletion_date(key).filter(|_| phase == Phase::PendingDeletion),
         since: asked.since,
         until: asked.until,
         reasons,
@@ -84,20 +81,33 @@ pub(super) fn judge(
 
 /// Where a key stands: by the inventory, or by a change that is later.
 pub(super) fn phase(key: &Member) -> Phase {
-    if key.gone == Some(true) || key.last_change.as_deref() == Some("DeleteKey") {
+    let is_later = is_later(key);
+    // A replica that was deleted may have been made anew: an inventory that has it knows.
+    if key.gone == Some(true) || (is_later && key.last_change.as_deref() == Some("DeleteKey")) {
         return Phase::Deleted;
     }
-    let is_later = key.changed_at.zip(key.taken_at).is_none_or(|(changed, taken)| changed > taken);
     match (key.state.as_deref(), key.last_change.as_deref()) {
         (_, Some("EnableKey")) if is_later => Phase::Enabled,
         (_, Some("DisableKey" | "CancelKeyDeletion")) if is_later => Phase::Disabled,
         (_, Some("ScheduleKeyDeletion")) if is_later => Phase::PendingDeletion,
         (Some("Enabled" | "Updating"), _) => Phase::Enabled,
         (Some("Disabled"), _) => Phase::Disabled,
-        (Some("PendingDeletion"), _) => Phase::PendingDeletion,
-        (Some("PendingReplicaDeletion" | "PendingImport" | "Unavailable" | "Creating"), _) => Phase::Unavailable,
+        (Some("PendingDeletion" | "PendingReplicaDeletion"), _) => Phase::PendingDeletion,
+        (Some("PendingImport" | "Unavailable" | "Creating"), _) => Phase::Unavailable,
         _ => Phase::Unknown,
     }
+}
+
+/// Whether the last change that the logs tell of is later than what the inventory found.
+fn is_later(key: &Member) -> bool {
+    key.changed_at.zip(key.taken_at).is_none_or(|(changed, taken)| changed > taken)
+}
+
+/// When it will be deleted: as the inventory says, or as a later call asked for (facts §3.2: a hint).
+fn deletion_date(key: &Member) -> Option<DateTime<Utc>> {
+    let asked_for = || Some(key.changed_at? + TimeDelta::try_days(key.window_days?)?);
+    let is_known = key.changed_at.is_none() || !is_later(key);
+    key.deletion_date.filter(|_| is_known).or_else(asked_for)
 }
 
 /// Whether `GetKeyLastUsage` vouches that no key of the set was used in an hour: it tracks all of them since then, and was
@@ -121,8 +131,7 @@ pub(super) fn count(number: i64, what: &str) -> String {
 fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |key_arn: &str, code, message| {
-        let (supports, key_arn) = (Answer::InUse, Some(key_arn.to_owned()));
-        reasons.push(Reason { supports, code, key_arn, message, settle: None });
+        reasons.push(reason(Answer::InUse, code, Some(key_arn), message, None));
     };
     let whose = |dependent: &Dependent| {
         let via = dependent.via.as_ref().map_or_else(String::new, |via| format!(" through {via}"));
@@ -168,7 +177,7 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
             add(arn, "trail", format!("the trail {trail} encrypts its log files with it"));
         }
         if let (Some(alias), Some(at)) = (&member.called_alias, member.called_at) {
-            add(arn, "alias", format!("someone called it by {alias}, last at {}: the name is in use", plain(at)));
+            add(arn, "alias", format!("it was called by {alias}, last at {}: the name is in use", plain(at)));
         }
         if let Some(line) = member.rule_line {
             add(arn, "expectation", format!("line {line} of the expectations file names it"));
@@ -183,11 +192,49 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
     reasons
 }
 
+/// Uses in the set's accounts and Regions of a key that their records do not name: of one of its keys, by their alias, or of
+/// any.
+fn unnamed(set: &Set, unnamed: &[Unnamed]) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for row in unnamed {
+        let here = || set.members.iter().filter(|key| (&key.account_id, &key.region) == (&row.account_id, &row.region));
+        let alias = row.key_alias.as_deref();
+        let named = here().find(|key| {
+            row.of_keys.contains(&key.key_arn) || key.aliases.iter().any(|one| Some(one.as_str()) == alias)
+        });
+        let (calls, at) = (count(row.calls, "time"), plain(row.last_used));
+        let by = alias.map_or_else(String::new, |alias| format!(" by {alias}"));
+        let event = row.event_id.as_deref().unwrap_or("without an id");
+        if let Some(key) = named {
+            let message =
+                format!("used {calls}{by}, last at {at}, in records that name no key (such as event {event})");
+            reasons.push(reason(Answer::InUse, "used", Some(&key.key_arn), message, None));
+        } else if row.of_keys.is_empty() && here().next().is_some() {
+            let message = format!(
+                "a key of {} in {} was used {calls}{by}, last at {at}, and the records do not say which (such as event {event})",
+                row.account_id, row.region
+            );
+            reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, None));
+        }
+    }
+    reasons
+}
+
+fn reason(
+    supports: Answer,
+    code: &'static str,
+    key_arn: Option<&str>,
+    message: String,
+    settle: Option<Step>,
+) -> Reason {
+    Reason { supports, code, key_arn: key_arn.map(str::to_owned), message, settle }
+}
+
 /// What is not known of the keys, and what would settle it.
 fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |key_arn: &str, code, message, settle| {
-        reasons.push(Reason { supports: Answer::Unknown, code, key_arn: Some(key_arn.to_owned()), message, settle });
+        reasons.push(reason(Answer::Unknown, code, Some(key_arn), message, settle));
     };
     if key.key_manager.as_deref() == Some("AWS") {
         let message = "AWS manages it: nobody can delete it, and it costs nothing".to_owned();
@@ -198,9 +245,14 @@ fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason
     }
     for member in &set.members {
         let arn = member.key_arn.as_str();
-        let is_gone = super::judge::phase(member) == Phase::Deleted;
-        if is_gone {
+        if self::phase(member) == Phase::Deleted {
             continue;
+        }
+        let unserved: i64 =
+            set.dependents.iter().filter(|one| one.key_arn == arn).map(|dependent| dependent.unserved).sum();
+        if unserved > 0 {
+            let message = format!("{} to it failed on AWS's side, such as by throttling", count(unserved, "call"));
+            add(arn, "unserved", message, None);
         }
         let again = Some(settle::inventory(member));
         match member.taken_at {
@@ -210,6 +262,9 @@ fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason
                 add(arn, "inventory_old", message, again);
             }
             Some(_) => {}
+        }
+        for (lack, what) in lacking(member) {
+            add(arn, lack, what.to_owned(), Some(settle::inventory(member)));
         }
         if let Some(fields) = &member.unknown_fields {
             let fields: BTreeMap<String, String> = serde_json::from_str(fields).unwrap_or_default();
@@ -239,6 +294,35 @@ fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason
     reasons
 }
 
+/// What the inventory should say of a key and does not, beside what it could not read.
+fn lacking(key: &Member) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_set = key.key_id.starts_with("mrk-");
+    let is_whole = key.multi_region == Some(true)
+        && key.multi_region_type.is_some()
+        && key.primary_key_arn.is_some()
+        && key.replica_key_arns.is_some();
+    let is_list = |text: &str| serde_json::from_str::<Vec<serde::de::IgnoredAny>>(text).is_ok();
+    [
+        (key.state.is_none(), "inventory_unread", "the inventory does not say in which state it is"),
+        (key.key_manager.is_none(), "inventory_unread", "the inventory does not say who manages it"),
+        (key.inventory_aliases.is_none(), "inventory_unread", "the inventory does not say which aliases it has"),
+        (
+            !key.grants.as_deref().is_some_and(is_list),
+            "inventory_unread",
+            "the inventory does not say which grants there are",
+        ),
+        (!key.has_trails, "inventory_unread", "no inventory lists the trails there: one may encrypt its logs with it"),
+        (
+            is_set && !is_whole,
+            "siblings_unknown",
+            "it is a multi-Region key, and the inventory does not say which others there are",
+        ),
+    ]
+    .into_iter()
+    .filter(move |(is_lacking, ..)| key.taken_at.is_some() && *is_lacking)
+    .map(|(_, code, what)| (code, what))
+}
+
 /// Whether the lake has a use of the set at that time, for a source that names no event.
 fn knows_use(set: &Set, at: DateTime<Utc>) -> bool {
     let has_id = set.members.iter().any(|key| key.last_usage_time == Some(at) && key.last_usage_event_id.is_some());
@@ -248,21 +332,19 @@ fn knows_use(set: &Set, at: DateTime<Utc>) -> bool {
 /// Hours of an account and Region that nothing vouches for.
 fn uncovered(lane: &LaneCoverage, asked: &Asked) -> Vec<Reason> {
     let place = format!("{} in {}", lane.account_id, lane.region);
-    let of =
-        |is_wanted: &dyn Fn(&Gap) -> bool, code, said: &dyn Fn(i64) -> String, settle: &dyn Fn(&Gap) -> super::Step| {
-            let gaps: Vec<&Gap> = lane.gaps.iter().filter(|gap| is_wanted(gap)).collect();
-            let first = gaps.first()?;
-            let hours: i64 = gaps.iter().map(|gap| gap.hours()).sum();
-            let more = match gaps.len() - 1 {
-                0 => String::new(),
-                more => format!(", and {more} more such spans"),
-            };
-            let why = first.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-            let (from, to) = (plain(first.from), plain(first.to));
-            let message =
-                format!("{} of {place} {}, from {from} to {to}{more}{why}", count(hours, "hour"), said(hours));
-            Some(Reason { supports: Answer::Unknown, code, key_arn: None, message, settle: Some(settle(first)) })
+    let of = |is_wanted: &dyn Fn(&Gap) -> bool, code, said: &dyn Fn(i64) -> String, settle: &dyn Fn(&Gap) -> Step| {
+        let gaps: Vec<&Gap> = lane.gaps.iter().filter(|gap| is_wanted(gap)).collect();
+        let first = gaps.first()?;
+        let hours: i64 = gaps.iter().map(|gap| gap.hours()).sum();
+        let more = match gaps.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more such spans"),
         };
+        let why = first.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        let (from, to) = (plain(first.from), plain(first.to));
+        let message = format!("{} of {place} {}, from {from} to {to}{more}{why}", count(hours, "hour"), said(hours));
+        Some(Reason { supports: Answer::Unknown, code, key_arn: None, message, settle: Some(settle(first)) })
+    };
     let were = |hours: i64| if hours == 1 { "is" } else { "are" };
     [
         of(

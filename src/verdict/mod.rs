@@ -48,6 +48,8 @@ pub struct Asked {
     pub since: DateTime<Utc>,
     /// Where it ends: the instant that the verdict is about.
     pub until: DateTime<Utc>,
+    /// The instant of the run: what happened up to it counts, whatever the verdict is about.
+    pub now: DateTime<Utc>,
     /// How many days a disabled key is watched before it is scheduled for deletion.
     pub watch_days: i64,
     /// Whether an hour that nothing proves counts where `GetKeyLastUsage` tells of no use since the look-back began.
@@ -88,7 +90,7 @@ pub enum Phase {
     Disabled,
     /// It will be deleted.
     PendingDeletion,
-    /// It has no key material, waits for its replicas' deletion, or its key store is not connected.
+    /// It has no key material yet or no more, or its key store is not connected.
     Unavailable,
     /// It is gone.
     Deleted,
@@ -258,7 +260,7 @@ pub async fn check(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<
     let keys = facts.sets.values().flat_map(|set| set.members.iter().map(move |member| (set, member)));
     let verdicts = keys.filter(|(_, member)| is_asked(member)).map(|(set, member)| Verdict {
         lake_version: engine.events_version(),
-        ..judge(&member.key_arn, set, &facts.hours, asked)
+        ..judge(&member.key_arn, set, &facts, asked)
     });
     Ok(verdicts.collect())
 }

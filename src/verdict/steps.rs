@@ -10,8 +10,24 @@ use crate::instant::plain;
 /// The waiting period that a deletion is scheduled with, in days: the longest that KMS takes.
 const WINDOW_DAYS: i64 = 30;
 
+/// A step. Commands are made to be pasted, and parts of them come from logs: one with a character that a shell could take for
+/// its own is left out.
 fn step(what: impl Into<String>, command: Option<String>) -> Step {
-    Step { what: what.into(), command }
+    let is_harmless = |command: &String| {
+        command
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'-' | b'_' | b'.'))
+    };
+    Step { what: what.into(), command: command.filter(is_harmless) }
+}
+
+/// Whether an ARN is one that AWS gives: what is not has no command.
+fn is_real(key_arn: &str) -> bool {
+    let parts: Vec<&str> = key_arn.split(':').collect();
+    let is_name =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    matches!(parts.as_slice(), ["arn", partition, "kms", region, account, key]
+        if is_name(partition) && is_name(region) && is_name(account) && key.strip_prefix("key/").is_some_and(is_name))
 }
 
 /// A command of AWS about one key.
@@ -25,6 +41,17 @@ pub(super) fn next(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> 
     if key.key_manager.as_deref() == Some("AWS") {
         return Vec::new();
     }
+    let mut steps = steps(verdict, key, asked);
+    if !is_real(arn) {
+        for step in &mut steps {
+            step.command = None;
+        }
+    }
+    steps
+}
+
+fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
+    let arn = verdict.key_arn.as_str();
     let look = || step("see what depends on it", Some(format!("keytrail who {arn} --by asset")));
     let settled = || verdict.reasons.iter().filter_map(|reason| reason.settle.clone());
     let (mut steps, mut settle): (Vec<Step>, Vec<Step>) = (Vec::new(), Vec::new());
@@ -35,7 +62,15 @@ pub(super) fn next(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> 
     }
     let ask_again = step("then ask again", Some(format!("keytrail check-deletion {arn}")));
     match verdict.phase {
+        Phase::Deleted if verdict.replicas.iter().any(|sibling| sibling.phase != Phase::Deleted) => {
+            steps.push(step("nothing: it is gone, and its siblings in other Regions read what it encrypted", None));
+        }
         Phase::Deleted => steps.push(step("nothing: what it encrypted can be read no more", None)),
+        Phase::Unavailable if verdict.verdict == Answer::NoUseFound => steps.push(step(
+            "it cannot be used as it is (no key material, or a key store that is not connected): ask again when that is settled, \
+             or watch it as one would a disabled key",
+            Some(format!("keytrail check-deletion {arn}")),
+        )),
         Phase::Enabled | Phase::Unavailable | Phase::Unknown => match verdict.verdict {
             Answer::InUse => {
                 steps.push(look());
@@ -80,12 +115,9 @@ fn disabled(verdict: &Verdict, key: &Member, asked: &Asked, settle: &mut Vec<Ste
         steps.push(step("see what depends on it", Some(format!("keytrail who {arn} --by asset"))));
     }
     let known_until = verdict.coverage.known_until.unwrap_or(verdict.since);
-    let Some(since) = key.unusable_since else {
-        steps.append(settle);
-        steps.push(step("since when it is disabled is not in the lake: ingest the logs back to that day", None));
-        return steps;
-    };
-    let quiet_from = failing.map_or(since, |at| at.max(since));
+    // Days count as quiet as far as they are looked back at. Where no change of the key is in the lake, none was in a look-back
+    // that is vouched for.
+    let quiet_from = failing.into_iter().chain(key.changed_at).fold(verdict.since, DateTime::max);
     let quiet = (known_until - quiet_from).num_days().max(0);
     let watched = format!("{quiet} of {} quiet so far, since {}", count(asked.watch_days, "day"), plain(quiet_from));
     match verdict.verdict {
@@ -98,9 +130,17 @@ fn disabled(verdict: &Verdict, key: &Member, asked: &Asked, settle: &mut Vec<Ste
         }
         _ => {
             steps.append(settle);
-            let ready = quiet_from + TimeDelta::days(asked.watch_days);
+            // What was used in the look-back is in use until the look-back has left that behind.
+            let used = verdict.last_use.as_ref().map(|last| last.at + (asked.until - asked.since));
+            let watched_until = quiet_from + TimeDelta::days(asked.watch_days);
+            let ready = used.map_or(watched_until, |used| used.max(watched_until));
+            let further = if TimeDelta::days(asked.watch_days) > asked.until - asked.since {
+                format!(", with --lookback {}d or more", asked.watch_days)
+            } else {
+                String::new()
+            };
             steps.push(step(
-                format!("{watched}: leave it disabled until {}, ingest on, and ask again", plain(ready)),
+                format!("{watched}: leave it disabled until {}, ingest on, and ask again{further}", plain(ready)),
                 Some(format!("keytrail check-deletion {arn}")),
             ));
         }
@@ -115,21 +155,25 @@ fn pending(verdict: &Verdict, key: &Member, settle: &mut Vec<Step>) -> Vec<Step>
     let enable = || step("a key that was kept stays disabled: enable it", Some(aws("enable-key", arn, region, "")));
     let until = verdict.deletion_date.map_or_else(
         || "on a date that the inventory does not tell (aws kms describe-key does)".to_owned(),
-        |at| format!("on {}, in {}", plain(at), count((at - verdict.until).num_days().max(0), "day")),
+        |at| match (at - verdict.until).num_days() {
+            ..0 => format!("due since {}: it may be gone", plain(at)),
+            days => format!("on {}, in {}", plain(at), count(days, "day")),
+        },
     );
     match verdict.verdict {
         Answer::InUse => vec![step(format!("cancel its deletion, which is {until}"), cancel), enable()],
         Answer::Unknown => {
-            let mut steps = std::mem::take(settle);
-            steps.push(step(
-                format!("cancel its deletion, which is {until}, unless all of that is settled before"),
+            // There is no time to lose, and nothing is lost by it.
+            let mut steps = vec![step(
+                format!("cancel its deletion, which is {until}, unless all that follows is settled before"),
                 cancel,
-            ));
+            )];
             steps.push(enable());
+            steps.append(settle);
             steps
         }
         Answer::NoUseFound => {
-            vec![step(format!("nothing: it will be deleted {until}; until then it can be kept"), cancel)]
+            vec![step(format!("nothing: its deletion is {until}; until then it can be kept"), cancel)]
         }
     }
 }
@@ -159,7 +203,7 @@ pub(super) mod settle {
     pub fn unread(key: &Member, why: &str) -> Step {
         let action = why.split(": ").next().unwrap_or(why);
         let command = format!("keytrail inventory --from aws --region {}", key.region);
-        step(format!("let whoever takes the inventory call {action}, and take it again"), Some(command))
+        step(format!("take the inventory again, with {action} allowed and in it"), Some(command))
     }
 
     /// Days as ingest and verify take them, with one more for what was delivered late.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::calendar::{cover, weeks};
-use super::facts::{Dependent, Granted, Lane, LaneHour, Member, Set, UseDay, Worth};
+use super::facts::{Dependent, Facts, Granted, Lane, LaneHour, Member, Set, UseDay, Worth};
 use super::judge::{judge, phase};
 use super::{Answer, Asked, Phase};
 
@@ -17,7 +17,7 @@ fn time(text: &str) -> DateTime<Utc> {
 
 fn asked() -> Asked {
     let (since, until) = (time("2026-05-01T00:30:00Z"), time("2026-05-04T12:00:00Z"));
-    Asked { key_arn: None, since, until, watch_days: 30, accept_observed: false }
+    Asked { key_arn: None, since, until, now: until, watch_days: 30, accept_observed: false }
 }
 
 fn lane() -> Lane {
@@ -108,7 +108,13 @@ fn the_later_of_inventory_and_log_says_where_a_key_stands() {
     assert_eq!(phase(&key("PendingDeletion", early, Some(("CancelKeyDeletion", late)))), Phase::Disabled);
     assert_eq!(phase(&key("Disabled", early, Some(("ScheduleKeyDeletion", late)))), Phase::PendingDeletion);
     assert_eq!(phase(&key("PendingDeletion", early, Some(("DeleteKey", late)))), Phase::Deleted);
-    assert_eq!(phase(&key("PendingReplicaDeletion", early, None)), Phase::Unavailable);
+    assert_eq!(
+        phase(&key("Enabled", late, Some(("DeleteKey", early)))),
+        Phase::Enabled,
+        "a replica that was made anew"
+    );
+    assert_eq!(phase(&key("PendingReplicaDeletion", early, None)), Phase::PendingDeletion);
+    assert_eq!(phase(&key("PendingImport", early, None)), Phase::Unavailable);
     assert_eq!(phase(&Member::default()), Phase::Unknown);
     let logged =
         Member { last_change: Some("DisableKey".to_owned()), changed_at: Some(time(early)), ..Member::default() };
@@ -126,7 +132,8 @@ struct Known {
 impl Known {
     fn answer(&self) -> Answer {
         let asked = Asked { accept_observed: self.accept_observed, ..asked() };
-        judge(&self.set.members[0].key_arn, &self.set, &self.hours, &asked).verdict
+        let facts = Facts { hours: self.hours.clone(), ..Facts::default() };
+        judge(&self.set.members[0].key_arn, &self.set, &facts, &asked).verdict
     }
 }
 
@@ -156,6 +163,12 @@ fn member(region: &'static str) -> impl Strategy<Value = Member> {
                 unknown_fields: is_unread.then(|| r#"{"grants":"kms:ListGrants: AccessDenied"}"#.to_owned()),
                 grants: (!is_unread)
                     .then(|| if is_granted { r#"[{"GrantId":"g","Operations":[]}]"# } else { "[]" }.to_owned()),
+                inventory_aliases: Some("[]".to_owned()),
+                has_trails: true,
+                multi_region: Some(true),
+                multi_region_type: Some("PRIMARY".to_owned()),
+                primary_key_arn: Some(key_arn.clone()),
+                replica_key_arns: Some("[]".to_owned()),
                 trail: is_named.then(|| "arn:aws:cloudtrail:eu-west-1:111122223333:trail/t".to_owned()),
                 ..Member::of(&key_arn)
             }
@@ -193,7 +206,7 @@ fn known() -> impl Strategy<Value = Known> {
             let grants = is_granted.then(|| Granted {
                 key_arn: home.key_arn.clone(),
                 grant_id: "late".to_owned(),
-                created_at: time("2026-05-04T11:59:00Z"),
+                created_at: Some(time("2026-05-04T11:59:00Z")),
                 ..Granted::default()
             });
             let lane = |region: &str, rows: Vec<(Option<Worth>, bool)>| {
@@ -212,6 +225,10 @@ fn known() -> impl Strategy<Value = Known> {
             let set = Set { members, dependents, grants: grants.into_iter().collect(), ..Set::default() };
             Known { set, hours: [lane("eu-west-1", here), lane("us-east-1", there)].into(), accept_observed }
         })
+}
+
+fn is_told_elsewhere(row: &LaneHour) -> bool {
+    row.state == Worth::Blind || row.is_doubtful
 }
 
 /// A piece of evidence that is not there.
@@ -239,10 +256,12 @@ fn taken(known: &Known, what: u8, which: Index) -> Known {
                 (row.state, row.is_doubtful) = (Worth::Observed, true);
             }
         }
-        // An hour, a day, or a Region.
-        3 => drop(hour.map(|hour| hours.remove(&hour))),
-        4 => hours.retain(|at, _| hour.is_none_or(|hour| at.date_naive() != hour.date_naive())),
-        5 => hours.clear(),
+        // An hour, a day, or a Region; what shows that a trail was blind, or that a log is lost, is told elsewhere and stays. In
+        // the last day, which need not be covered, nothing else would tell of it.
+        3 => hours.retain(|at, row| is_told_elsewhere(row) || Some(*at) != hour),
+        4 => hours
+            .retain(|at, row| is_told_elsewhere(row) || hour.is_none_or(|hour| at.date_naive() != hour.date_naive())),
+        5 => hours.retain(|_, row| is_told_elsewhere(row)),
         // The inventory, or what it was allowed to read.
         6 => *member = Member::of(&member.key_arn),
         7 => {
@@ -284,4 +303,23 @@ fn what_is_generated_is_of_every_kind() {
         *answers.entry(known().new_tree(&mut runner).unwrap().current().answer()).or_default() += 1;
     }
     assert!(answers.len() == 3 && answers.values().all(|count| *count > 40), "{answers:?}");
+}
+
+/// Names come from logs, and commands are made to be pasted.
+#[test]
+fn an_arn_that_a_shell_would_run_has_no_command() {
+    let facts = Facts::default();
+    let commands = |arn: &str| -> Vec<String> {
+        let asked = Asked { key_arn: Some(arn.to_owned()), ..asked() };
+        let steps = judge(arn, &Set { members: vec![Member::of(arn)], ..Set::default() }, &facts, &asked).next_steps;
+        steps.into_iter().filter_map(|step| step.command).collect()
+    };
+    assert!(!commands("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab").is_empty());
+    for arn in [
+        "arn:aws:kms:eu-west-1:111122223333:key/$(touch x);y",
+        "arn:aws:kms:eu-west-1:111122223333:key/a --pending-window-in-days 7",
+        "arn:aws:kms:eu-west-1;reboot:111122223333:key/a",
+    ] {
+        assert_eq!(commands(arn), [""; 0], "{arn}");
+    }
 }

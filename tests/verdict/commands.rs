@@ -111,6 +111,8 @@ fn the_steps_follow_from_where_the_key_stands() {
         quiet.iter().any(|steps| steps.contains("1 of 1 day ") && steps.contains("schedule-key-deletion")),
         "{quiet:?}"
     );
+    // Days count as far as they are looked back at, and from the last call that failed.
+    assert!(!quiet.iter().any(|steps| steps.contains("200 of") || steps.contains("3 of")), "{quiet:?}");
     let pending = steps("pending_deletion", "no_use_found");
     assert!(
         pending.contains("2026-05-20") && pending.contains("in 7 days") && pending.contains("cancel-key-deletion"),

@@ -77,7 +77,9 @@ fn base() -> Logs {
                 json!({"KeyState": "Disabled", "Enabled": false})
             }
             7 => {
-                let over = json!({"eventName": "DescribeKey", "requestParameters": {"keyId": "alias/seven"}});
+                let service = json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE", "accountId": "111122223333",
+                    "arn": "arn:aws:iam::111122223333:user/alice", "invokedBy": "rds.amazonaws.com"});
+                let over = json!({"eventName": "DescribeKey", "requestParameters": {"keyId": "alias/seven"}, "userIdentity": service});
                 logs.records.push(record(&arn, "2026-05-11T07:12:00Z", over));
                 json!({"Aliases": ["alias/seven"]})
             }

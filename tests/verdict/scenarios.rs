@@ -23,7 +23,7 @@ struct Scenario {
 const NOTHING: fn(&str) -> Vec<Value> = |_| Vec::new();
 const PLAIN: Option<fn(&str) -> Value> = Some(|_| json!({}));
 
-const SCENARIOS: [Scenario; 24] = [
+const SCENARIOS: [Scenario; 32] = [
     Scenario {
         about: "used yesterday",
         records: |key| vec![record(key, "2026-05-12T10:00:00Z", json!({}))],
@@ -65,9 +65,9 @@ const SCENARIOS: [Scenario; 24] = [
         told: &[],
     },
     Scenario {
-        about: "described by its alias: someone has that name",
+        about: "described by its alias, for someone, by a service: a configuration has that name",
         records: |key| {
-            let by_alias = json!({"eventName": "DescribeKey", "requestParameters": {"keyId": "alias/called"}});
+            let by_alias = json!({"eventName": "DescribeKey", "requestParameters": {"keyId": "alias/called"}, "userIdentity": of_service()});
             vec![record(key, "2026-05-12T10:00:00Z", by_alias)]
         },
         entry: Some(|_| json!({"Aliases": ["alias/called"]})),
@@ -283,7 +283,103 @@ const SCENARIOS: [Scenario; 24] = [
         codes: &["used"],
         told: &[],
     },
+    Scenario {
+        about: "described by its alias, by someone who looks at it",
+        records: |key| {
+            let by_hand = json!({"eventName": "DescribeKey", "requestParameters": {"keyId": "alias/looked-at"}});
+            vec![record(key, "2026-05-12T10:00:00Z", by_hand)]
+        },
+        entry: Some(|_| json!({"Aliases": ["alias/looked-at"]})),
+        verdict: "no_use_found",
+        codes: &["no_use_found"],
+        told: &[],
+    },
+    Scenario {
+        about: "used by its alias, and the record names no key",
+        records: |key| {
+            let unnamed = json!({"eventName": "GenerateDataKey", "requestParameters": {"keyId": "alias/two", "keySpec": "AES_256"},
+                "resources": [{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": format!("arn:aws:kms:{HOME}:{ACCOUNT}:alias/two")}]});
+            vec![record(key, "2026-05-12T10:00:00Z", unnamed)]
+        },
+        entry: Some(|_| json!({"Aliases": ["alias/two"]})),
+        verdict: "in_use",
+        codes: &["used"],
+        told: &[],
+    },
+    Scenario {
+        about: "a grant of the inventory was revoked since",
+        records: |key| {
+            let revoked = json!({"eventName": "RevokeGrant", "readOnly": false,
+                "requestParameters": {"keyId": key, "grantId": "revoked-later"}});
+            vec![record(key, "2026-05-12T23:45:00Z", revoked)]
+        },
+        entry: Some(|_| {
+            json!({"Grants": [{"GrantId": "revoked-later", "GranteePrincipal": format!("arn:aws:iam::{ACCOUNT}:role/volumes"),
+                "CreationDate": "2025-05-01T00:00:00Z", "Operations": ["Decrypt"]}]})
+        }),
+        verdict: "no_use_found",
+        codes: &["no_use_found"],
+        told: &[],
+    },
+    Scenario {
+        about: "throttled: someone would have used it",
+        records: |key| {
+            vec![record(
+                key,
+                "2026-05-12T10:00:00Z",
+                json!({"errorCode": "ThrottlingException", "errorMessage": "Rate exceeded"}),
+            )]
+        },
+        entry: PLAIN,
+        verdict: "unknown",
+        codes: &["unserved"],
+        told: &[],
+    },
+    Scenario {
+        about: "the expectations file names it by a pattern",
+        records: NOTHING,
+        entry: Some(|_| json!({"Aliases": ["alias/dr-west"]})),
+        verdict: "in_use",
+        codes: &["expectation"],
+        told: &[],
+    },
+    Scenario {
+        about: "the inventory does not say in which state it is",
+        records: NOTHING,
+        entry: Some(|_| json!({"KeyState": null})),
+        verdict: "unknown",
+        codes: &["inventory_unread"],
+        told: &[],
+    },
+    Scenario {
+        about: "disabled long ago, and missed an hour before the look-back",
+        records: |key| {
+            let disable = json!({"eventName": "DisableKey", "readOnly": false, "requestParameters": {"keyId": key}});
+            let failed = json!({"errorCode": "DisabledException", "errorMessage": format!("{key} is disabled.")});
+            vec![record(key, "2025-11-01T10:00:00Z", disable), record(key, "2026-05-10T23:30:00Z", failed)]
+        },
+        entry: Some(|_| json!({"KeyState": "Disabled", "Enabled": false})),
+        verdict: "no_use_found",
+        codes: &["no_use_found"],
+        told: &[],
+    },
+    Scenario {
+        about: "a last use without its time",
+        records: NOTHING,
+        entry: Some(
+            |_| json!({"LastUsage": {"TrackingStartDate": "2026-04-23T00:00:00Z", "KeyLastUsage": {"Operation": "Decrypt"}}}),
+        ),
+        verdict: "unknown",
+        codes: &["inventory_unread"],
+        told: &[],
+    },
 ];
+
+/// A user for whom RDS makes a call.
+fn of_service() -> Value {
+    json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE", "accountId": ACCOUNT, "userName": "alice",
+        "arn": format!("arn:aws:iam::{ACCOUNT}:user/alice"), "invokedBy": "rds.amazonaws.com"})
+}
 
 fn last_usage(at: &str) -> Value {
     let last = json!({"Operation": "Decrypt", "Timestamp": at, "CloudTrailEventId": "not-in-the-lake"});
@@ -301,7 +397,9 @@ fn logs() -> Logs {
     Logs {
         records: keys().flat_map(|(key, scenario)| (scenario.records)(&key)).collect(),
         inventory: Some(keys().filter_map(|(key, scenario)| Some(entry(&key, scenario.entry?(&key)))).collect()),
-        expectations: Some(format!("[[key]]\nkeys = [\"{named}\"]\nowner = \"orders\"\n")),
+        expectations: Some(format!(
+            "[[key]]\nkeys = [\"{named}\"]\nowner = \"orders\"\n[[key]]\nkeys = [\"alias/dr-*\"]\npurpose = \"once a year\"\n"
+        )),
         ..Logs::default()
     }
 }
@@ -406,7 +504,16 @@ fn what_the_logs_lack_decides_too() {
             "ReplicaKeys": [{"Arn": arn(elsewhere, &set(number))}]});
         entry(&arn(HOME, &set(number)), json!({"MultiRegion": true, "MultiRegionConfiguration": related}))
     };
-    let replica = |number: u32, region: &str| entry(&arn(region, &set(number)), json!({"MultiRegion": true}));
+    let alone = |number: u32| {
+        let related =
+            json!({"MultiRegionKeyType": "PRIMARY", "PrimaryKey": {"Arn": arn(HOME, &set(number))}, "ReplicaKeys": []});
+        entry(&arn(HOME, &set(number)), json!({"MultiRegion": true, "MultiRegionConfiguration": related}))
+    };
+    let replica = |number: u32, region: &str| {
+        let related = json!({"MultiRegionKeyType": "REPLICA", "PrimaryKey": {"Arn": arn(HOME, &set(number))},
+            "ReplicaKeys": [{"Arn": arn(region, &set(number))}]});
+        entry(&arn(region, &set(number)), json!({"MultiRegion": true, "MultiRegionConfiguration": related}))
+    };
     let foreign = "arn:aws:kms:eu-west-1:444455556666:key/00000092-2222-4333-8444-555555555555".to_owned();
     let at = |region: &str| (region.to_owned(), "2026-05-12T10".to_owned());
     let excluded = |at: &str, excluded: Value| {
@@ -419,8 +526,18 @@ fn what_the_logs_lack_decides_too() {
         (
             "signed",
             Logs {
-                regions: vec![whole, damaged, cut, "us-west-2"],
-                records: vec![record(&arn("us-west-2", &set(2)), "2026-05-12T10:00:00Z", json!({}))],
+                regions: vec![whole, damaged, cut, "us-west-2", "eu-north-1"],
+                records: vec![
+                    record(&arn("us-west-2", &set(2)), "2026-05-12T10:00:00Z", json!({})),
+                    // It is replicated after the inventory was taken.
+                    record(
+                        &arn(HOME, &set(5)),
+                        "2026-05-12T23:40:00Z",
+                        json!({"eventName": "ReplicateKey", "readOnly": false,
+                            "requestParameters": {"keyId": arn(HOME, &set(5)), "replicaRegion": "sa-east-1"}}),
+                    ),
+                    record(&arn("eu-north-1", &id(0)), "2026-05-12T10:00:00Z", json!({"resources": null})),
+                ],
                 lost: [at(damaged)].into(),
                 lost_digests: [at(cut)].into(),
                 inventory: Some(vec![
@@ -434,6 +551,9 @@ fn what_the_logs_lack_decides_too() {
                     pair(3, "ap-south-1"),
                     replica(3, "ap-south-1"),
                     pair(4, "us-west-2"),
+                    alone(5),
+                    entry(&arn(HOME, &set(6)), json!({"MultiRegion": true})),
+                    entry(&arn("eu-north-1", &id(93)), json!({})),
                 ]),
                 ..Logs::default()
             },
@@ -449,6 +569,10 @@ fn what_the_logs_lack_decides_too() {
                 // The other Region is not in the lake; the other key is in no inventory.
                 (arn(HOME, &set(3)), "unknown", &["coverage_unknown"]),
                 (arn(HOME, &set(4)), "unknown", &["no_inventory"]),
+                (arn(HOME, &set(5)), "unknown", &["coverage_unknown", "no_inventory"]),
+                (arn(HOME, &set(6)), "unknown", &["siblings_unknown"]),
+                // Someone used a key there, and the record does not say which.
+                (arn("eu-north-1", &id(93)), "unknown", &["unnamed_use"]),
                 (foreign, "unknown", &["coverage_unknown", "no_inventory"]),
                 (arn(HOME, &id(99)), "unknown", &["no_inventory"]),
             ],

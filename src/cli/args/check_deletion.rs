@@ -7,7 +7,7 @@ The verdict is in_use, unknown or no_use_found, and never \"safe\".
 
   in_use        someone used the key, or a sibling of its multi-Region set, in the look-back; calls fail
                 because it cannot be used; GetKeyLastUsage tells of a use; someone holds a grant on it; a
-                trail encrypts its logs with it; an alias of it was called; or keytrail.toml names it
+                trail encrypts its logs with it; it was called by an alias; or keytrail.toml names it
   unknown       anything that is needed to say otherwise is missing: an hour of the look-back, in the
                 key's Region or a sibling's, that no unbroken digests vouch for (`keytrail coverage`), an
                 inventory that is older than a day or could not read something, a use that AWS knows of and
