@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::Asked;
 use super::facts::{Lane, LaneHour, UseDay, Worth};
 
-/// How long before the end of the look-back the logs may end: what is newer is still on its way, and its digests are.
-const LAG: TimeDelta = TimeDelta::hours(24);
+/// Of the last hours of the look-back nothing is wanted yet: their digests, and those of the two hours after, are on the way.
+const LAG: TimeDelta = TimeDelta::hours(6);
 
 /// Hours by what the logs are worth.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -122,13 +122,13 @@ pub(super) fn cover(
         Worth::Unknown | Worth::Blind => false,
     };
     let known_until = hours(asked).filter(is_counted).last().map(|hour| hour + TimeDelta::hours(1));
-    let end = known_until.filter(|known| *known + LAG >= asked.until).unwrap_or(asked.until);
+    let end = asked.until - LAG;
     let (mut all, mut gaps): (Hours, Vec<Gap>) = (Hours::default(), Vec::new());
     for hour in hours(asked) {
         let worth = worth(&hour);
         all.add(worth);
         let (is_doubtful, reason) = row(&hour).map_or((false, None), |row| (row.is_doubtful, row.reason.as_deref()));
-        // Of the last hours nothing is wanted yet, but what is known to be hidden or lost stays so.
+        // What is known to be hidden or lost stays so in the last hours too.
         if is_counted(&hour) || (hour >= end && worth != Worth::Blind && !is_doubtful) {
             continue;
         }

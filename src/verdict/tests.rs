@@ -50,7 +50,7 @@ fn an_hour_without_a_row_is_a_gap_and_so_is_one_that_is_only_observed() {
     assert_eq!(gaps(&[(5, None)]), [(Worth::Unknown, 1)]);
     assert_eq!(gaps(&[(5, None), (6, None), (9, Some(Worth::Observed))]), [(Worth::Unknown, 2), (Worth::Observed, 1)]);
     let nothing = cover(&lane(), None, &asked(), &|_| false);
-    assert_eq!((nothing.known_until, nothing.gaps[0].hours(), nothing.hours.unknown), (None, 84, 84));
+    assert_eq!((nothing.known_until, nothing.gaps[0].hours(), nothing.hours.unknown), (None, 84 - 6, 84));
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn the_first_hour_counts_although_the_look_back_begins_within_it() {
 
 /// The latest logs are on their way for a while; a trail that was blind then stays blind.
 #[test]
-fn logs_may_end_a_day_before_and_not_earlier() {
+fn logs_may_end_six_hours_before_and_not_earlier() {
     let last = |count: i64, worth: Option<Worth>| -> Vec<(i64, Option<Worth>)> {
         (84 - count..84).map(|hour| (hour, worth)).collect()
     };
-    assert_eq!(gaps(&last(24, None)), []);
-    assert_eq!(gaps(&last(25, None)), [(Worth::Unknown, 25)]);
+    assert_eq!(gaps(&last(6, None)), []);
+    assert_eq!(gaps(&last(7, None)), [(Worth::Unknown, 1)]);
     assert_eq!(gaps(&last(3, Some(Worth::Observed))), []);
     assert_eq!(gaps(&last(3, Some(Worth::Blind))), [(Worth::Blind, 3)]);
 }
@@ -257,7 +257,7 @@ fn taken(known: &Known, what: u8, which: Index) -> Known {
             }
         }
         // An hour, a day, or a Region; what shows that a trail was blind, or that a log is lost, is told elsewhere and stays. In
-        // the last day, which need not be covered, nothing else would tell of it.
+        // the last hours, which need not be covered, nothing else would tell of it.
         3 => hours.retain(|at, row| is_told_elsewhere(row) || Some(*at) != hour),
         4 => hours
             .retain(|at, row| is_told_elsewhere(row) || hour.is_none_or(|hour| at.date_naive() != hour.date_naive())),
