@@ -8,7 +8,7 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 14, doc = "days with events that a baseline needs" }
--- params.key_min_days = { type = "integer", default = 10, doc = "days on which the key must have been decrypted with" }
+-- params.key_min_days = { type = "integer", default = 20, doc = "days on which the key must have been decrypted with" }
 -- params.service_calls = { type = "integer", default = 50, doc = "decryptions, all through AWS services, that make a direct one high" }
 -- ---
 -- ## What it does
