@@ -64,6 +64,19 @@ pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, InstantErr
     })
 }
 
+/// Reads a length of time: `90s`, `30m`, `6h`, `90d` or `26w`, with or without the minus sign of an age.
+///
+/// # Errors
+/// When the text has none of these forms.
+///
+/// ```
+/// assert_eq!(keytrail::instant::length("30m").unwrap(), chrono::TimeDelta::minutes(30));
+/// ```
+pub fn length(text: &str) -> Result<TimeDelta, InstantError> {
+    let now = DateTime::UNIX_EPOCH;
+    before(now, text.trim().trim_start_matches('-'), text).map(|then| now - then)
+}
+
 fn before(now: DateTime<Utc>, age: &str, text: &str) -> Result<DateTime<Utc>, InstantError> {
     let form = || InstantError::Form(text.to_owned());
     let unit = age.chars().next_back().ok_or_else(form)?;

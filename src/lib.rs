@@ -3,16 +3,18 @@
 //! The modules stand in the order in which a byte travels:
 //!
 //! ```text
-//! source ─► cloudtrail ─► lake ─► engine ─► query ─► detect ─► report ─► cli
+//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, detect, incident, verdict ─► report ─► cli
 //!                └── ingest joins source, cloudtrail and lake ──┘
 //!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```
 
+pub mod chain;
 pub mod cloudtrail;
 pub mod detect;
 pub mod engine;
 pub mod evidence;
 pub mod expectations;
+pub mod incident;
 pub mod ingest;
 pub mod instant;
 pub mod inventory;

@@ -6,7 +6,7 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · cli · detect · verdict · other_engine
+//!                                                   hostile · cli · detect · verdict · incident · other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -20,6 +20,7 @@ mod exactly_once;
 mod from_s3;
 mod golden;
 mod hostile;
+mod incident;
 mod interrupted;
 mod inventory;
 mod other_engine;

@@ -14,10 +14,11 @@
 -- ## What it answers
 -- KMS events and the events that give them meaning (STS, CloudTrail, S3, RDS, EBS and Secrets Manager settings), oldest
 -- first and as they were logged: both copies of a cross-account call, dry runs and patches too. `source_object` is the
--- log object that holds the record, `record_index` in `events` its place there.
+-- log object that holds the record, and `record_index` its place there, from 0.
 -- ## How a chain of roles is followed
 -- `AssumeRole` and its kin say which role was assumed (`assumed_role`) and which access key was issued for it
--- (`issued_access_key`): ask next for the events of that `access_key`.
+-- (`issued_access_key`): ask next for the events of that `access_key`. `keytrail chain` follows it back, and
+-- `keytrail timeline --chain` does for every row.
 SELECT
     event_time,
     event_name,
@@ -36,10 +37,18 @@ SELECT
         AS issued_access_key,
     error_message,
     access_key_id,
+    principal_type,
+    principal_id,
+    principal_account_id,
+    session_arn,
+    session_start,
+    source_identity,
+    mfa,
     account_id,
     region,
     event_id,
-    source_object
+    source_object,
+    record_index
 FROM events
 WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)

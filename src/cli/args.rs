@@ -8,9 +8,11 @@ use keytrail::report::Format;
 
 mod check_deletion;
 mod detect;
+mod incident;
 
 pub(crate) use check_deletion::CheckDeletion;
 pub(crate) use detect::{Detect, ExpectationsCommand};
+pub(crate) use incident::{ChainCommand, Report, Timeline};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,8 +71,9 @@ pub(crate) enum Command {
     Inventory(Inventory),
     /// Who used a key: principals, operations, services, how often and when
     Who(Who),
-    /// What happened, event by event
     Timeline(Timeline),
+    Chain(ChainCommand),
+    Report(Report),
     Detect(Detect),
     CheckDeletion(CheckDeletion),
     Expectations(ExpectationsCommand),
@@ -218,33 +221,6 @@ pub(crate) struct Window {
     /// Only calls before
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Timeline {
-    /// Key ARN, key id or alias name
-    #[arg(long)]
-    pub key: Option<String>,
-    /// Principal; `*` stands for any characters
-    #[arg(long)]
-    pub principal: Option<String>,
-    /// Session name or STS ARN
-    #[arg(long)]
-    pub session: Option<String>,
-    /// Access key id, such as ASIA…
-    #[arg(long, value_name = "ID")]
-    pub access_key: Option<String>,
-    /// Asset; `*` stands for any characters
-    #[arg(long)]
-    pub asset: Option<String>,
-    /// Source address
-    #[arg(long, value_name = "ADDRESS")]
-    pub source_ip: Option<String>,
-    /// At most so many of the earliest events
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
-    #[command(flatten)]
-    pub window: Window,
 }
 
 /// Verify digests: that no log file was changed, removed or added since CloudTrail delivered it

@@ -1,4 +1,4 @@
-//! The commands that ask: `who`, `timeline`, `query`, `sql`, `queries`, `explain`.
+//! The commands that ask: `who`, `query`, `sql`, `queries`, `explain`.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use keytrail::engine::{Engine, Rows};
 use keytrail::lake::tables::TABLES;
 use keytrail::query::{Kind, Query, QueryError};
 
-use super::args::{By, Explain, NamedQuery, Sql, Timeline, Who, Window};
+use super::args::{By, Explain, NamedQuery, Sql, Who, Window};
 use super::key::{self, Key};
 use super::{Context, Hinted, Outcome};
 
-type Given = Vec<(String, String)>;
+pub(super) type Given = Vec<(String, String)>;
 
-fn set(given: &mut Given, name: &str, value: Option<&str>) {
+pub(super) fn set(given: &mut Given, name: &str, value: Option<&str>) {
     given.extend(value.map(|value| (name.to_owned(), value.to_owned())));
 }
 
-fn set_window(given: &mut Given, window: &Window) {
+pub(super) fn set_window(given: &mut Given, window: &Window) {
     set(given, "since", window.since.as_deref());
     set(given, "until", window.until.as_deref());
 }
 
 /// The answer to a question, with a word on what an empty or a shortened one means.
-fn answer(context: &Context, query: &Query, given: &Given, rows: &Rows) -> Result<Outcome> {
+pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: &Rows) -> Result<Outcome> {
     let limit = given.iter().find(|(name, _)| name == "limit").map(|(_, value)| value.as_str());
     let by_default = query.params.iter().find(|param| param.name == "limit").and_then(|param| param.default.as_deref());
     let count = rows.count();
@@ -43,7 +43,7 @@ fn answer(context: &Context, query: &Query, given: &Given, rows: &Rows) -> Resul
 }
 
 /// Runs a query once per key, or once without a key, and joins the rows.
-fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], given: &Given) -> Result<Rows> {
+pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], given: &Given) -> Result<Rows> {
     let now = Utc::now();
     let run = |key: Option<&Key>| {
         let mut given = given.clone();
@@ -88,28 +88,6 @@ pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
     }
     context.printer.rows(&rows)?;
     Ok(Outcome::Done)
-}
-
-pub(super) fn timeline(context: &Context, arguments: &Timeline) -> Result<Outcome> {
-    let engine = context.engine()?;
-    let keys = match &arguments.key {
-        Some(name) => key::resolve(context, &engine, name)?,
-        None => Vec::new(),
-    };
-    let mut given = Given::new();
-    set(&mut given, "principal", arguments.principal.as_deref());
-    set(&mut given, "session", arguments.session.as_deref());
-    set(&mut given, "access_key", arguments.access_key.as_deref());
-    set(&mut given, "asset", arguments.asset.as_deref());
-    set(&mut given, "source_ip", arguments.source_ip.as_deref());
-    set(&mut given, "limit", arguments.limit.map(|limit| limit.to_string()).as_deref());
-    set_window(&mut given, &arguments.window);
-    let query = context.catalog.get("timeline")?;
-    let rows = per_key(context, &engine, query, &keys, &given)?;
-    if let (0, Some(name)) = (rows.count(), &arguments.key) {
-        key::must_be_known(context, &engine, name, &keys)?;
-    }
-    answer(context, query, &given, &rows)
 }
 
 /// A query by the name that a user gave.

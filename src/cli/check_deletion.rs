@@ -5,14 +5,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Datelike, Duration, Utc};
-use keytrail::engine::{Engine, Rows};
+use keytrail::engine::Rows;
 use keytrail::instant;
-use keytrail::report::{Format, texts, verdict_text};
+use keytrail::report::{Format, verdict_text};
 use keytrail::verdict::{Answer, Asked, Phase, Verdict, check};
 
 use super::args::CheckDeletion;
-use super::key::{self, Key};
-use super::{Context, Hinted, Outcome};
+use super::{Context, Hinted, Outcome, key};
 
 /// Lengths of a look-back, in days.
 const LOOKBACK_DAYS: std::ops::RangeInclusive<i64> = 1..=3660;
@@ -20,12 +19,12 @@ const LOOKBACK_DAYS: std::ops::RangeInclusive<i64> = 1..=3660;
 pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcome> {
     let now = Utc::now();
     let until = arguments.until.as_ref().map_or(Ok(now), |text| instant::parse(text, now))?;
-    let lookback = arguments.lookback.trim_start_matches('-');
-    let since = instant::parse(&format!("-{lookback}"), until)
+    let lookback = &arguments.lookback;
+    let length = instant::length(lookback)
         .map_err(|_| Hinted::new(format!("{lookback:?} is no length of time"), "write it as 90d, 26w or 2160h"))?;
-    let length = (until - since).num_days();
-    if !LOOKBACK_DAYS.contains(&length) {
-        let message = format!("a look-back of {length} days is no look-back");
+    let since = until - length;
+    if !LOOKBACK_DAYS.contains(&length.num_days()) {
+        let message = format!("a look-back of {} days is no look-back", length.num_days());
         return Err(Hinted::new(message, "write it as 90d, 26w or 2160h; a day at least, and ten years at most").into());
     }
     if until > now + Duration::days(1) || until.year() < 2013 {
@@ -34,7 +33,7 @@ pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcom
         );
     }
     let engine = context.engine()?;
-    let key_arn = arguments.key.as_ref().map(|name| one(context, &engine, name)).transpose()?;
+    let key_arn = arguments.key.as_ref().map(|name| key::one(context, &engine, name, "a verdict")).transpose()?;
     let (watch_days, accept_observed) = (arguments.watch_days, arguments.accept_observed);
     let asked = Asked { key_arn, since, until, now, watch_days, accept_observed };
     let verdicts = context.runtime.block_on(check(&engine, &context.catalog, &asked))?;
@@ -52,36 +51,6 @@ pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcom
         Answer::Unknown => Outcome::Incomplete,
         Answer::NoUseFound => Outcome::Done,
     })
-}
-
-/// The one key that a name stands for: about several, there is no one answer.
-fn one(context: &Context, engine: &Engine, name: &str) -> Result<String> {
-    let mut arns: Vec<String> = Vec::new();
-    for found in key::resolve(context, engine, name)? {
-        match found {
-            Key::Arn(arn) => arns.push(arn),
-            Key::Id(id) => {
-                let rows = ["keys", "keys-as-of"].map(|query| key::ask(context, engine, query, &[("key_id", &id)]));
-                for rows in rows {
-                    arns.extend(texts(&rows?.batches, "key_arn").into_iter().flatten());
-                }
-            }
-        }
-    }
-    arns.sort_unstable();
-    arns.dedup();
-    match arns.as_slice() {
-        [arn] => Ok(arn.clone()),
-        [] => {
-            key::must_be_known(context, engine, name, &[])?;
-            Ok(name.to_owned())
-        }
-        several => Err(Hinted::new(
-            format!("{name} stands for {} keys, and a verdict is about one", several.len()),
-            format!("name it by its ARN: {}", several.join(", ")),
-        )
-        .into()),
-    }
 }
 
 /// The reasons as rows, for formats that have no other form.

@@ -77,6 +77,36 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
     }
 }
 
+/// The one key that a name stands for: about several, there is no one answer, which is `what`.
+pub(super) fn one(context: &Context, engine: &Engine, name: &str, what: &str) -> Result<String> {
+    let mut arns: Vec<String> = Vec::new();
+    for found in resolve(context, engine, name)? {
+        match found {
+            Key::Arn(arn) => arns.push(arn),
+            Key::Id(id) => {
+                let rows = ["keys", "keys-as-of"].map(|query| ask(context, engine, query, &[("key_id", &id)]));
+                for rows in rows {
+                    arns.extend(texts(&rows?.batches, "key_arn").into_iter().flatten());
+                }
+            }
+        }
+    }
+    arns.sort_unstable();
+    arns.dedup();
+    match arns.as_slice() {
+        [arn] => Ok(arn.clone()),
+        [] => {
+            must_be_known(context, engine, name, &[])?;
+            Ok(name.to_owned())
+        }
+        several => Err(Hinted::new(
+            format!("{name} stands for {} keys, and {what} is about one", several.len()),
+            format!("name it by its ARN: {}", several.join(", ")),
+        )
+        .into()),
+    }
+}
+
 /// The key id that a text is the beginning of, if there is just one such key.
 fn whole_id(context: &Context, engine: &Engine, start: &str) -> Result<String> {
     let rows = ask(context, engine, "keys", &[])?;

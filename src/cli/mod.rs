@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod chain;
 mod check_deletion;
 mod count;
 mod coverage;
@@ -18,6 +19,8 @@ mod inventory;
 mod key;
 mod maintain;
 mod printer;
+mod report;
+mod timeline;
 mod verify;
 
 use std::io::{self, ErrorKind};
@@ -128,7 +131,9 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Inventory(options) => inventory::run(&context, &options),
         Command::Who(options) => ask::who(&context, &options),
-        Command::Timeline(options) => ask::timeline(&context, &options),
+        Command::Timeline(options) => timeline::run(&context, &options),
+        Command::Chain(options) => chain::run(&context, &options),
+        Command::Report(options) => report::run(&context, &options),
         Command::Event(options) => event::run(&context, &options),
         Command::Query(options) => ask::query(&context, &options),
         Command::Sql(options) => ask::sql(&context, &options),

@@ -22,8 +22,16 @@ pub(super) fn write(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordB
     Ok(())
 }
 
+/// A table of texts under these headings.
+pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head = format!("| {} |\n|{}\n", headings.join(" | "), " --- |".repeat(headings.len()));
+    let rows = rows.iter().map(|row| line(&row.iter().map(|cell| escape(cell)).collect::<Vec<_>>()));
+    head + &rows.collect::<String>()
+}
+
 /// The text as Markdown shows it letter by letter. A line end becomes a space: a row is one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let joined = text.replace("\r\n", " ").replace(['\n', '\r'], " ");
     let shown = clean(&joined);
     let mut escaped = String::with_capacity(shown.len() + 8);

@@ -16,14 +16,18 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use thiserror::Error;
 
+mod chain;
 mod clean;
 mod csv;
+mod incident;
 mod json;
 mod markdown;
 mod table;
 mod value;
 mod verdict;
 
+pub use chain::chain_text;
+pub use incident::incident_markdown;
 pub use verdict::verdict_text;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! across accounts is two events: the caller's with the full identity, the role owner's with the account alone. It refuses
 //! to start sessions itself.
 
-use super::clock::{HOUR, Seconds, spoken};
+use super::clock::{Seconds, spoken};
 use super::dice::{Dice, Guid};
 use super::event::Event;
 use super::identity::{Kind, Principal, Trust};
@@ -83,7 +83,7 @@ impl Beginning {
         record.open_in("requestParameters");
         record.text("roleArn", &role.iam_arn());
         record.text("roleSessionName", &role.session.name);
-        record.number("durationSeconds", 3 * HOUR);
+        record.number("durationSeconds", role.session.ends - role.session.started);
         record.close();
         write_answer(record, role, dice);
         write_tail(record, &event, role);
@@ -125,7 +125,7 @@ fn write_federated(record: &mut Record, role: &Principal, how: &str, region: &st
     }
     record.text("roleArn", &role.iam_arn());
     record.text("roleSessionName", &role.session.name);
-    record.number("durationSeconds", 8 * HOUR);
+    record.number("durationSeconds", role.session.ends - role.session.started);
     record.close();
     write_answer(record, role, dice);
     write_tail(record, &event, role);
@@ -185,7 +185,7 @@ fn write_federation_token(record: &mut Record, federated: &Principal, region: &s
     event.begin(record);
     record.open_in("requestParameters");
     record.text("name", &federated.name);
-    record.number("durationSeconds", 3 * HOUR);
+    record.number("durationSeconds", federated.session.ends - federated.session.started);
     record.close();
     record.open_in("responseElements");
     write_credentials(record, &federated.session.access_key, federated.session.ends, dice);

@@ -7,7 +7,7 @@
 //! The generator signs by its own means (facts §7.2); nothing here looks at how the verification works.
 
 pub mod blindness;
-mod chains;
+pub mod chains;
 mod changes;
 mod coverage;
 mod damage;

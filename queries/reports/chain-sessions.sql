@@ -1,0 +1,35 @@
+-- ---
+-- title = "Sessions that began with these access keys or under these ids"
+-- params.keys  = { type = "text", doc = "access key ids, with a space between them" }
+-- params.ids   = { type = "text", doc = "session ids such as AROA…:name, with a space between them" }
+-- params.since = { type = "timestamp", required = true, doc = "only sessions that began at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "only sessions that began before this instant" }
+-- ---
+-- ## What it answers
+-- Rows of the view `session_starts`, each once. `keytrail chain` follows them back, a step at a time.
+WITH wanted AS (
+    SELECT unnest(string_to_array(concat(coalesce(CAST($keys AS VARCHAR), ''), ' ', coalesce(CAST($ids AS VARCHAR), '')), ' ')) AS name
+),
+named AS (
+    SELECT name
+    FROM wanted
+    WHERE name <> ''
+    GROUP BY name
+),
+begun AS (
+    SELECT *
+    FROM session_starts
+    WHERE started_at >= $since
+      AND started_at < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+)
+SELECT b.*
+FROM begun AS b
+LEFT SEMI JOIN named AS n ON n.name = b.access_key_id
+UNION ALL
+SELECT b.*
+FROM begun AS b
+LEFT SEMI JOIN named AS n ON n.name = b.session_id
+LEFT ANTI JOIN named AS k ON k.name = b.access_key_id
+ORDER BY started_at, event_id

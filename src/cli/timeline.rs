@@ -1,0 +1,111 @@
+//! `keytrail timeline`: what happened, event by event, and who was at the origin of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema};
+use chrono::{DateTime, TimeDelta, Utc};
+use keytrail::chain::{self, Identity, Trail};
+use keytrail::engine::{Engine, Rows};
+use keytrail::instant::{self, plain};
+use keytrail::report::texts;
+use serde::Deserialize;
+
+use super::args::Timeline;
+use super::ask::{Given, answer, per_key, set, set_window};
+use super::{Context, Hinted, Outcome, key};
+
+/// The column behind which the origin stands.
+const BEFORE_ORIGIN: &str = "session_name";
+
+pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
+    let engine = context.engine()?;
+    let keys = match &arguments.key {
+        Some(name) => key::resolve(context, &engine, name)?,
+        None => Vec::new(),
+    };
+    let mut given = Given::new();
+    set(&mut given, "principal", arguments.principal.as_deref());
+    set(&mut given, "session", arguments.session.as_deref());
+    set(&mut given, "access_key", arguments.access_key.as_deref());
+    set(&mut given, "asset", arguments.asset.as_deref());
+    set(&mut given, "source_ip", arguments.source_ip.as_deref());
+    set(&mut given, "limit", arguments.limit.map(|limit| limit.to_string()).as_deref());
+    set_window(&mut given, &arguments.time);
+    if let Some(id) = &arguments.around {
+        around(context, &engine, id, &arguments.window, &mut given)?;
+    }
+    let query = context.catalog.get("timeline")?;
+    let mut rows = per_key(context, &engine, query, &keys, &given)?;
+    if let (0, Some(name)) = (rows.count(), &arguments.key) {
+        key::must_be_known(context, &engine, name, &keys)?;
+    }
+    if arguments.chain {
+        rows = with_origins(context, &engine, &rows)?;
+    }
+    answer(context, query, &given, &rows)
+}
+
+/// The time around an event, both ends included.
+fn around(context: &Context, engine: &Engine, id: &str, length: &str, given: &mut Given) -> Result<()> {
+    let length = instant::length(length)
+        .map_err(|_| Hinted::new(format!("{length:?} is no length of time"), "write it as 30m, 6h or 2d"))?;
+    let rows = key::ask(context, engine, "event", &[("event_id", id)])?;
+    let found = texts(&rows.batches, "event_time").into_iter().flatten().next();
+    let Some(at) = found else {
+        let hint = "`keytrail timeline` tells ids; an event of another service than KMS may be counted and not kept";
+        return Err(Hinted::new(format!("no event {id} in this lake"), hint).into());
+    };
+    let at: DateTime<Utc> = at.parse()?;
+    given.push(("since".to_owned(), plain(at - length)));
+    given.push(("until".to_owned(), plain(at + length + TimeDelta::seconds(1))));
+    Ok(())
+}
+
+/// What a row tells of who made the call.
+#[derive(Deserialize)]
+struct Seen {
+    event_time: DateTime<Utc>,
+    #[serde(flatten)]
+    identity: Identity,
+}
+
+/// The rows with three columns more: who is at the origin of the session, what the chain ends with, and how many sessions
+/// lie between.
+fn with_origins(context: &Context, engine: &Engine, rows: &Rows) -> Result<Rows> {
+    let seen: Vec<Seen> = rows.read()?;
+    // A session has one origin, however many calls it made: the first of them is asked about.
+    let mut first: BTreeMap<&Identity, usize> = BTreeMap::new();
+    let mut sought: Vec<(Identity, DateTime<Utc>)> = Vec::new();
+    for Seen { event_time, identity } in &seen {
+        first.entry(identity).or_insert_with(|| {
+            sought.push((identity.clone(), *event_time));
+            sought.len() - 1
+        });
+    }
+    let trails = context.runtime.block_on(chain::trails(engine, &context.catalog, &sought))?;
+    let trail = |seen: &Seen| -> Option<&Trail> { first.get(&seen.identity).and_then(|at| trails.get(*at)) };
+    let text = |get: fn(&Trail) -> Option<String>| -> ArrayRef {
+        Arc::new(seen.iter().map(|seen| trail(seen).and_then(get)).collect::<StringArray>())
+    };
+    let hops = |seen: &Seen| trail(seen).and_then(|trail| i64::try_from(trail.links.len()).ok());
+    let added: [(&str, ArrayRef); 3] = [
+        ("origin", text(|trail| trail.end.principal.clone())),
+        ("origin_end", text(|trail| Some(trail.end.code.name().to_owned()))),
+        ("hops", Arc::new(seen.iter().map(hops).collect::<Int64Array>())),
+    ];
+    let all = concat_batches(&rows.schema, &rows.batches)?;
+    let mut fields: Vec<Arc<Field>> = rows.schema.fields().iter().cloned().collect();
+    let mut columns = all.columns().to_vec();
+    let behind = fields.iter().position(|field| field.name() == BEFORE_ORIGIN).map_or(0, |at| at + 1);
+    for ((name, column), place) in added.into_iter().zip(behind..) {
+        let kind: DataType = column.data_type().clone();
+        fields.insert(place, Arc::new(Field::new(name, kind, true)));
+        columns.insert(place, column);
+    }
+    let schema = Arc::new(Schema::new(fields));
+    Ok(Rows { batches: vec![RecordBatch::try_new(Arc::clone(&schema), columns)?], schema })
+}

@@ -1,0 +1,206 @@
+//! Profiles, and the incident in one document.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::{ALICE, READER, Story, through_s3};
+use crate::evidence::chains::hex;
+use crate::golden::corpus;
+use crate::support::{Dir, decrypt, with};
+
+/// A name that would be markup, a link and the end of a table's row, if a document let it.
+const HOSTILE: &str = "<img src=x onerror=alert(1)>|[x](javascript:alert(1))\u{1b}[31m`";
+
+#[test]
+fn a_profile_counts_every_trait_of_a_principal_and_of_a_key() {
+    let dir = Dir::new();
+    // 2026-05-11 is a Monday.
+    let at = |id: &str, time: &str| with(decrypt(id), "eventTime", time);
+    let mut denied = at("d", "2026-05-11T14:00:00Z");
+    denied["errorCode"] = "AccessDenied".into();
+    denied["sourceIPAddress"] = "198.51.100.9".into();
+    let mut other = through_s3("o", "ASIAREADER");
+    other["eventTime"] = "2026-05-13T03:00:00Z".into();
+    dir.log("log.json.gz", &[at("a", "2026-05-11T09:00:00Z"), at("b", "2026-05-11T09:30:00Z"), denied, other]);
+    dir.ingest("logs");
+    let rows =
+        |query: &str, param: &str| dir.keytrail(["query", query, "--param", param]).format("ndjson").ok().ndjson();
+    let of = |rows: &[Value], name: &str, value: &str| -> Value {
+        let found = rows.iter().find(|row| row["trait"] == name && row["value"] == value);
+        found.unwrap_or_else(|| panic!("{name} {value}: {rows:?}")).clone()
+    };
+    let user = rows("principal-profile", "principal=*user/alice");
+    let all = of(&user, "all", "");
+    assert_eq!((&all["calls"], &all["failures"], &all["denied"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!(
+        (&all["first_seen"], &all["last_seen"]),
+        (&json!("2026-05-11T09:00:00Z"), &json!("2026-05-11T14:00:00Z"))
+    );
+    assert_eq!(of(&user, "address", "198.51.100.9")["calls"], 1);
+    assert_eq!(of(&user, "error", "AccessDenied")["calls"], 1);
+    let monday = of(&user, "weekday", "Mon");
+    let mut hours = vec![0; 24];
+    (hours[9], hours[14]) = (2, 1);
+    assert_eq!(monday["by_hour"], json!(hours));
+    assert_eq!(user.iter().filter(|row| row["trait"] == "weekday").count(), 1);
+    let key = rows("key-profile", &format!("key_arn={}", crate::support::KEY));
+    assert_eq!(of(&key, "all", "")["calls"], 4);
+    assert_eq!(of(&key, "principal", READER)["calls"], 1);
+    assert_eq!(of(&key, "service", "s3.amazonaws.com")["calls"], 1);
+    assert_eq!(of(&key, "asset", "arn:aws:s3:::payroll/may.csv")["calls"], 1);
+}
+
+#[test]
+fn an_incident_is_told_in_one_document() {
+    let dir = Story::new().ingest();
+    let report = |format: &str| {
+        let arguments = ["report", "--incident", "--session", "nightly"];
+        dir.keytrail(arguments).format(format).ok().stdout()
+    };
+    // The tag of a file is of the moment at which the test wrote it, and so is when it was read.
+    assert_snapshot!("incident_markdown", dir.mask(&report("markdown")));
+    let told: Value = serde_json::from_str(&report("json")).unwrap();
+    let [identity] = &told["identities"]["rows"].as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!((&identity["principal"], &identity["end"]["principal"]), (&json!(READER), &json!(ALICE)));
+    let [asset] = &told["assets"]["rows"].as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!((&asset["asset"], &asset["decrypts"]), (&json!("arn:aws:s3:::payroll/may.csv"), &json!(1)));
+    // Evidence: the hash is that of the text that the log holds.
+    let object = told["evidence"].as_array().unwrap();
+    let owners = object.iter().find(|object| object["source_object"].as_str().unwrap().ends_with("owners.json.gz"));
+    let text: String = corpus_text(&dir.join("logs/owners.json.gz"));
+    assert_eq!(owners.unwrap()["sha256"], json!(hex(digest(&SHA256, text.as_bytes()).as_ref())));
+}
+
+fn corpus_text(path: &std::path::Path) -> String {
+    let mut text = String::new();
+    let file = fs::File::open(path).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut text).unwrap();
+    text
+}
+
+#[test]
+fn evidence_that_is_gone_or_was_written_anew_is_told() {
+    let dir = Story::new().ingest();
+    let report = ["report", "--incident", "--principal", "*/Reader"];
+    let trouble = |code: i32| -> Vec<String> {
+        let told = dir.keytrail(report).format("json").code(code).json();
+        let objects = told["evidence"].as_array().unwrap().iter();
+        objects.filter_map(|object| Some(object["trouble"].as_str()?.to_owned())).collect()
+    };
+    assert_eq!(trouble(0), Vec::<String>::new());
+    dir.log("owners.json.gz", &[decrypt("another")]);
+    assert_eq!(trouble(3), ["it was written anew since it was ingested"]);
+    fs::remove_file(dir.join("logs/owners.json.gz")).unwrap();
+    assert_eq!(trouble(3), ["it is no longer there"]);
+    dir.keytrail(report).arg("--no-hashes").ok();
+}
+
+#[test]
+fn what_strangers_wrote_stays_text_in_the_document() {
+    let dir = Dir::new();
+    let mut record = through_s3("hostile", "ASIAREADER");
+    record["requestParameters"]["encryptionContext"]["aws:s3:arn"] = format!("arn:aws:s3:::{HOSTILE}").into();
+    record["userIdentity"]["arn"] = format!("arn:aws:sts::111122223333:assumed-role/Reader/{HOSTILE}").into();
+    record["userIdentity"]["principalId"] = format!("AROAREADER:{HOSTILE}").into();
+    record["sourceIPAddress"] = HOSTILE.into();
+    dir.log("log.json.gz", &[record]);
+    dir.ingest("logs");
+    let text = dir.keytrail(["report", "--incident", "--principal", "*/Reader"]).ok().stdout();
+    assert!(text.contains("onerror"), "{text}");
+    for dangerous in ["\u{1b}", "<img", "](java", " |[x"] {
+        // A backslash before it makes it a letter.
+        assert!(!text.replace(&format!("\\{dangerous}"), "").contains(dangerous), "{dangerous:?} in\n{text}");
+    }
+}
+
+#[test]
+fn a_report_is_about_something_and_in_a_format_that_it_has() {
+    let dir = Story::new().ingest();
+    dir.keytrail(["report", "--incident"]).code(2);
+    dir.keytrail(["report", "--principal", "*"]).code(2);
+    let stderr = dir.keytrail(["report", "--incident", "--principal", "*"]).format("csv").code(2).stderr();
+    assert!(stderr.contains("markdown"), "{stderr}");
+    let file = dir.join("incident.md");
+    dir.keytrail(["report", "--incident", "--session", "nightly", "-o"]).arg(&file).ok();
+    assert!(fs::read_to_string(file).unwrap().starts_with("# KMS incident: session nightly\n"));
+    // Nothing like that is an answer too, and is said.
+    let ran = dir.keytrail(["report", "--incident", "--principal", "nobody"]).ok();
+    assert!(ran.stdout().contains("No call to KMS") && ran.stderr().contains("note:"), "{}", ran.seen());
+}
+
+#[test]
+fn a_list_that_is_cut_says_how_much_it_leaves_out() {
+    let dir = Dir::new();
+    let calls: Vec<Value> = (0..5)
+        .map(|number| {
+            let mut record = through_s3(&format!("call-{number}"), "ASIAREADER");
+            record["requestParameters"]["encryptionContext"]["aws:s3:arn"] = format!("arn:aws:s3:::b/{number}").into();
+            record
+        })
+        .collect();
+    dir.log("log.json.gz", &calls);
+    dir.ingest("logs");
+    let report = ["report", "--incident", "--principal", "*/Reader", "--limit", "2"];
+    let told = dir.keytrail(report).format("json").ok().json();
+    let lengths = |list: &Value| (list["total"].as_i64().unwrap(), list["rows"].as_array().unwrap().len());
+    assert_eq!(lengths(&told["assets"]), (5, 2));
+    assert_eq!((&told["timeline"]["is_whole"], &told["counts"]["calls"]), (&json!(false), &json!(5)));
+    let text = dir.keytrail(report).ok().stdout();
+    assert!(text.contains("3 more are not shown") && text.contains("These are the earliest"), "{text}");
+}
+
+/// What was decrypted of each asset, by the raw logs: calls, first and last.
+type Decrypted = BTreeMap<String, (i64, String, String)>;
+
+fn by_the_raw_logs(folder: &std::path::Path) -> Decrypted {
+    let mut decrypted = Decrypted::new();
+    for object in corpus::objects(folder) {
+        for record in corpus::records(&object) {
+            let record: Value = serde_json::from_str(&record).unwrap();
+            let is_his = record["userIdentity"]["arn"].as_str().is_some_and(|arn| arn.ends_with("user/bert-jan"));
+            if record["eventName"] != "Decrypt" || !is_his || !record["errorCode"].is_null() {
+                continue;
+            }
+            let context = &record["requestParameters"]["encryptionContext"];
+            let asset = context["SecretARN"].as_str().or(context["PARAMETER_ARN"].as_str()).unwrap().to_owned();
+            let time = record["eventTime"].as_str().unwrap().to_owned();
+            let entry = decrypted.entry(asset).or_insert_with(|| (0, time.clone(), time.clone()));
+            entry.0 += 1;
+            entry.1 = entry.1.clone().min(time.clone());
+            entry.2 = entry.2.clone().max(time);
+        }
+    }
+    decrypted
+}
+
+#[test]
+fn the_real_incident_tells_which_secrets_and_parameters_were_decrypted_and_when() {
+    let Some(folder) = corpus::find("invictus") else { return };
+    let dir = Dir::new();
+    dir.keytrail(["ingest".as_ref(), folder.as_os_str()]).ok();
+    let report = ["report", "--incident", "--principal", "*user/bert-jan"];
+    let told = dir.keytrail(report).format("json").ok().json();
+    let mut decrypted = Decrypted::new();
+    for row in told["assets"]["rows"].as_array().unwrap() {
+        let text = |member: &str| row[member].as_str().unwrap().to_owned();
+        if row["event_name"] == "Decrypt" {
+            let counted = (row["decrypts"].as_i64().unwrap(), text("first_seen"), text("last_seen"));
+            assert!(decrypted.insert(text("asset"), counted).is_none(), "{row}");
+        }
+    }
+    let expected = by_the_raw_logs(&folder);
+    assert_eq!(decrypted, expected);
+    assert_eq!(told["counts"]["decrypts"], expected.values().map(|(calls, ..)| calls).sum::<i64>());
+    assert_eq!(told["assets"]["total"], told["assets"]["rows"].as_array().unwrap().len());
+    let [identity] = &told["identities"]["rows"].as_array().unwrap()[..] else { panic!("{}", told["identities"]) };
+    assert_eq!(identity["end"]["code"], "user");
+    // Every event of the timeline has its object among the evidence.
+    let objects = told["evidence"].as_array().unwrap();
+    let known: Vec<&Value> = objects.iter().map(|object| &object["source_object"]).collect();
+    assert!(told["timeline"]["rows"].as_array().unwrap().iter().all(|row| known.contains(&&row["source_object"])));
+    assert!(objects.iter().all(|object| object["sha256"].as_str().is_some_and(|hash| hash.len() == 64)));
+}
