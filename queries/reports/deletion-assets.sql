@@ -7,8 +7,8 @@
 -- ---
 -- ## What it answers
 -- One row per key and asset that a successful use named, over all that the lake has: how often, when first and last, and
--- how far the name can be trusted (`asset_trust`). The latest come first; `assets` is how many the key has in all. Ciphertext of each of them may still exist, however long ago that was.
--- Data that was encrypted before the lake begins, or without an encryption context, is not here.
+-- how far the name can be trusted (`asset_trust`). The latest come first; `assets` is how many the key has in all.
+-- Ciphertext of each of them may still exist, however long ago that was. Data that was encrypted before the lake begins, or without an encryption context, is not here.
 WITH named AS (
     SELECT
         key_arn,

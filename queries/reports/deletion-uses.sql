@@ -9,8 +9,9 @@
 -- One row per key, principal and service: `calls` that succeeded, and calls that failed because the key is disabled,
 -- pending deletion or otherwise unusable (`failing`), with the first and last of either and the event ids of the last.
 -- `unserved` were allowed and failed on AWS's side (throttled, an internal error, a key store that did not answer):
--- someone needs the key. `denied` counts the other failures, which are no use: someone was refused, or asked wrongly. `assets` is how many assets
--- the calls that succeeded or were failing named, and `asset_examples` at most five of them, the latest first.
+-- someone needs the key. `denied` counts the other failures, which are no use: someone was refused, or asked wrongly.
+-- `assets` is how many assets the calls that succeeded or were failing named, and `asset_examples` at most five of them,
+-- the latest first.
 -- ## How it counts
 -- Cross-account calls once, dry runs never, ReEncrypt under both its keys (see the view `usage`). Where the message of a
 -- failed ReEncrypt names the key that is unusable, the other one is not blamed.

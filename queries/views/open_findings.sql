@@ -2,8 +2,9 @@
 -- title = "Every finding that is open, as each detector's latest run left it"
 -- ---
 -- ## What it holds
--- The rows of `findings` of the latest run in which the detector was evaluated, without those that were resolved or have aged. A run that
--- could not evaluate a detector says nothing of what it found before. `since` and `until` are that run's window.
+-- The rows of `findings` of the latest run in which the detector was evaluated, without those that were resolved or have
+-- aged. A run that could not evaluate a detector says nothing of what it found before. `since` and `until` are that run's
+-- window.
 WITH latest AS (
     SELECT
         detector,

@@ -11,7 +11,8 @@
 -- (`calls_by_start`). Where two sessions of one id began in the same second, which of them it was is not known, and both
 -- have the calls.
 -- ## How it counts
--- A call across accounts once, by the caller's identity in full; see `calls`.
+-- A call across accounts once, by the caller's identity in full; see `calls`. What only the key owner's log has names no
+-- access key and no second, and is joined to no session.
 WITH used AS (
     SELECT
         access_key_id,

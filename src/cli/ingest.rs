@@ -10,6 +10,7 @@ use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{IngestError, Options, Progress, Report, Scope, ingest};
 use keytrail::instant;
+use keytrail::lake::maintain::files_too_many;
 use keytrail::report::Format;
 use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
@@ -21,6 +22,9 @@ use super::{Context, Hinted, Outcome, verify, way_to};
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
 const NAMED_MAX: usize = 20;
+
+/// Small files of which a user is told: from about so many on, opening them is most of a question's time.
+const SMALL_FILES_TOLD: usize = 100;
 
 pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     let options = options(context, arguments)?;
@@ -34,6 +38,9 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
         _ => context.printer.line(&closing_line(&report))?,
     }
     tell_rejects(context, &report);
+    if report.records.kept > 0 {
+        tell_upkeep(context)?;
+    }
     if report.objects.listed == report.objects.skipped && !report.interrupted && !arguments.follow {
         tell_nothing(context, arguments, &report);
     }
@@ -43,6 +50,18 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     }
     let verified = verify_sources(context, arguments, &options)?;
     Ok(if verified == Outcome::Done { read } else { verified })
+}
+
+/// That questions would be faster after some upkeep.
+fn tell_upkeep(context: &Context) -> Result<()> {
+    let files = context.runtime.block_on(files_too_many(&context.lake))?;
+    if files >= SMALL_FILES_TOLD {
+        context.printer.note(&format!(
+            "note: the events lie in {files} files more than they need; questions are several times faster after \
+             `keytrail maintain`"
+        ));
+    }
+    Ok(())
 }
 
 /// Why there was nothing to read, as far as is known.

@@ -11,6 +11,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -137,7 +138,13 @@ impl TableProvider for LakeProvider {
             .map_or_else(|| self.places.clone(), |columns| columns.iter().map(|&column| self.places[column]).collect());
         let parquet = state.config_options().execution.parquet.clone();
         let options = datafusion::common::config::TableParquetOptions { global: parquet, ..Default::default() };
-        let source = ParquetSource::new(self.files_schema.clone()).with_table_parquet_options(options);
+        // A session asks much of few files: their footers are read once.
+        let runtime = state.runtime_env();
+        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let readers = CachedParquetFileReaderFactory::new(runtime.object_store(&self.store)?, footers);
+        let source = ParquetSource::new(self.files_schema.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
         let groups = FileGroup::new(self.files.clone()).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(groups)

@@ -72,6 +72,16 @@ pub async fn maintain(lake: &Lake, retention: Duration) -> Result<Maintained, La
     Ok(done)
 }
 
+/// How many files fewer the events would be in after [`maintain`]: each of them is opened by a question that cannot tell
+/// from the log that it has nothing to say.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn files_too_many(lake: &Lake) -> Result<usize, LakeError> {
+    let events = lake.open(&EVENTS).await?;
+    Ok(events.map_or(0, |events| bins(&events.files()).iter().map(|bin| bin.len() - 1).sum()))
+}
+
 /// Groups of small files of one day, each worth one larger file.
 fn bins(files: &[DataFile]) -> Vec<Vec<DataFile>> {
     let mut small: Vec<&DataFile> =

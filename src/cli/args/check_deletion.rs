@@ -15,7 +15,8 @@ The verdict is in_use, unknown or no_use_found, and never \"safe\".
   no_use_found  none of these. What no log shows is listed: cached data keys, attached volumes, backups
 
 Logs may end six hours before --until. For keys that are not to be deleted but to be sorted, --all gives a
-line for each customer-managed key, the readiest first (with --format json, a verdict for each). Commands for AWS are printed and never run.
+line for each customer-managed key, the readiest first (with --format json, a verdict for each). Commands
+for AWS are printed and never run.
 
   keytrail ingest s3://trail-bucket --since -91d --verify
   keytrail inventory --from aws --region eu-west-1

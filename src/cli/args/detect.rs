@@ -6,9 +6,10 @@ const DETECT_HELP: &str = "\
 A finding is new when the run before did not have it, or not as bad, and ongoing when it did; what is
 no longer found is resolved. What could not be judged, or lies before a shorter window, stays open;
 what lies before a window that moved on has aged: nobody ended it, it is only not looked at any more.
-Every run that is saved is the one before of the next. Findings are kept in the lake: `keytrail query findings` lists those that are open. A detector whose needs are
-not met is not evaluated, and says why: silence is never good news by itself. `keytrail explain ID`
-tells what a detector looks for and what to do about it.
+Every run that is saved is the one before of the next. Findings are kept in the lake: `keytrail
+query findings` lists those that are open. A detector whose needs are not met is not evaluated, and
+says why: silence is never good news by itself. `keytrail explain ID` tells what a detector looks for
+and what to do about it.
 
 Exit codes: 0 nothing at or above --fail-on, 1 something is, 2 wrong usage or failure, 3 --fail-on was
 asked for and nothing could be judged: no detector was evaluated, the lake has no event of the window,
