@@ -10,8 +10,8 @@
 -- ---
 -- ## What it answers
 -- Rows of six parts, by `part`: `all` (one row), `key`, `asset` (per key, operation and service), `identity` (per session; of
--- its access keys the one that signed direct calls, where there is one), `address` and `lane` (the account and Region that
--- logged). Each has its `calls`, how many of them succeeded, were `denied`, were successful decrypts, and the first and last.
+-- its access keys the one that signed direct calls, where there is one), `address` and `account` (whose
+-- log it is). Each has its `calls`, how many of them succeeded, were `denied`, were successful decrypts, and the first and last.
 -- `in_part` is how many rows the part has in all. Cross-account calls count once, by the caller's identity in full; dry runs are calls.
 -- `keytrail report --incident` asks it.
 WITH involved AS (
@@ -33,7 +33,7 @@ grouped AS (
     SELECT
         CASE
             WHEN grouping(source_ip) = 0 THEN 'address'
-            WHEN grouping(account_id) = 0 THEN 'lane'
+            WHEN grouping(account_id) = 0 THEN 'account'
             WHEN grouping(asset) = 0 THEN 'asset'
             WHEN grouping(key_arn) = 0 THEN 'key'
             WHEN grouping(principal) = 0 THEN 'identity'
@@ -45,7 +45,6 @@ grouped AS (
         via,
         source_ip,
         account_id,
-        region,
         principal,
         principal_type,
         principal_id,
@@ -72,7 +71,7 @@ grouped AS (
         (key_arn, asset, event_name, via),
         (principal, principal_type, principal_id, principal_account_id, session_name, session_start),
         (source_ip),
-        (account_id, region)
+        (account_id)
     )
 ),
 placed AS (
@@ -82,7 +81,7 @@ placed AS (
         row_number() OVER (
             PARTITION BY part
             ORDER BY decrypts DESC, calls DESC, key_arn, asset, event_name, via, principal, session_name, session_start,
-                source_ip, account_id, region
+                source_ip, account_id
         ) AS place
     FROM grouped
     WHERE (part <> 'asset' OR asset IS NOT NULL)

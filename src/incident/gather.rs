@@ -29,11 +29,19 @@ struct Counted {
     via: Option<String>,
     source_ip: Option<String>,
     account_id: Option<String>,
-    region: Option<String>,
     #[serde(flatten)]
     identity: Identity,
     #[serde(flatten)]
     counts: Counts,
+}
+
+impl Counted {
+    /// The accounts that it speaks of: whose log it is, whose key, and who called.
+    fn accounts(&self) -> impl Iterator<Item = String> {
+        let owner = self.key_arn.as_deref().and_then(|arn| arn.split(':').nth(4)).map(str::to_owned);
+        let named = [self.account_id.clone(), owner, self.identity.principal_account_id.clone()];
+        named.into_iter().flatten().filter(|account| !account.is_empty())
+    }
 }
 
 /// A session start, and how many there are.
@@ -67,15 +75,14 @@ pub async fn gather(
         sessions_opened: Listed::default(),
         timeline: Timeline::default(),
         coverage: Vec::new(),
+        accounts_without_logs: Vec::new(),
         evidence: Vec::new(),
         lake_version: engine.events_version(),
     };
     let mut actors = Vec::new();
-    let mut lanes = BTreeSet::new();
+    let mut accounts = BTreeSet::new();
     for part in parts {
-        if let ("lane", Some(account), Some(region)) = (part.part.as_str(), &part.account_id, &part.region) {
-            lanes.insert((account.clone(), region.clone()));
-        }
+        accounts.extend(part.accounts());
         take(&mut incident, &mut actors, part);
     }
     let sought: Vec<(Identity, DateTime<Utc>)> =
@@ -93,8 +100,10 @@ pub async fn gather(
     let mut timeline: Vec<Moment> = ask.rows("timeline", limit + 1, &[]).await?;
     let is_whole = timeline.len() <= limit;
     timeline.truncate(limit);
-    lanes.extend(timeline.iter().filter_map(|moment| Some((moment.account_id.clone()?, moment.region.clone()?))));
-    incident.coverage = ask.coverage(&timeline, &incident.counts, &lanes).await?;
+    accounts.extend(timeline.iter().filter_map(|moment| moment.account_id.clone()));
+    incident.coverage = ask.coverage(&timeline, &incident.counts, &accounts).await?;
+    let is_covered = |account: &String| incident.coverage.iter().any(|day| day.account_id == *account);
+    incident.accounts_without_logs = accounts.into_iter().filter(|account| !is_covered(account)).collect();
     incident.evidence = ask.evidence(&timeline).await?;
     incident.timeline = Timeline { is_whole, rows: timeline };
     Ok(incident)
@@ -164,12 +173,13 @@ impl Ask<'_> {
         Ok(self.engine.run(query, query.bind(&given, self.now)?).await?.read()?)
     }
 
-    /// The days of the incident, in the accounts and Regions that logged it.
+    /// The days of the incident, in every Region that the lake knows of the accounts that are part of it: whoever called in one
+    /// may have called in another.
     async fn coverage(
         &self,
         timeline: &[Moment],
         counts: &Counts,
-        lanes: &BTreeSet<(String, String)>,
+        accounts: &BTreeSet<String>,
     ) -> Result<Vec<DayCovered>, IncidentError> {
         let first = timeline.first().map(|moment| moment.event_time).or(counts.first_seen);
         let last = timeline.last().map(|moment| moment.event_time).max(counts.last_seen);
@@ -178,7 +188,7 @@ impl Ask<'_> {
         let (Some(since), Some(until)) = (self.scope.since.or(first), until) else { return Ok(Vec::new()) };
         let window = [("since", plain(since)), ("until", plain(until))];
         let mut days: Vec<DayCovered> = self.rows("coverage", self.limit, &window).await?;
-        days.retain(|day| lanes.contains(&(day.account_id.clone(), day.region.clone())));
+        days.retain(|day| accounts.contains(&day.account_id));
         Ok(days)
     }
 

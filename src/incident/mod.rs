@@ -214,8 +214,10 @@ pub struct Incident {
     pub sessions_opened: Listed<SessionStart>,
     /// Events in order, as they were logged: both copies of a cross-account call.
     pub timeline: Timeline,
-    /// What the logs of the accounts and Regions in it are worth.
+    /// What the logs of the accounts in it are worth, in each Region that the lake knows of them.
     pub coverage: Vec<DayCovered>,
+    /// Accounts that are part of it and of which the lake has no log.
+    pub accounts_without_logs: Vec<String>,
     /// Where the records lie.
     pub evidence: Vec<LogObject>,
     /// Version of the events table.

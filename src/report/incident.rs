@@ -129,15 +129,20 @@ fn worth(out: &mut String, incident: &Incident) -> std::fmt::Result {
     let (proven, observed) = (hours(|day| day.proven), hours(|day| day.observed));
     let (unknown, blind) = (hours(|day| day.unknown), hours(|day| day.blind));
     let verdict = if observed + unknown + blind == 0 {
-        "nothing that CloudTrail logged then is missing"
+        "nothing that CloudTrail logged there is missing"
     } else {
         "there may have been more than is told here"
     };
     writeln!(
         out,
-        "- The logs of that time, in hours of an account and Region: {proven} proven, {observed} observed, {unknown} unknown, \
-         {blind} blind; {verdict}."
-    )
+        "- The logs of that time, in hours of each account and Region that the lake knows: {proven} proven, {observed} observed, \
+         {unknown} unknown, {blind} blind; {verdict}."
+    )?;
+    let missing = &incident.accounts_without_logs;
+    if !missing.is_empty() {
+        writeln!(out, "- Of account {} the lake has no log.", missing.join(", "))?;
+    }
+    Ok(())
 }
 
 /// How many rows a list leaves out.
@@ -288,10 +293,18 @@ fn timeline(out: &mut String, incident: &Incident) -> std::fmt::Result {
 
 fn coverage(out: &mut String, incident: &Incident) -> std::fmt::Result {
     writeln!(out, "## What the logs are worth\n\nHours of each day, as `keytrail coverage` tells them.\n")?;
-    let rows = incident.coverage.iter().map(|day| {
-        let hours = [day.proven, day.observed, day.unknown, day.blind].map(|hours| hours.to_string());
-        let place = vec![day.account_id.clone(), day.region.clone(), day.day.to_string()];
-        [place, hours.to_vec(), vec![text(day.reason.as_ref())]].concat()
+    // Days that are alike are one row.
+    let alike = |a: &DayCovered, b: &DayCovered| {
+        let of = |day: &DayCovered| (day.account_id.clone(), day.region.clone(), day.reason.clone());
+        let hours = |day: &DayCovered| (day.proven, day.observed, day.unknown, day.blind);
+        of(a) == of(b) && hours(a) == hours(b)
+    };
+    let rows = incident.coverage.chunk_by(alike).filter_map(|days| {
+        let (first, last) = (days.first()?, days.last()?);
+        let when = if days.len() == 1 { first.day.to_string() } else { format!("{} to {}", first.day, last.day) };
+        let hours = [first.proven, first.observed, first.unknown, first.blind].map(|hours| hours.to_string());
+        let place = vec![first.account_id.clone(), first.region.clone(), when];
+        Some([place, hours.to_vec(), vec![text(first.reason.as_ref())]].concat())
     });
     let headings = ["account", "Region", "day", "proven", "observed", "unknown", "blind", "why"];
     out.push_str(&table(&headings, &rows.collect::<Vec<_>>()));
