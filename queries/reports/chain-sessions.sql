@@ -1,7 +1,7 @@
 -- ---
 -- title = "Sessions that began with these access keys or under these ids"
 -- params.keys  = { type = "text", doc = "access key ids, with a space between them" }
--- params.ids   = { type = "text", doc = "session ids such as AROA…:name, with a space between them" }
+-- params.ids   = { type = "text", doc = "session ids such as AROA…:name, or ARNs of sessions, with a space between them" }
 -- params.since = { type = "timestamp", required = true, doc = "only sessions that began at or after this instant" }
 -- params.until = { type = "timestamp", required = true, doc = "only sessions that began before this instant" }
 -- ---
@@ -30,6 +30,6 @@ LEFT SEMI JOIN named AS n ON n.name = b.access_key_id
 UNION ALL
 SELECT b.*
 FROM begun AS b
-LEFT SEMI JOIN named AS n ON n.name = b.session_id
+LEFT SEMI JOIN named AS n ON n.name = coalesce(b.session_id, b.session_arn)
 LEFT ANTI JOIN named AS k ON k.name = b.access_key_id
 ORDER BY started_at, event_id

@@ -13,7 +13,8 @@
 SELECT *, count(*) OVER () AS in_all
 FROM session_starts
 WHERE ($principal IS NULL OR (caller LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
-  AND ($session IS NULL OR caller_session_name = $session OR caller_session_arn = $session)
+  AND ($session IS NULL OR caller_session_name = $session OR caller_session_arn = $session
+       OR split_part(caller_session_arn, ':federated-user/', 2) = $session)
   AND ($source_ip IS NULL OR source_ip = $source_ip)
   AND ($since IS NULL OR started_at >= $since)
   AND ($until IS NULL OR started_at < $until)

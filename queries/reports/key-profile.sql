@@ -7,9 +7,11 @@
 -- params.limit     = { type = "integer", default = 20, doc = "at most so many values of a trait, the most frequent ones" }
 -- ---
 -- ## What it answers
+-- Give `key_arn` or `key_id`; without either there is no answer.
 -- One row per trait and value (see the view `call_traits`): how many calls on the key had it, how many of these failed,
 -- were denied, and the first and last. The row `all` is the key as a whole; `distinct_values` says how many values the trait has
--- in all, when `limit` leaves some out. `by_hour` of a weekday has its calls in each hour, 0 to 23 UTC. Cross-account calls count once, and dry runs as calls.
+-- in all, when `limit` leaves some out. `by_hour` of a weekday has its calls in each hour, 0 to 23 UTC. Cross-account calls count
+-- once, and dry runs are no calls.
 -- ## Why
 -- Before an alert is dismissed or believed: is this principal, address or hour usual for the key?
 WITH counted AS (
@@ -17,13 +19,15 @@ WITH counted AS (
         trait,
         value,
         max(detail) AS detail,
-        count(*) AS calls,
-        count(*) FILTER (WHERE failed) AS failures,
+        count(*) FILTER (WHERE (outcome IS DISTINCT FROM 'dry_run')) AS calls,
+        count(*) FILTER (WHERE failed AND (outcome IS DISTINCT FROM 'dry_run')) AS failures,
         count(*) FILTER (WHERE outcome = 'denied') AS denied,
+        count(*) FILTER (WHERE outcome = 'dry_run') AS dry_runs,
         min(event_time) AS first_seen,
         max(event_time) AS last_seen
     FROM call_traits
-    WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
+    WHERE ($key_arn IS NOT NULL OR $key_id IS NOT NULL)
+      AND ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
       AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
@@ -38,6 +42,7 @@ week AS (
         sum(c.calls) AS calls,
         sum(c.failures) AS failures,
         sum(c.denied) AS denied,
+        sum(c.dry_runs) AS dry_runs,
         min(c.first_seen) AS first_seen,
         max(c.last_seen) AS last_seen,
         min(d.day) AS place,
@@ -46,7 +51,7 @@ week AS (
     CROSS JOIN (SELECT unnest(range(0, 24)) AS hour) AS h
     LEFT JOIN counted AS c ON c.trait = 'hour' AND c.value = concat(d.day, ' ', lpad(CAST(h.hour AS VARCHAR), 2, '0'))
     GROUP BY d.name
-    HAVING sum(c.calls) > 0
+    HAVING count(c.calls) > 0
 ),
 placed AS (
     SELECT
@@ -58,15 +63,16 @@ placed AS (
 ),
 listed AS (
     SELECT
-        trait, value, detail, calls, failures, denied, first_seen, last_seen, distinct_values, place,
+        trait, value, detail, calls, failures, denied, dry_runs, first_seen, last_seen, distinct_values, place,
         CAST(NULL AS BIGINT[]) AS by_hour
     FROM placed
     WHERE place <= $limit
     UNION ALL
-    SELECT trait, value, NULL, calls, failures, denied, first_seen, last_seen, 7, place, by_hour
+    SELECT
+        trait, value, NULL, calls, failures, denied, dry_runs, first_seen, last_seen, count(*) OVER (), place, by_hour
     FROM week
 )
-SELECT trait, value, detail, calls, failures, denied, first_seen, last_seen, distinct_values, by_hour
+SELECT trait, value, detail, calls, failures, denied, dry_runs, first_seen, last_seen, distinct_values, by_hour
 FROM listed
 ORDER BY
     array_position(

@@ -8,7 +8,8 @@
 -- ## What it answers
 -- One row per trait and value (see the view `call_traits`): how many calls of the principal had it, how many of these failed,
 -- were denied, and the first and last. The row `all` is the principal as a whole; `distinct_values` says how many values the trait has
--- in all, when `limit` leaves some out. `by_hour` of a weekday has its calls in each hour, 0 to 23 UTC. Cross-account calls count once, and dry runs as calls.
+-- in all, when `limit` leaves some out. `by_hour` of a weekday has its calls in each hour, 0 to 23 UTC. Cross-account calls count
+-- once, and dry runs are no calls.
 -- ## Why
 -- Before an alert is dismissed or believed: is this key, address or hour usual for them?
 WITH counted AS (
@@ -16,9 +17,10 @@ WITH counted AS (
         trait,
         value,
         max(detail) AS detail,
-        count(*) AS calls,
-        count(*) FILTER (WHERE failed) AS failures,
+        count(*) FILTER (WHERE (outcome IS DISTINCT FROM 'dry_run')) AS calls,
+        count(*) FILTER (WHERE failed AND (outcome IS DISTINCT FROM 'dry_run')) AS failures,
         count(*) FILTER (WHERE outcome = 'denied') AS denied,
+        count(*) FILTER (WHERE outcome = 'dry_run') AS dry_runs,
         min(event_time) AS first_seen,
         max(event_time) AS last_seen
     FROM call_traits
@@ -36,6 +38,7 @@ week AS (
         sum(c.calls) AS calls,
         sum(c.failures) AS failures,
         sum(c.denied) AS denied,
+        sum(c.dry_runs) AS dry_runs,
         min(c.first_seen) AS first_seen,
         max(c.last_seen) AS last_seen,
         min(d.day) AS place,
@@ -44,7 +47,7 @@ week AS (
     CROSS JOIN (SELECT unnest(range(0, 24)) AS hour) AS h
     LEFT JOIN counted AS c ON c.trait = 'hour' AND c.value = concat(d.day, ' ', lpad(CAST(h.hour AS VARCHAR), 2, '0'))
     GROUP BY d.name
-    HAVING sum(c.calls) > 0
+    HAVING count(c.calls) > 0
 ),
 placed AS (
     SELECT
@@ -56,15 +59,16 @@ placed AS (
 ),
 listed AS (
     SELECT
-        trait, value, detail, calls, failures, denied, first_seen, last_seen, distinct_values, place,
+        trait, value, detail, calls, failures, denied, dry_runs, first_seen, last_seen, distinct_values, place,
         CAST(NULL AS BIGINT[]) AS by_hour
     FROM placed
     WHERE place <= $limit
     UNION ALL
-    SELECT trait, value, NULL, calls, failures, denied, first_seen, last_seen, 7, place, by_hour
+    SELECT
+        trait, value, NULL, calls, failures, denied, dry_runs, first_seen, last_seen, count(*) OVER (), place, by_hour
     FROM week
 )
-SELECT trait, value, detail, calls, failures, denied, first_seen, last_seen, distinct_values, by_hour
+SELECT trait, value, detail, calls, failures, denied, dry_runs, first_seen, last_seen, distinct_values, by_hour
 FROM listed
 ORDER BY
     array_position(

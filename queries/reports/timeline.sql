@@ -31,9 +31,9 @@ SELECT
     key_alias,
     asset,
     asset_type,
-    CASE WHEN event_source = 'sts.amazonaws.com' THEN (regexp_match(request_parameters, '"roleArn":"([^"]*)"'))[1] END
+    CASE WHEN event_source = 'sts.amazonaws.com' THEN json_member(request_parameters, 'roleArn') END
         AS assumed_role,
-    CASE WHEN event_source = 'sts.amazonaws.com' THEN (regexp_match(response_elements, '"accessKeyId":"([^"]*)"'))[1] END
+    CASE WHEN event_source = 'sts.amazonaws.com' THEN json_member(json_member(response_elements, 'credentials'), 'accessKeyId') END
         AS issued_access_key,
     error_message,
     access_key_id,
@@ -44,6 +44,7 @@ SELECT
     session_start,
     source_identity,
     mfa,
+    shared_event_id,
     account_id,
     region,
     event_id,
@@ -56,6 +57,7 @@ WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($session IS NULL
        OR session_name = $session
        OR session_arn = $session
+       OR split_part(session_arn, ':federated-user/', 2) = $session
        OR (event_source = 'sts.amazonaws.com'
            AND (strpos(request_parameters, concat('"roleSessionName":"', CAST($session AS VARCHAR), '"')) > 0
                 OR strpos(response_elements, concat('"', CAST($session AS VARCHAR), '"')) > 0)))

@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Identity, LINKS_MAX, SessionStart};
+use super::starts::CANDIDATES_MAX;
+use super::{Identity, LINKS_MAX, SessionStart, Sought};
 use crate::instant::plain;
 
 /// What a chain ends with.
@@ -20,6 +21,8 @@ pub enum EndCode {
     Federated,
     /// A session whose beginning is not in the lake.
     NoSessionStart,
+    /// Several STS events fit, of different callers.
+    Ambiguous,
     /// A caller of another account, whose log is not in the lake.
     OtherAccount,
     /// A record that names no one.
@@ -44,6 +47,7 @@ impl EndCode {
             EndCode::Service => "service",
             EndCode::Federated => "federated",
             EndCode::NoSessionStart => "no_session_start",
+            EndCode::Ambiguous => "ambiguous",
             EndCode::OtherAccount => "other_account",
             EndCode::NoIdentity => "no_identity",
             EndCode::TooLong => "too_long",
@@ -77,31 +81,56 @@ impl End {
         }
     }
 
-    pub(super) fn too_long(identity: &Identity) -> Self {
-        let message = format!("more than {LINKS_MAX} links, or links that lead in a circle");
-        Self {
-            code: EndCode::TooLong,
-            is_known: false,
-            principal: identity.principal.clone(),
-            message,
-            hints: Vec::new(),
-        }
+    fn unknown(code: EndCode, principal: Option<&str>, message: impl Into<String>, hints: Vec<String>) -> Self {
+        Self { code, is_known: false, principal: principal.map(str::to_owned), message: message.into(), hints }
     }
 
-    /// What an identity is, seen at an instant, of whose session no start is known.
-    pub(super) fn of(identity: &Identity, at: DateTime<Utc>, last: Option<&SessionStart>) -> Self {
+    /// The walk was given up at an identity: after so many links, or where it had been before.
+    pub(super) fn too_long(identity: &Identity, is_circle: bool) -> Self {
+        let principal = identity.principal.as_deref();
+        if is_circle {
+            return Self::unknown(EndCode::TooLong, principal, "the links lead in a circle", Vec::new());
+        }
+        let key = identity.access_key_id.as_deref().filter(|key| !key.is_empty());
+        let hints = key.map(|key| format!("it goes on with keytrail chain {key}")).into_iter().collect();
+        Self::unknown(EndCode::TooLong, principal, format!("more than {LINKS_MAX} links"), hints)
+    }
+
+    /// The end with what the session that it opened says of it: credentials of an instance can be taken from it.
+    pub(super) fn with_session(mut self, opened: Option<&SessionStart>) -> Self {
+        let name = opened.and_then(|start| start.session_name.as_deref());
+        if let (EndCode::Service, Some(name)) = (self.code, name.filter(|name| name.starts_with("i-"))) {
+            self.hints
+                .push(format!("{name} is an EC2 instance: what runs there used its credentials, or someone took them"));
+        }
+        self
+    }
+
+    /// Several starts fit, and they are of different callers.
+    pub(super) fn ambiguous(identity: &Identity, candidates: &[&SessionStart]) -> Self {
+        let message = "several STS events fit this session, of different callers, and the record does not tell which";
+        let told = candidates.iter().map(|start| {
+            let caller = start.caller.as_deref().unwrap_or("someone unnamed");
+            let session =
+                start.caller_session_name.as_ref().map_or_else(String::new, |name| format!(" (session {name})"));
+            format!("{caller}{session}, {} at {}, event {}", start.event_name, plain(start.started_at), start.event_id)
+        });
+        let mut hints: Vec<String> = told.collect();
+        if candidates.len() == CANDIDATES_MAX {
+            hints.push("and there may be more".to_owned());
+        }
+        Self::unknown(EndCode::Ambiguous, identity.principal.as_deref(), message, hints)
+    }
+
+    /// What an identity is of whose session no start is known; `last` is the last one of the same id before.
+    pub(super) fn of(sought: &Sought, last: Option<&SessionStart>) -> Self {
+        let (identity, at) = (&sought.identity, sought.at);
         let Some(principal) = identity.principal.as_deref() else {
-            return Self {
-                code: EndCode::NoIdentity,
-                is_known: false,
-                principal: None,
-                message: "the record names no one".to_owned(),
-                hints: Vec::new(),
-            };
+            return Self::unknown(EndCode::NoIdentity, None, "the record names no one", Vec::new());
         };
         match identity.principal_type.as_deref().unwrap_or_default() {
             "IAMUser" => user(identity, principal),
-            "Root" => Self::known(EndCode::Root, principal, "the root user of the account"),
+            "Root" => root(identity, principal),
             "SAMLUser" => Self::known(
                 EndCode::Federated,
                 principal,
@@ -115,9 +144,11 @@ impl End {
             "IdentityCenterUser" => Self::known(EndCode::Federated, principal, "a user of IAM Identity Center"),
             "FederatedUser" => federated(principal),
             "AWSAccount" => other_account(identity, principal, at, last),
-            _ if principal.starts_with("service:") => {
-                Self::known(EndCode::Service, principal, "an AWS service, which acts for whoever set it up so")
-            }
+            _ if principal.starts_with("service:") => Self::known(
+                EndCode::Service,
+                principal,
+                "an AWS service, which opened the session for what it runs or manages",
+            ),
             _ => session(identity, principal, at, last),
         }
     }
@@ -135,22 +166,29 @@ fn user(identity: &Identity, principal: &str) -> End {
     End::known(EndCode::User, principal, how)
 }
 
+/// The root user signs in at the console, or someone of the management account takes root's credentials with `AssumeRoot`.
+fn root(identity: &Identity, principal: &str) -> End {
+    if identity.access_key_id.as_deref().is_some_and(|key| key.starts_with("ASIA")) {
+        let message = "root with a temporary key, and the event that opened the session is not in the lake: a console sign-in of \
+                       the root user, or an AssumeRoot by someone of the organization's management account";
+        let hint = "an AssumeRoot is in the log of the management account".to_owned();
+        return End::unknown(EndCode::NoSessionStart, Some(principal), message, vec![hint]);
+    }
+    End::known(EndCode::Root, principal, "the root user of the account")
+}
+
 /// The name of a federated user's session holds the name of who opened it.
 fn federated(principal: &str) -> End {
-    match principal.split_once('|') {
-        Some((_, issuer)) => {
-            let message =
-                "who opened the federated session, as its record says; the GetFederationToken is not in the lake";
-            End::known(EndCode::User, issuer, message)
-        }
-        None => End {
-            code: EndCode::NoSessionStart,
-            is_known: false,
-            principal: Some(principal.to_owned()),
-            message: "a federated session whose GetFederationToken is not in the lake".to_owned(),
-            hints: Vec::new(),
-        },
-    }
+    let Some((_, issuer)) = principal.split_once('|') else {
+        let message = "a federated session whose GetFederationToken is not in the lake";
+        return End::unknown(EndCode::NoSessionStart, Some(principal), message, Vec::new());
+    };
+    let code = if issuer.ends_with(":root") { EndCode::Root } else { EndCode::User };
+    End::known(
+        code,
+        issuer,
+        "who opened the federated session, as its record says; the GetFederationToken is not in the lake",
+    )
 }
 
 fn other_account(identity: &Identity, principal: &str, at: DateTime<Utc>, last: Option<&SessionStart>) -> End {
@@ -165,7 +203,7 @@ fn other_account(identity: &Identity, principal: &str, at: DateTime<Utc>, last: 
     );
     let mut hints = vec![format!("ingest the log of account {account} from {}", plain(at))];
     hints.extend(earlier(last));
-    End { code: EndCode::OtherAccount, is_known: false, principal: Some(principal.to_owned()), message, hints }
+    End::unknown(EndCode::OtherAccount, Some(principal), message, hints)
 }
 
 /// A role's session, or whatever else has no start in the lake.
@@ -179,9 +217,9 @@ fn session(identity: &Identity, principal: &str, at: DateTime<Utc>, last: Option
     }
     let began = identity.session_start;
     let account = identity.principal_account_id.as_deref().unwrap_or("?");
-    let when = began.map_or_else(|| format!("before {}", plain(at)), |began| format!("at {}", plain(began)));
-    let message =
-        format!("the session of {principal} began {when}, and the STS event that opened it is not in the lake");
+    let when = began.map_or_else(String::new, |began| format!(" began at {}, and", plain(began)));
+    let verb = if began.is_some() { "the session of" } else { "of the session of" };
+    let message = format!("{verb} {principal}{when} the STS event that opened it is not in the lake");
     let around = began.unwrap_or(at);
     let (since, until) = (around - TimeDelta::hours(1), around + TimeDelta::hours(1));
     let mut hints = vec![format!(
@@ -202,7 +240,7 @@ fn session(identity: &Identity, principal: &str, at: DateTime<Utc>, last: Option
         hints.push(format!("the session's name is {name:?}, which the caller chose"));
     }
     hints.extend(earlier(last));
-    End { code: EndCode::NoSessionStart, is_known: false, principal: Some(principal.to_owned()), message, hints }
+    End::unknown(EndCode::NoSessionStart, Some(principal), message, hints)
 }
 
 /// Who opened an earlier session of the same name: a guess, and said so.

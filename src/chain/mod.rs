@@ -67,6 +67,29 @@ impl Identity {
     }
 }
 
+/// Someone who is sought: an identity as a call at an instant tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct Sought {
+    /// Who called.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// When.
+    #[serde(rename = "event_time")]
+    pub at: DateTime<Utc>,
+    /// The service that called for them, if one did: it may sign with a key of its own.
+    pub via: Option<String>,
+    /// The same call as another account's log tells it.
+    pub shared_event_id: Option<String>,
+}
+
+impl Sought {
+    /// Whether only the instant tells which session it was: neither a key nor a second is known.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.identity.access_key_id.as_deref().is_none_or(str::is_empty) && self.identity.session_start.is_none()
+    }
+}
+
 /// What a chain begins with: a call, or an access key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[allow(missing_docs, reason = "the fields are columns, and `columns.rs` says what they are")]
@@ -120,26 +143,30 @@ pub async fn chain(
     let subject = match rows.read::<Subject>()?.into_iter().next() {
         Some(subject) => subject,
         // Credentials that KMS never saw used.
-        None => match starts::issued(engine, catalog, id, now).await? {
+        None => match starts::issued(engine, catalog, id).await? {
             Some(start) => start.into_subject(),
             None => return Ok(None),
         },
     };
-    let sought = [(subject.identity.clone(), subject.event_time)];
+    let sought = [Sought {
+        identity: subject.identity.clone(),
+        at: subject.event_time,
+        via: subject.via.clone(),
+        shared_event_id: None,
+    }];
     let trail = trails(engine, catalog, &sought).await?.pop();
     let lake_version = engine.events_version();
     Ok(trail.map(|trail| Chain { subject, trail, lake_version }))
 }
 
-/// The ways back from several identities, each seen at an instant; in their order. Every step back is one query for all.
+/// The ways back from several identities, in their order. Every step back is one query for all. Of a caller that a log does not
+/// name, the other account's log is asked first.
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn trails(
-    engine: &Engine,
-    catalog: &Catalog,
-    sought: &[(Identity, DateTime<Utc>)],
-) -> Result<Vec<Trail>, ChainError> {
-    let starts = Starts::leading_to(engine, catalog, sought).await?;
-    Ok(sought.iter().map(|(identity, at)| walk::back(&starts, identity, *at)).collect())
+pub async fn trails(engine: &Engine, catalog: &Catalog, sought: &[Sought]) -> Result<Vec<Trail>, ChainError> {
+    let mut sought = sought.to_vec();
+    starts::name_callers(engine, catalog, &mut sought).await?;
+    let starts = Starts::leading_to(engine, catalog, &sought).await?;
+    Ok(sought.iter().map(|sought| walk::back(&starts, sought)).collect())
 }

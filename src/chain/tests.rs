@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::starts::Starts;
-use super::walk::back;
-use super::{EndCode, Identity, Proof, SessionStart};
+use super::walk;
+use super::{EndCode, Identity, LINKS_MAX, Proof, SessionStart, Sought, Trail};
 
 fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
@@ -55,13 +55,19 @@ fn assumed(event: &str, minute: i64, name: &str, key: &str, caller: &Identity) -
 
 fn starts(all: &[SessionStart]) -> Starts {
     let mut starts = Starts::default();
-    all.iter().cloned().for_each(|start| starts.add(start));
+    starts.add(all.to_vec());
     starts
+}
+
+/// The way back from a call at a minute, by hand or through a service.
+fn back(all: &[SessionStart], identity: &Identity, minute: i64, via: Option<&str>) -> Trail {
+    let via = via.map(str::to_owned);
+    walk::back(&starts(all), &Sought { identity: identity.clone(), at: at(minute), via, shared_event_id: None })
 }
 
 /// The proofs and events of the links, and who is at the end.
 fn walked(all: &[SessionStart], identity: &Identity, minute: i64) -> (Vec<(Proof, String)>, EndCode, Option<String>) {
-    let trail = back(&starts(all), identity, at(minute));
+    let trail = back(all, identity, minute, None);
     let links = trail.links.into_iter().map(|link| (link.proof, link.start.event_id));
     (links.collect(), trail.end.code, trail.end.principal)
 }
@@ -78,26 +84,39 @@ fn a_role_assumed_by_a_role_leads_to_the_user() {
 #[test]
 fn a_forwarded_session_is_known_by_its_id_and_second_and_not_by_another_second() {
     let all = [assumed("e1", 0, "A", "ASIA1", &user("alice"))];
-    let (links, end, _) = walked(&all, &role("A", "ASIAFORWARDED", Some(0)), 10);
-    assert_eq!((links, end), (vec![(Proof::CreationDate, "e1".to_owned())], EndCode::User));
+    let lambda = Some("lambda.amazonaws.com");
+    let trail = back(&all, &role("A", "ASIAFORWARDED", Some(0)), 10, lambda);
+    assert_eq!((trail.links.len(), trail.end.code), (1, EndCode::User));
+    assert_eq!(trail.links[0].proof, Proof::CreationDate);
     // A session that began at another time is another session, though its id is the same: the first is no more than a hint.
-    let trail = back(&starts(&all), &role("A", "ASIAOTHER", Some(3)), at(10));
+    let trail = back(&all, &role("A", "ASIAOTHER", Some(3)), 10, lambda);
     assert_eq!((trail.links.len(), trail.end.code), (0, EndCode::NoSessionStart));
     assert!(trail.end.hints.iter().any(|hint| hint.contains("user/alice") && hint.contains("e1")), "{:?}", trail.end);
+    // Nobody forwarded this call: its key is not the one that was given out, and so the session is another.
+    let trail = back(&all, &role("A", "ASIAOTHER", Some(0)), 10, None);
+    assert_eq!((trail.links.len(), trail.end.code), (0, EndCode::NoSessionStart));
 }
 
 #[test]
-fn starts_that_fit_alike_are_all_named() {
-    let all = [assumed("e1", 0, "A", "ASIA1", &user("alice")), assumed("e2", 0, "A", "ASIA2", &user("bob"))];
-    let trail = back(&starts(&all), &role("A", "ASIAFORWARDED", Some(0)), at(10));
-    let [link] = &trail.links[..] else { panic!("{trail:?}") };
-    let caller = link.start.caller.as_deref().unwrap();
-    let other = if caller.ends_with("alice") { "user/bob" } else { "user/alice" };
-    assert!(link.why.contains(other), "{}", link.why);
+fn where_starts_of_several_callers_fit_nobody_is_named_and_all_are_told() {
+    let callers = [user("alice"), user("bob")];
+    let hubs = [role("Hub", "ASIAHUB1", Some(0)), role("Hub", "ASIAHUB2", Some(0))];
+    for [one, other] in [callers, hubs] {
+        let all = [assumed("e1", 0, "A", "ASIA1", &one), assumed("e2", 0, "A", "ASIA2", &other)];
+        let trail = back(&all, &role("A", "ASIAFORWARDED", Some(0)), 10, Some("s3.amazonaws.com"));
+        assert_eq!((trail.links.len(), trail.end.code, trail.end.is_known), (0, EndCode::Ambiguous, false));
+        assert!(["e1", "e2"].iter().all(|event| trail.end.hints.iter().any(|hint| hint.contains(event))), "{trail:?}");
+        // Each one's own key tells them apart.
+        assert_eq!(back(&all, &role("A", "ASIA2", Some(0)), 10, None).links[0].start.event_id, "e2");
+    }
+    // The same caller twice is one.
+    let all = [assumed("e1", 0, "A", "ASIA1", &user("alice")), assumed("e2", 0, "A", "ASIA2", &user("alice"))];
+    let trail = back(&all, &role("A", "ASIAFORWARDED", Some(0)), 10, Some("s3.amazonaws.com"));
+    assert_eq!((trail.links.len(), trail.end.code), (1, EndCode::User));
 }
 
 #[test]
-fn an_opaque_id_is_known_by_time_while_the_session_lasts() {
+fn an_opaque_id_is_known_by_time_while_one_session_lasts() {
     let opaque = Identity {
         principal: Some("acct:111122223333/AROAA".to_owned()),
         principal_type: Some("AWSAccount".to_owned()),
@@ -107,9 +126,56 @@ fn an_opaque_id_is_known_by_time_while_the_session_lasts() {
     };
     let all = [assumed("e1", 0, "A", "ASIA1", &user("alice")), assumed("e2", 20, "A", "ASIA2", &user("bob"))];
     assert_eq!(walked(&all, &opaque, 10).0, [(Proof::Time, "e1".to_owned())]);
-    assert_eq!(walked(&all, &opaque, 30).0, [(Proof::Time, "e2".to_owned())]);
+    assert_eq!(walked(&all, &opaque, 30).1, EndCode::Ambiguous);
+    assert_eq!(walked(&all, &opaque, 70).0, [(Proof::Time, "e2".to_owned())]);
     let (links, end, _) = walked(&all, &opaque, 90);
     assert_eq!((links.len(), end), (0, EndCode::OtherAccount));
+}
+
+#[test]
+fn a_start_of_which_sts_tells_no_id_is_known_by_the_sessions_arn() {
+    let arn = "arn:aws:sts::111122223333:assumed-role/A/s".to_owned();
+    let ec2 = Identity {
+        principal: Some("service:ec2.amazonaws.com".to_owned()),
+        principal_type: Some("AWSService".to_owned()),
+        ..Identity::default()
+    };
+    let start = |event: &str, caller: &Identity| SessionStart {
+        session_id: None,
+        session_arn: Some(arn.clone()),
+        session_name: Some("i-0abc".to_owned()),
+        ..assumed(event, 0, "A", "ASIA1", caller)
+    };
+    let identity = Identity { session_arn: Some(arn.clone()), ..role("A", "ASIAFORWARDED", Some(0)) };
+    let trail = back(&[start("e1", &ec2)], &identity, 10, Some("s3.amazonaws.com"));
+    assert_eq!((trail.links.len(), trail.end.code), (1, EndCode::Service));
+    assert!(trail.end.hints.iter().any(|hint| hint.contains("i-0abc")), "{trail:?}");
+    // What someone else opened in the same second, with an id, fits as well.
+    let all = [start("e1", &ec2), assumed("e2", 0, "A", "ASIA2", &user("mallory"))];
+    assert_eq!(back(&all, &identity, 10, Some("s3.amazonaws.com")).end.code, EndCode::Ambiguous);
+}
+
+#[test]
+fn of_two_copies_that_give_out_one_key_the_one_that_names_the_caller_is_followed() {
+    let opaque = Identity {
+        principal: Some("acct:111122223333/AIDAALICE".to_owned()),
+        principal_type: Some("AWSAccount".to_owned()),
+        ..Identity::default()
+    };
+    let all = [assumed("e1", 0, "A", "ASIA1", &opaque), assumed("e2", 0, "A", "ASIA1", &user("alice"))];
+    assert_eq!(walked(&all, &role("A", "ASIA1", Some(0)), 10).0, [(Proof::AccessKey, "e2".to_owned())]);
+}
+
+#[test]
+fn a_chain_of_too_many_links_says_so_and_how_it_goes_on() {
+    let name = |number: usize| format!("R{number}");
+    let session = |number: usize| role(&name(number), &format!("ASIA{number}"), Some(0));
+    let all: Vec<SessionStart> = (0..=LINKS_MAX)
+        .map(|number| assumed(&format!("e{number}"), 0, &name(number), &format!("ASIA{number}"), &session(number + 1)))
+        .collect();
+    let trail = back(&all, &session(0), 10, None);
+    assert_eq!((trail.links.len(), trail.end.code), (LINKS_MAX, EndCode::TooLong));
+    assert!(trail.end.hints[0].contains(&format!("ASIA{LINKS_MAX}")), "{:?}", trail.end);
 }
 
 #[test]
@@ -149,6 +215,12 @@ fn every_kind_of_caller_is_an_end_that_is_known_or_says_why_not() {
         (of("saml:x", "SAMLUser"), EndCode::Federated, "saml:x"),
         (of("web:x", "WebIdentityUser"), EndCode::Federated, "web:x"),
         (of("arn:aws:iam::1:root", "Root"), EndCode::Root, "arn:aws:iam::1:root"),
+        // A temporary key of root may be another's, by AssumeRoot.
+        (
+            Identity { access_key_id: Some("ASIAROOT".to_owned()), ..of("arn:aws:iam::1:root", "Root") },
+            EndCode::NoSessionStart,
+            "arn:aws:iam::1:root",
+        ),
         (
             of("arn:aws:sts::1:federated-user/f|arn:aws:iam::1:user/u", "FederatedUser"),
             EndCode::User,

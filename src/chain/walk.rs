@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::starts::{Fit, SessionStart, Starts};
-use super::{End, Identity, LINKS_MAX, Trail};
+use super::{End, LINKS_MAX, Sought, Trail};
 
 /// How it is known that an STS event opened a session, the surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -14,9 +13,9 @@ use super::{End, Identity, LINKS_MAX, Trail};
 pub enum Proof {
     /// The event gave out the access key that signed the calls.
     AccessKey,
-    /// It opened a session of the same id in the same second; the calls are signed with another key of that session.
+    /// It opened a session of the same id in the same second; a service called for it, signed with another key.
     CreationDate,
-    /// It opened the last session of the same id before the calls, and that had not ended.
+    /// It opened the only session of the same id that had begun before the call and had not ended.
     Time,
 }
 
@@ -45,43 +44,43 @@ pub struct Link {
 }
 
 impl Link {
-    fn of(fit: &Fit<'_>) -> Self {
-        let start = fit.start;
+    fn of(start: &SessionStart, proof: Proof) -> Self {
         let key = start.access_key_id.as_deref().unwrap_or("the key");
-        let mut why = match fit.proof {
+        let why = match proof {
             Proof::AccessKey => format!("it gave out the access key {key} that signed"),
             Proof::CreationDate => {
-                "it opened a session of the same id in the same second; another key of that session signed, as when a service \
-                 forwards it"
+                "it opened a session of the same id in the same second; the service that called for it signed with a key of its \
+                 own"
                     .to_owned()
             }
-            Proof::Time => {
-                "it opened the last session of the same id before, which had not ended; the record tells no more".to_owned()
-            }
+            Proof::Time => "it opened the only session of the same id that had begun and not ended; the record of the call \
+                 tells no more"
+                .to_owned(),
         };
-        let others = fit.callers.iter().filter(|caller| Some(**caller) != start.caller.as_deref());
-        let others: Vec<&str> = others.copied().collect();
-        if !others.is_empty() {
-            why.push_str("; others fit as well, by ");
-            why.push_str(&others.join(", "));
-        }
-        Self { proof: fit.proof, why, start: start.clone() }
+        Self { proof, why, start: start.clone() }
     }
 }
 
 /// The way back from an identity that was seen at an instant.
-pub(super) fn back(starts: &Starts, identity: &Identity, at: DateTime<Utc>) -> Trail {
-    let (mut identity, mut at) = (identity.clone(), at);
+pub(super) fn back(starts: &Starts, sought: &Sought) -> Trail {
+    let mut sought = sought.clone();
     let (mut links, mut met) = (Vec::new(), BTreeSet::new());
     loop {
-        let Some(fit) = starts.fit(&identity, at) else {
-            let end = End::of(&identity, at, starts.last_of_id(&identity, at));
-            return Trail { links, end };
+        let (start, proof) = match starts.fit(&sought) {
+            Fit::Is(start, proof) => (start, proof),
+            Fit::OneOf(candidates) => return Trail { links, end: End::ambiguous(&sought.identity, &candidates) },
+            Fit::Missing => {
+                let last = starts.last_of_id(&sought.identity, sought.at);
+                let opened = links.last().map(|link: &Link| &link.start);
+                let end = End::of(&sought, last).with_session(opened);
+                return Trail { links, end };
+            }
         };
-        if links.len() == LINKS_MAX || !met.insert(fit.start.event_id.clone()) {
-            return Trail { links, end: End::too_long(&identity) };
+        let is_circle = !met.insert(start.event_id.clone());
+        if links.len() == LINKS_MAX || is_circle {
+            return Trail { links, end: End::too_long(&sought.identity, is_circle) };
         }
-        links.push(Link::of(&fit));
-        (identity, at) = (fit.start.caller(), fit.start.started_at);
+        links.push(Link::of(start, proof));
+        sought = start.sought();
     }
 }

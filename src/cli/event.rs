@@ -10,7 +10,7 @@ use keytrail::engine::Rows;
 use keytrail::evidence::archive::agree;
 use keytrail::evidence::hash::{Inside, inside};
 use keytrail::ingest::OBJECT_BYTES_MAX;
-use keytrail::report::{Format, clean, texts};
+use keytrail::report::{Format, clean, json_text, texts};
 use keytrail::source::{self, SourceOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -92,7 +92,7 @@ pub(super) fn run(context: &Context, arguments: &Event) -> Result<Outcome> {
     match context.printer.format() {
         Format::Json => context.printer.json(&answers)?,
         Format::Ndjson => {
-            answers.iter().try_for_each(|answer| context.printer.line(&serde_json::to_string(answer)?))?;
+            answers.iter().try_for_each(|answer| context.printer.line(&json_text(answer, false)?))?;
         }
         _ => answers.iter().try_for_each(|answer| tell(context, answer))?,
     }
@@ -213,7 +213,7 @@ async fn judge(
 }
 
 /// The hash under which a digest names an object.
-async fn named_hash(digest: &str, object: &str, options: &SourceOptions) -> Result<Option<String>, String> {
+pub(super) async fn named_hash(digest: &str, object: &str, options: &SourceOptions) -> Result<Option<String>, String> {
     let again = source::read(digest, options).await.map_err(|error| error.to_string())?;
     let again = again.ok_or("it is no longer there")?;
     let digest = Digest::parse(&raw::text(&again.bytes, OBJECT_BYTES_MAX)).map_err(|error| error.to_string())?;

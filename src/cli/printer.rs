@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keytrail::engine::Rows;
-use keytrail::report::{Format, RowOptions, write_rows};
+use keytrail::report::{Format, RowOptions, json_text, write_rows};
 use serde::Serialize;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -56,14 +56,7 @@ impl Printer {
 
     /// One value as JSON, for commands whose answer is not rows.
     pub fn json(self, value: &impl Serialize) -> Result<()> {
-        let mut out = io::stdout().lock();
-        if self.format == Format::Ndjson {
-            serde_json::to_writer(&mut out, value)?;
-        } else {
-            serde_json::to_writer_pretty(&mut out, value)?;
-        }
-        writeln!(out)?;
-        Ok(())
+        self.line(&json_text(value, self.format != Format::Ndjson)?)
     }
 
     /// A line of text that is the answer.

@@ -8,11 +8,11 @@ use keytrail::evidence::hash::{Inside, inside};
 use keytrail::incident::{self, Incident, LogObject, Scope};
 use keytrail::ingest::OBJECT_BYTES_MAX;
 use keytrail::instant;
-use keytrail::report::{Format, incident_markdown};
+use keytrail::report::{Format, incident_markdown, json_text};
 use keytrail::source::{self, SourceError, SourceOptions};
 
 use super::args::Report;
-use super::{Context, Hinted, Outcome, key};
+use super::{Context, Hinted, Outcome, event, key};
 
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let format = context.printer.format();
@@ -46,18 +46,26 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
         read_again(context, &mut incident);
     }
     write(context, arguments, &incident)?;
-    let is_sound = incident.evidence.iter().all(|object| object.trouble.is_none());
-    Ok(if is_sound { Outcome::Done } else { Outcome::Incomplete })
+    let spoiled = incident.evidence.objects.iter().filter(|object| object.trouble.is_some()).count();
+    if spoiled == 0 {
+        return Ok(Outcome::Done);
+    }
+    context.printer.warn(&format!(
+        "{spoiled} of the log objects are not as they were when they were ingested, or not verified as they are: the document \
+         says which under Evidence"
+    ));
+    Ok(Outcome::Incomplete)
 }
 
 fn write(context: &Context, arguments: &Report, incident: &Incident) -> Result<()> {
     let text = match context.printer.format() {
-        Format::Json => serde_json::to_string_pretty(incident)?,
+        Format::Json => json_text(incident, true)?,
         _ => incident_markdown(incident),
     };
     match &arguments.output {
         Some(file) => {
-            fs::write(file, text.trim_end().to_owned() + "\n").with_context(|| file.display().to_string())?;
+            let written = fs::write(file, text.trim_end().to_owned() + "\n");
+            written.with_context(|| format!("the report cannot be written to {}", file.display()))?;
             context.printer.note(&format!("written to {}", file.display()));
             Ok(())
         }
@@ -69,8 +77,8 @@ fn write(context: &Context, arguments: &Report, incident: &Incident) -> Result<(
 fn read_again(context: &Context, incident: &mut Incident) {
     let options = SourceOptions { aws: context.aws.clone(), ..SourceOptions::default() };
     let bar = context.printer.bar("{msg} {wide_bar} {pos}/{len}");
-    let all = incident.evidence.len() as u64;
-    for (object, done) in incident.evidence.iter_mut().zip(0..) {
+    let all = incident.evidence.objects.len() as u64;
+    for (object, done) in incident.evidence.objects.iter_mut().zip(0..) {
         bar.show(done, all, format!("reading log objects again: {done} of {all}"));
         context.runtime.block_on(hash(object, &options));
     }
@@ -85,12 +93,21 @@ async fn hash(object: &mut LogObject, options: &SourceOptions) {
         Err(SourceError::NoObject) => return,
         Err(error) => return object.trouble = Some(error.to_string()),
     };
+    let is_another = object.version_tag.as_deref().is_some_and(|tag| tag != again.version_tag);
     match inside(&again.bytes, OBJECT_BYTES_MAX) {
         Inside::Hash(hash) => object.sha256 = Some(hash),
         Inside::Damaged(_) => object.trouble = Some("it cannot be inflated".to_owned()),
         Inside::TooLarge => object.trouble = Some("it is too large to be hashed".to_owned()),
     }
-    if object.version_tag.as_deref().is_some_and(|tag| tag != again.version_tag) {
+    if is_another {
+        (object.object_state, object.digest_state) = (None, None);
         object.trouble = Some("it was written anew since it was ingested".to_owned());
+    }
+    let (Some(digest), Some(found), None) = (&object.digest_uri, &object.sha256, &object.trouble) else { return };
+    match event::named_hash(digest, &object.source_object, options).await {
+        Ok(Some(named)) if named.eq_ignore_ascii_case(found) => {}
+        Ok(Some(_)) => object.trouble = Some("its digest names it with another hash".to_owned()),
+        Ok(None) => object.trouble = Some("its digest does not name it any more".to_owned()),
+        Err(why) => object.trouble = Some(format!("its digest cannot be read: {why}")),
     }
 }

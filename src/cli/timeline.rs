@@ -8,15 +8,17 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::{DateTime, TimeDelta, Utc};
-use keytrail::chain::{self, Identity, Trail};
+use keytrail::chain::{self, Identity, Sought, Trail};
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant::{self, plain};
 use keytrail::report::texts;
-use serde::Deserialize;
 
 use super::args::Timeline;
 use super::ask::{Given, answer, per_key, set, set_window};
 use super::{Context, Hinted, Outcome, key};
+
+/// How far around an event one may look.
+const WINDOW_MAX: TimeDelta = TimeDelta::days(366);
 
 /// The column behind which the origin stands.
 const BEFORE_ORIGIN: &str = "session_name";
@@ -51,8 +53,9 @@ pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
 
 /// The time around an event, both ends included.
 fn around(context: &Context, engine: &Engine, id: &str, length: &str, given: &mut Given) -> Result<()> {
-    let length = instant::length(length)
-        .map_err(|_| Hinted::new(format!("{length:?} is no length of time"), "write it as 30m, 6h or 2d"))?;
+    let length = instant::length(length).ok().filter(|length| *length <= WINDOW_MAX);
+    let length = length
+        .ok_or_else(|| Hinted::new("the window is no length of time", "write it as 30m, 6h or 2d; a year at most"))?;
     let rows = key::ask(context, engine, "event", &[("event_id", id)])?;
     let found = texts(&rows.batches, "event_time").into_iter().flatten().next();
     let Some(at) = found else {
@@ -65,33 +68,33 @@ fn around(context: &Context, engine: &Engine, id: &str, length: &str, given: &mu
     Ok(())
 }
 
-/// What a row tells of who made the call.
-#[derive(Deserialize)]
-struct Seen {
-    event_time: DateTime<Utc>,
-    #[serde(flatten)]
-    identity: Identity,
+/// Calls that are of one session: by whom, through a service or not, and when, if nothing else tells.
+type Asked<'a> = (&'a Identity, bool, Option<DateTime<Utc>>);
+
+fn asked(call: &Sought) -> Asked<'_> {
+    (&call.identity, call.via.is_some(), call.is_opaque().then_some(call.at))
 }
 
 /// The rows with three columns more: who is at the origin of the session, what the chain ends with, and how many sessions
 /// lie between.
 fn with_origins(context: &Context, engine: &Engine, rows: &Rows) -> Result<Rows> {
-    let seen: Vec<Seen> = rows.read()?;
-    // A session has one origin, however many calls it made: the first of them is asked about.
-    let mut first: BTreeMap<&Identity, usize> = BTreeMap::new();
-    let mut sought: Vec<(Identity, DateTime<Utc>)> = Vec::new();
-    for Seen { event_time, identity } in &seen {
-        first.entry(identity).or_insert_with(|| {
-            sought.push((identity.clone(), *event_time));
+    let seen: Vec<Sought> = rows.read()?;
+    // A session has one origin, however many calls it made, and the first of them is asked about. Of a record that tells neither
+    // key nor second each call may be another session's.
+    let mut first: BTreeMap<Asked<'_>, usize> = BTreeMap::new();
+    let mut sought: Vec<Sought> = Vec::new();
+    for call in &seen {
+        first.entry(asked(call)).or_insert_with(|| {
+            sought.push(call.clone());
             sought.len() - 1
         });
     }
     let trails = context.runtime.block_on(chain::trails(engine, &context.catalog, &sought))?;
-    let trail = |seen: &Seen| -> Option<&Trail> { first.get(&seen.identity).and_then(|at| trails.get(*at)) };
+    let trail = |call: &Sought| -> Option<&Trail> { first.get(&asked(call)).and_then(|at| trails.get(*at)) };
     let text = |get: fn(&Trail) -> Option<String>| -> ArrayRef {
         Arc::new(seen.iter().map(|seen| trail(seen).and_then(get)).collect::<StringArray>())
     };
-    let hops = |seen: &Seen| trail(seen).and_then(|trail| i64::try_from(trail.links.len()).ok());
+    let hops = |call: &Sought| trail(call).and_then(|trail| i64::try_from(trail.links.len()).ok());
     let added: [(&str, ArrayRef); 3] = [
         ("origin", text(|trail| trail.end.principal.clone())),
         ("origin_end", text(|trail| Some(trail.end.code.name().to_owned()))),

@@ -1,16 +1,16 @@
 //! Asks the lake for each part of an incident, and puts the parts together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Actor, Address, AssetTouched, Counts, DayCovered, Incident, IncidentError, KeyTouched, Listed, LogObject, Moment,
-    Scope, Timeline,
+    Actor, Address, AssetTouched, Counts, DayCovered, Evidence, Incident, IncidentError, KeyTouched, Listed, LogObject,
+    Moment, Record, Scope, Timeline,
 };
-use crate::chain::{self, Identity, SessionStart};
+use crate::chain::{self, EndCode, Identity, SessionStart, Sought, Trail};
 use crate::engine::Engine;
 use crate::instant::plain;
 use crate::query::Catalog;
@@ -28,6 +28,7 @@ struct Counted {
     event_name: Option<String>,
     via: Option<String>,
     source_ip: Option<String>,
+    forwarded_by: Option<String>,
     account_id: Option<String>,
     #[serde(flatten)]
     identity: Identity,
@@ -76,7 +77,7 @@ pub async fn gather(
         timeline: Timeline::default(),
         coverage: Vec::new(),
         accounts_without_logs: Vec::new(),
-        evidence: Vec::new(),
+        evidence: Evidence::default(),
         lake_version: engine.events_version(),
     };
     let mut actors = Vec::new();
@@ -85,11 +86,15 @@ pub async fn gather(
         accounts.extend(part.accounts());
         take(&mut incident, &mut actors, part);
     }
-    let sought: Vec<(Identity, DateTime<Utc>)> =
-        actors.iter().map(|(identity, counts)| (identity.clone(), counts.first_seen.unwrap_or(now))).collect();
+    // A session may have signed with several keys, and each may lead elsewhere: those that lead alike are one.
+    let sought: Vec<Sought> = actors.iter().map(|(sought, _)| sought.clone()).collect();
     let trails = chain::trails(engine, catalog, &sought).await?;
-    incident.identities.rows =
-        actors.into_iter().zip(trails).map(|((identity, counts), trail)| Actor { identity, counts, trail }).collect();
+    let unmerged = actors.len();
+    let merged = merged(actors.into_iter().zip(trails));
+    let fewer = i64::try_from(unmerged - merged.len()).unwrap_or_default();
+    incident.identities.total -= fewer;
+    incident.identities.rows = merged;
+    incident.identities.rows.truncate(limit);
     // Nobody opens a session with a key.
     if scope.principal.is_some() || scope.session.is_some() || scope.source_ip.is_some() {
         let opened: Vec<Opened> = ask.rows("incident-sessions", limit, &[]).await?;
@@ -104,19 +109,22 @@ pub async fn gather(
     incident.coverage = ask.coverage(&timeline, &incident.counts, &accounts).await?;
     let is_covered = |account: &String| incident.coverage.iter().any(|day| day.account_id == *account);
     incident.accounts_without_logs = accounts.into_iter().filter(|account| !is_covered(account)).collect();
-    incident.evidence = ask.evidence(&timeline).await?;
     incident.timeline = Timeline { is_whole, rows: timeline };
+    incident.evidence = ask.evidence(&incident).await?;
     Ok(incident)
 }
 
 /// Puts a row where it belongs.
-fn take(incident: &mut Incident, actors: &mut Vec<(Identity, Counts)>, part: Counted) {
+fn take(incident: &mut Incident, actors: &mut Vec<(Sought, Counts)>, part: Counted) {
     let Counted { in_part: total, counts, key_arn, key_alias, via, .. } = part;
     match (part.part.as_str(), key_arn) {
         ("all", _) => incident.counts = counts,
         ("identity", _) => {
             incident.identities.total = total;
-            actors.push((part.identity, counts));
+            let at = counts.first_seen.unwrap_or_default();
+            // Who forwarded it does not matter, only whether someone did.
+            let sought = Sought { identity: part.identity, at, via: part.forwarded_by, shared_event_id: None };
+            actors.push((sought, counts));
         }
         ("key", Some(key_arn)) => {
             incident.keys.total = total;
@@ -188,17 +196,64 @@ impl Ask<'_> {
         let (Some(since), Some(until)) = (self.scope.since.or(first), until) else { return Ok(Vec::new()) };
         let window = [("since", plain(since)), ("until", plain(until))];
         let mut days: Vec<DayCovered> = self.rows("coverage", self.limit, &window).await?;
-        days.retain(|day| accounts.contains(&day.account_id));
+        // That nothing was found is a claim about every log that there is.
+        days.retain(|day| accounts.is_empty() || accounts.contains(&day.account_id));
         Ok(days)
     }
 
-    async fn evidence(&self, timeline: &[Moment]) -> Result<Vec<LogObject>, IncidentError> {
-        let named: BTreeSet<&str> = timeline.iter().filter_map(|moment| moment.source_object.as_deref()).collect();
-        let objects = named.iter().copied().collect::<Vec<_>>().join("\n");
-        let mut known: Vec<LogObject> = self.rows("incident-objects", self.limit, &[("objects", objects)]).await?;
-        let unknown = named.into_iter().filter(|name| known.iter().all(|object| object.source_object != *name));
-        let unknown: Vec<LogObject> = unknown.map(LogObject::unknown).collect();
-        known.extend(unknown);
-        Ok(known)
+    /// Where the records lie of everything that the document tells of: its timeline, the links of its chains, and the sessions
+    /// that were opened.
+    async fn evidence(&self, incident: &Incident) -> Result<Evidence, IncidentError> {
+        let moments = incident.timeline.rows.iter();
+        let moments = moments.map(|moment| (&moment.event_id, &moment.source_object, moment.record_index));
+        let links = incident.identities.rows.iter().flat_map(|actor| &actor.trail.links).map(|link| &link.start);
+        let starts = links.chain(&incident.sessions_opened.rows);
+        let starts = starts.map(|start| (&start.event_id, &start.source_object, start.record_index));
+        let mut met = BTreeSet::new();
+        let records: Vec<Record> = moments
+            .chain(starts)
+            .filter(|place| met.insert(*place))
+            .map(|(event_id, source_object, record_index)| Record {
+                event_id: event_id.clone(),
+                source_object: source_object.clone(),
+                record_index,
+            })
+            .collect();
+        let named: BTreeSet<&str> = records.iter().filter_map(|record| record.source_object.as_deref()).collect();
+        let list = named.iter().copied().collect::<Vec<_>>().join("\n");
+        let mut objects: Vec<LogObject> = self.rows("incident-objects", self.limit, &[("objects", list)]).await?;
+        let known: BTreeSet<String> = objects.iter().map(|object| object.source_object.clone()).collect();
+        objects.extend(named.into_iter().filter(|name| !known.contains(*name)).map(LogObject::unknown));
+        objects.iter_mut().for_each(LogObject::only_of_this_version);
+        Ok(Evidence { records, objects })
     }
+}
+
+/// Principal, session, events that lead back, and end.
+type Alike = (Option<String>, Option<String>, Vec<String>, EndCode, String);
+
+/// Those whose sessions lead to the same STS events and the same end, as one; those with the most decrypts first.
+fn merged(actors: impl Iterator<Item = ((Sought, Counts), Trail)>) -> Vec<Actor> {
+    let mut merged: Vec<Actor> = Vec::new();
+    let mut places: BTreeMap<Alike, usize> = BTreeMap::new();
+    for ((sought, counts), trail) in actors {
+        let Sought { identity, .. } = sought;
+        let links = trail.links.iter().map(|link| link.start.event_id.clone()).collect();
+        let end = format!("{:?} {}", trail.end.principal, trail.end.message);
+        let same = (identity.principal.clone(), identity.session_name.clone(), links, trail.end.code, end);
+        let key = identity.access_key_id.clone().filter(|key| !key.is_empty());
+        if let Some(actor) = places.get(&same).and_then(|place| merged.get_mut(*place)) {
+            actor.counts.add(&counts);
+            actor.access_keys.extend(key);
+            // Of several, the surest link is the one to show.
+            if trail.links.first().map(|link| link.proof) < actor.trail.links.first().map(|link| link.proof) {
+                (actor.identity, actor.trail) = (identity, trail);
+            }
+            continue;
+        }
+        places.insert(same, merged.len());
+        merged.push(Actor { identity, access_keys: key.into_iter().collect(), counts, trail });
+    }
+    merged.sort_by_key(|actor| std::cmp::Reverse((actor.counts.decrypts, actor.counts.calls)));
+    merged
 }

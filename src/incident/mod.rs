@@ -10,6 +10,8 @@
 
 mod gather;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +75,22 @@ pub struct Counts {
     pub succeeded: i64,
     pub denied: i64,
     pub decrypts: i64,
+    #[serde(default)]
+    pub dry_runs: i64,
     pub first_seen: Option<DateTime<Utc>>,
     pub last_seen: Option<DateTime<Utc>>,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.succeeded += other.succeeded;
+        self.denied += other.denied;
+        self.decrypts += other.decrypts;
+        self.dry_runs += other.dry_runs;
+        self.first_seen = [self.first_seen, other.first_seen].into_iter().flatten().min();
+        self.last_seen = self.last_seen.max(other.last_seen);
+    }
 }
 
 /// A session or user that called, and who was behind it.
@@ -83,6 +99,8 @@ pub struct Actor {
     /// Who.
     #[serde(flatten)]
     pub identity: Identity,
+    /// The access keys that signed their calls, those of services that called for them too.
+    pub access_keys: BTreeSet<String>,
     /// What they did.
     #[serde(flatten)]
     pub counts: Counts,
@@ -177,6 +195,7 @@ pub struct LogObject {
     pub version_tag: Option<String>,
     pub ingested_at: Option<DateTime<Utc>>,
     pub digest_uri: Option<String>,
+    pub checked_version: Option<String>,
     pub object_state: Option<String>,
     pub digest_state: Option<String>,
     pub checked_at: Option<DateTime<Utc>>,
@@ -193,6 +212,34 @@ impl LogObject {
     fn unknown(name: &str) -> Self {
         Self { source_object: name.to_owned(), ..Self::default() }
     }
+
+    /// What a check found of another version than was ingested says nothing of this one.
+    fn only_of_this_version(&mut self) {
+        if self.checked_version.is_some() && self.checked_version != self.version_tag {
+            (self.object_state, self.digest_state) = (None, None);
+            self.trouble = Some("what `verify` checked is another version: run it again".to_owned());
+        }
+    }
+}
+
+/// Where the record of an event lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// The event.
+    pub event_id: String,
+    /// The log object.
+    pub source_object: Option<String>,
+    /// Its place there, from 0.
+    pub record_index: Option<i64>,
+}
+
+/// The records of everything that the document tells of, and the log objects that hold them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The records: of the timeline, the chains, and the sessions that were opened.
+    pub records: Vec<Record>,
+    /// Their log objects.
+    pub objects: Vec<LogObject>,
 }
 
 /// The document; its JSON is part of the command line's contract.
@@ -218,8 +265,8 @@ pub struct Incident {
     pub coverage: Vec<DayCovered>,
     /// Accounts that are part of it and of which the lake has no log.
     pub accounts_without_logs: Vec<String>,
-    /// Where the records lie.
-    pub evidence: Vec<LogObject>,
+    /// Where the records lie, and what vouches for them.
+    pub evidence: Evidence,
     /// Version of the events table.
     pub lake_version: u64,
 }

@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
 use super::chain::named;
 use super::markdown::{escape, table};
 use crate::chain::Trail;
-use crate::incident::{Actor, Counts, DayCovered, Incident, Listed};
+use crate::incident::{Actor, Address, Counts, DayCovered, Incident, Listed, Moment};
 use crate::instant::plain;
+
+/// Addresses that the summary names.
+const ADDRESSES_MAX: usize = 5;
 
 /// What the proofs of an asset's name are worth.
 const TRUST: &str = "\
-What an asset's name is worth: *proved*, it was in the encryption context of a decrypt that succeeded, and a wrong context \
-fails; *service*, an AWS service named it; *claimed*, the caller did, and nothing checked it.";
+What an asset's name is worth: *proved*, it was in the encryption context of a decrypt that succeeded, so that the ciphertext was made for \
+that name, by whoever made it; *service*, an AWS service named it; *claimed*, the caller did, and nothing checked it.";
 
 /// The incident as Markdown.
 #[must_use]
@@ -69,21 +73,49 @@ fn summary(out: &mut String, incident: &Incident) -> std::fmt::Result {
     } else {
         writeln!(out, "- {}, from {}.", calls(counts), period(counts))?;
         decrypted(out, incident)?;
+        let from = |address: &&Address| address.source_ip.parse::<IpAddr>().is_ok();
+        let addresses: Vec<String> = incident
+            .addresses
+            .rows
+            .iter()
+            .filter(from)
+            .take(ADDRESSES_MAX)
+            .map(|from| escape(&from.source_ip))
+            .collect();
+        let addresses = if addresses.is_empty() { "no address of a client".to_owned() } else { addresses.join(", ") };
         writeln!(
             out,
-            "- By {}, with {}, from {}.",
+            "- By {}, with {}; seen from {addresses}. What an AWS service called for someone shows no client's address.",
             counted(incident.identities.total, "identity", "identities"),
             counted(incident.keys.total, "key", "keys"),
-            counted(incident.addresses.total, "address", "addresses")
+        )?;
+    }
+    if incident.scope.source_ip.is_some() {
+        writeln!(
+            out,
+            "- Calls that AWS services made for whoever was at this address do not show it: ask again with `--principal` or \
+             `--session` for those who were seen from it."
+        )?;
+    }
+    let is_refused = |moment: &&Moment| {
+        moment.event_name.as_deref().is_some_and(|name| name.starts_with("Assume"))
+            && moment.outcome.as_deref() != Some("ok")
+    };
+    let refused = incident.timeline.rows.iter().filter(is_refused).count();
+    if refused > 0 {
+        writeln!(
+            out,
+            "- {} to assume a role failed, see the timeline.",
+            counted(i64::try_from(refused).unwrap_or(i64::MAX), "attempt", "attempts")
         )?;
     }
     let lost = incident.identities.rows.iter().filter(|actor| !actor.trail.end.is_known).count();
     if lost > 0 {
-        writeln!(out, "- Who was behind {lost} of the identities is not known.")?;
+        writeln!(out, "- Who was behind {lost} of the identities below is not known for sure.")?;
     }
     if incident.sessions_opened.total > 0 {
         let opened = counted(incident.sessions_opened.total, "session was", "sessions were");
-        writeln!(out, "- {opened} opened, whose own calls are not in this document.")?;
+        writeln!(out, "- {opened} opened; what was done in them is here only as far as it fits what was asked.")?;
     }
     worth(out, incident)?;
     let version = incident.lake_version;
@@ -96,7 +128,16 @@ fn summary(out: &mut String, incident: &Incident) -> std::fmt::Result {
 /// What calls came to.
 fn calls(counts: &Counts) -> String {
     let (calls, decrypts) = (counted(counts.calls, "call to KMS", "calls to KMS"), counts.decrypts);
-    format!("{calls}, {}, {} denied", counted(decrypts, "successful decrypt", "successful decrypts"), counts.denied)
+    let dry = if counts.dry_runs > 0 {
+        format!(", and {}", counted(counts.dry_runs, "dry run", "dry runs"))
+    } else {
+        String::new()
+    };
+    format!(
+        "{calls}, {}, {} denied{dry}",
+        counted(decrypts, "successful decrypt", "successful decrypts"),
+        counts.denied
+    )
 }
 
 /// How many assets of each kind were decrypted.
@@ -128,8 +169,10 @@ fn worth(out: &mut String, incident: &Incident) -> std::fmt::Result {
     let hours = |get: fn(&DayCovered) -> i64| incident.coverage.iter().map(get).sum::<i64>();
     let (proven, observed) = (hours(|day| day.proven), hours(|day| day.observed));
     let (unknown, blind) = (hours(|day| day.unknown), hours(|day| day.blind));
-    let verdict = if observed + unknown + blind == 0 {
-        "nothing that CloudTrail logged there is missing"
+    let verdict = if proven + observed + unknown + blind == 0 {
+        "nothing is known of them, and that no call was found says nothing"
+    } else if observed + unknown + blind == 0 {
+        "nothing that CloudTrail logged in these is missing; of other accounts and Regions nothing is said"
     } else {
         "there may have been more than is told here"
     };
@@ -138,6 +181,11 @@ fn worth(out: &mut String, incident: &Incident) -> std::fmt::Result {
         "- The logs of that time, in hours of each account and Region that the lake knows: {proven} proven, {observed} observed, \
          {unknown} unknown, {blind} blind; {verdict}."
     )?;
+    let spoiled = incident.evidence.objects.iter().filter(|object| object.trouble.is_some()).count();
+    if spoiled > 0 {
+        let spoiled = counted(i64::try_from(spoiled).unwrap_or(i64::MAX), "log object is", "log objects are");
+        writeln!(out, "- {spoiled} not as they were, or not verified as they are: see the evidence.")?;
+    }
     let missing = &incident.accounts_without_logs;
     if !missing.is_empty() {
         writeln!(out, "- Of account {} the lake has no log.", missing.join(", "))?;
@@ -166,6 +214,9 @@ fn identities(out: &mut String, incident: &Incident) -> std::fmt::Result {
 fn identity(out: &mut String, actor: &Actor) -> std::fmt::Result {
     let counts = &actor.counts;
     writeln!(out, "- **{}**: {}, {}", escape(&named(&actor.identity)), calls(counts), period(counts))?;
+    if let Some(first) = &actor.identity.source_identity {
+        writeln!(out, "  - source identity {}", escape(first))?;
+    }
     trail(out, &actor.trail)
 }
 
@@ -247,7 +298,7 @@ fn sessions(out: &mut String, incident: &Incident) -> std::fmt::Result {
         return Ok(());
     }
     writeln!(out, "## Sessions opened\n")?;
-    writeln!(out, "Whatever was done in these is another session's; `keytrail timeline --access-key` tells it.\n")?;
+    writeln!(out, "What was done in one of these, `keytrail timeline --access-key` tells.\n")?;
     let rows = opened.rows.iter().map(|start| {
         let session = start.session_arn.as_ref().or(start.principal.as_ref());
         let what = [
@@ -271,6 +322,7 @@ fn timeline(out: &mut String, incident: &Incident) -> std::fmt::Result {
     writeln!(out, "## Timeline\n")?;
     let rows = incident.timeline.rows.iter().map(|moment| {
         let what = moment.asset.as_ref().or(moment.assumed_role.as_ref()).or(moment.key_arn.as_ref());
+        let what = what.or(moment.error_message.as_ref());
         let (name, outcome) = (moment.event_name.as_ref(), moment.outcome.as_ref());
         let cells = [
             name,
@@ -314,10 +366,10 @@ fn coverage(out: &mut String, incident: &Incident) -> std::fmt::Result {
 fn evidence(out: &mut String, incident: &Incident) -> std::fmt::Result {
     writeln!(
         out,
-        "## Evidence\n\nThe log objects that hold the records above. SHA-256 is of the uncompressed object, as digests name it; \
+        "## Evidence\n\nThe log objects that hold the records of the timeline, the chains and the sessions above. SHA-256 is of the uncompressed object, as digests name it; \
          `keytrail event ID` reads a record again.\n"
     )?;
-    let numbered = || incident.evidence.iter().zip(1..);
+    let numbered = || incident.evidence.objects.iter().zip(1..);
     let rows = numbered().map(|(object, number)| {
         let (state, digest) = (object.object_state.as_ref(), object.digest_state.as_ref());
         let cells = [Some(&object.source_object), object.sha256.as_ref(), state, digest, object.trouble.as_ref()];
@@ -328,10 +380,10 @@ fn evidence(out: &mut String, incident: &Incident) -> std::fmt::Result {
     writeln!(out)?;
     let numbers: BTreeMap<&str, i32> =
         numbered().map(|(object, number)| (object.source_object.as_str(), number)).collect();
-    let rows = incident.timeline.rows.iter().map(|moment| {
-        let object = moment.source_object.as_deref().and_then(|object| numbers.get(object));
-        let place = moment.record_index.map_or_else(String::new, |place| place.to_string());
-        vec![moment.event_id.clone(), object.map_or_else(String::new, ToString::to_string), place]
+    let rows = incident.evidence.records.iter().map(|record| {
+        let object = record.source_object.as_deref().and_then(|object| numbers.get(object));
+        let place = record.record_index.map_or_else(String::new, |place| place.to_string());
+        vec![record.event_id.clone(), object.map_or_else(String::new, ToString::to_string), place]
     });
     out.push_str(&table(&["event", "object no.", "record"], &rows.collect::<Vec<_>>()));
     Ok(())

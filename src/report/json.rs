@@ -117,16 +117,32 @@ fn push_text(json: &mut String, text: &str) {
             Some('\n') => json.push_str("\\n"),
             Some('\r') => json.push_str("\\r"),
             Some('\t') => json.push_str("\\t"),
-            Some(character) => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    // Writing to a String cannot fail.
-                    let _ = write!(json, "\\u{unit:04x}");
-                }
-            }
+            Some(character) => push_escaped(json, character),
             None => {}
         }
         rest = characters.as_str();
     }
     json.push_str(rest);
     json.push('"');
+}
+
+fn push_escaped(json: &mut String, character: char) {
+    for unit in character.encode_utf16(&mut [0; 2]) {
+        // Writing to a String cannot fail.
+        let _ = write!(json, "\\u{unit:04x}");
+    }
+}
+
+/// JSON as another writer made it, with every character that acts as an escape. Line ends are its own: within a text that
+/// writer has escaped them.
+pub(super) fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if acts(character) && character != '\n' {
+            push_escaped(&mut out, character);
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }

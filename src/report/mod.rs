@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use serde::Serialize;
 use thiserror::Error;
 
 mod chain;
@@ -37,6 +38,15 @@ mod tests;
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.split('\n').map(clean::clean).collect::<Vec<_>>().join("\n")
+}
+
+/// A value as JSON, pretty or in one line, with nothing in it but printable characters and line ends.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub fn json_text(value: &impl Serialize, is_pretty: bool) -> serde_json::Result<String> {
+    let text = if is_pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }?;
+    Ok(json::escaped(&text))
 }
 
 /// The texts of one column, row by row; null where the row has none, and nothing for a column that is not there.

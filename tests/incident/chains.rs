@@ -116,7 +116,9 @@ fn an_id_that_the_lake_does_not_have_is_an_error_with_a_hint() {
         let stderr = dir.keytrail(command).code(2).stderr();
         assert!(stderr.contains("nothing") && stderr.contains("hint:"), "{stderr}");
     }
-    dir.keytrail(["timeline", "--around", "decrypt-s3", "--window", "soon"]).code(2);
+    for window in ["soon", "96000000d", "9999999999999999999w"] {
+        dir.keytrail(["timeline", "--around", "decrypt-s3", "--window", window]).code(2);
+    }
 }
 
 #[test]
@@ -138,4 +140,72 @@ fn a_timeline_is_drawn_around_an_event_and_names_the_origin_of_each() {
     let expected = expected.map(|(event, hops)| (json!(event), json!(hops)));
     assert_eq!(origins, expected.iter().map(|(event, hops)| (event, &origin, hops)).collect::<Vec<_>>());
     assert!(rows.iter().all(|row| row["origin_end"] == "user"), "{rows:?}");
+}
+
+#[test]
+fn what_a_service_opened_without_an_id_is_joined_by_the_sessions_arn() {
+    // As STS logs what it does for Lambda: no assumedRoleUser, and the expiration that it gave.
+    let mut start = super::assume(
+        "start",
+        "2026-05-12T09:10:00Z",
+        &json!({"type": "AWSService", "invokedBy": "lambda.amazonaws.com"}),
+        (READER, "AROAREADER", "nightly"),
+        "ASIAREADER",
+        OWNERS,
+    );
+    start["responseElements"].as_object_mut().unwrap().remove("assumedRoleUser");
+    start["requestParameters"].as_object_mut().unwrap().remove("durationSeconds");
+    start["responseElements"]["credentials"]["expiration"] = "May 12, 2026, 9:10:00 PM".into();
+    let dir = Dir::new();
+    dir.log("log.json.gz", &[start, through_s3("decrypt-s3", "ASIAFORWARDED")]);
+    dir.ingest("logs");
+    let told = chain(&dir, "decrypt-s3", 0);
+    assert_eq!(links(&told), [link("creation_date", "start", "service:lambda.amazonaws.com")]);
+    let rows = dir.sql("SELECT session_name, session_id, expires_at, calls FROM sessions");
+    let expected =
+        json!({"session_name": "nightly", "session_id": null, "expires_at": "2026-05-12T21:10:00Z", "calls": 1});
+    assert_eq!(rows, [expected]);
+}
+
+#[test]
+fn a_member_of_the_same_name_further_in_is_another() {
+    let mut story = Story::new();
+    story.of_callers[0]["requestParameters"] = json!({
+        "principalTags": {"roleArn": "arn:aws:iam::444455556666:role/Admin", "sourceIdentity": "ceo", "durationSeconds": 900},
+        "roleArn": DEPLOY, "roleSessionName": "pipeline", "durationSeconds": 3600});
+    let dir = story.ingest();
+    let rows = dir.sql("SELECT principal, source_identity FROM session_starts WHERE event_id = 'assume-deploy'");
+    assert_eq!(rows, [json!({"principal": DEPLOY, "source_identity": null})]);
+}
+
+#[test]
+fn a_patch_of_a_start_that_the_lake_does_not_have_is_followed() {
+    let mut story = Story::new();
+    story.of_callers[0]["addendum"] = json!({"reason": "UPDATED_DATA", "originalEventID": "not-here"});
+    assert_eq!(chain(&story.ingest(), "decrypt-s3", 0)["end"]["principal"], ALICE);
+}
+
+#[test]
+fn an_opaque_caller_of_two_days_is_two_people_when_two_opened_the_session() {
+    let mut story = Story::new();
+    let opaque = json!({"type": "AWSAccount", "principalId": "AROADEPLOY:pipeline", "accountId": CALLERS});
+    let seen = |id: &str, at: &str| {
+        let mut record = decrypt(id);
+        (record["eventTime"], record["userIdentity"]) = (at.into(), opaque.clone());
+        record
+    };
+    story.of_owners = vec![seen("d1", "2026-05-12T09:20:00Z"), seen("d2", "2026-05-13T09:20:00Z")];
+    let mut bob = super::alice();
+    (bob["arn"], bob["principalId"]) = (ALICE.replace("alice", "bob").into(), "AIDABOB".into());
+    let role = (DEPLOY, "AROADEPLOY", "pipeline");
+    story.of_callers[1] = super::assume("assume-bob", "2026-05-13T09:00:00Z", &bob, role, "ASIABOB", CALLERS);
+    for start in &mut story.of_callers {
+        start["responseElements"]["credentials"].as_object_mut().unwrap().remove("expiration");
+    }
+    let dir = story.ingest();
+    let rows = dir.keytrail(["timeline", "--chain", "--key", crate::support::KEY]).format("ndjson").ok().ndjson();
+    let origins: Vec<&Value> = rows.iter().map(|row| &row["origin"]).collect();
+    assert_eq!(origins, [&json!(ALICE), &bob["arn"]]);
+    let told = dir.keytrail(["report", "--incident", "--key", crate::support::KEY]).format("json").ok().json();
+    assert_eq!(told["identities"]["total"], 2, "{told}");
 }

@@ -52,7 +52,7 @@ pub fn assume(event: &str, at: &str, caller: &Value, role: (&str, &str, &str), k
         "sourceIPAddress": "203.0.113.7", "userAgent": "aws-cli/2.27.50",
         "requestParameters": {"roleArn": arn, "roleSessionName": name, "durationSeconds": 3600},
         "responseElements": {
-            "credentials": {"accessKeyId": key, "sessionToken": "secret", "expiration": "May 12, 2026, 11:00:00 AM"},
+            "credentials": {"accessKeyId": key, "sessionToken": "secret", "expiration": "May 12, 2026, 10:10:00 AM"},
             "assumedRoleUser": {"assumedRoleId": format!("{id}:{name}"),
                 "arn": format!("arn:aws:sts::{owner}:assumed-role/{short}/{name}")},
         },

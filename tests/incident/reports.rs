@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::{ALICE, READER, Story, through_s3};
+use super::{ALICE, CALLERS, OWNERS, READER, Story, assume, through_s3};
 use crate::evidence::chains::hex;
 use crate::golden::corpus;
 use crate::support::{Dir, decrypt, with};
@@ -69,7 +69,7 @@ fn an_incident_is_told_in_one_document() {
     let [asset] = &told["assets"]["rows"].as_array().unwrap()[..] else { panic!("{told}") };
     assert_eq!((&asset["asset"], &asset["decrypts"]), (&json!("arn:aws:s3:::payroll/may.csv"), &json!(1)));
     // Evidence: the hash is that of the text that the log holds.
-    let object = told["evidence"].as_array().unwrap();
+    let object = told["evidence"]["objects"].as_array().unwrap();
     let owners = object.iter().find(|object| object["source_object"].as_str().unwrap().ends_with("owners.json.gz"));
     let text: String = corpus_text(&dir.join("logs/owners.json.gz"));
     assert_eq!(owners.unwrap()["sha256"], json!(hex(digest(&SHA256, text.as_bytes()).as_ref())));
@@ -88,7 +88,7 @@ fn evidence_that_is_gone_or_was_written_anew_is_told() {
     let report = ["report", "--incident", "--principal", "*/Reader"];
     let trouble = |code: i32| -> Vec<String> {
         let told = dir.keytrail(report).format("json").code(code).json();
-        let objects = told["evidence"].as_array().unwrap().iter();
+        let objects = told["evidence"]["objects"].as_array().unwrap().iter();
         objects.filter_map(|object| Some(object["trouble"].as_str()?.to_owned())).collect()
     };
     assert_eq!(trouble(0), Vec::<String>::new());
@@ -111,8 +111,8 @@ fn what_strangers_wrote_stays_text_in_the_document() {
     dir.ingest("logs");
     let text = dir.keytrail(["report", "--incident", "--principal", "*/Reader"]).ok().stdout();
     assert!(text.contains("onerror"), "{text}");
-    for dangerous in ["\u{1b}", "<img", "](java", " |[x"] {
-        // A backslash before it makes it a letter.
+    for dangerous in ["\u{1b}", "<img", "](java", ">|["] {
+        // With a backslash before it, it is letters.
         assert!(!text.replace(&format!("\\{dangerous}"), "").contains(dangerous), "{dangerous:?} in\n{text}");
     }
 }
@@ -199,8 +199,123 @@ fn the_real_incident_tells_which_secrets_and_parameters_were_decrypted_and_when(
     let [identity] = &told["identities"]["rows"].as_array().unwrap()[..] else { panic!("{}", told["identities"]) };
     assert_eq!(identity["end"]["code"], "user");
     // Every event of the timeline has its object among the evidence.
-    let objects = told["evidence"].as_array().unwrap();
+    let objects = told["evidence"]["objects"].as_array().unwrap();
     let known: Vec<&Value> = objects.iter().map(|object| &object["source_object"]).collect();
     assert!(told["timeline"]["rows"].as_array().unwrap().iter().all(|row| known.contains(&&row["source_object"])));
     assert!(objects.iter().all(|object| object["sha256"].as_str().is_some_and(|hash| hash.len() == 64)));
+}
+
+#[test]
+fn calls_of_two_people_in_sessions_of_one_name_are_not_one_persons() {
+    // Alice and Bob open a session of the same name in the same second.
+    let dir = Dir::new();
+    let (role, at) = ((READER, "AROAREADER", "ci"), "2026-05-12T09:00:00Z");
+    let mut bob = super::alice();
+    (bob["arn"], bob["principalId"], bob["accessKeyId"]) =
+        (ALICE.replace("alice", "bob").into(), "AIDABOB".into(), "AKIABOB".into());
+    let direct = |id: &str, key: &str| {
+        let mut record = with(decrypt(id), "eventTime", "2026-05-12T09:20:00Z");
+        record["userIdentity"] = super::session(READER, "AROAREADER", "ci", key, at);
+        record
+    };
+    let starts = [("a", &super::alice(), "ASIA1"), ("b", &bob, "ASIA2")];
+    let mut records: Vec<Value> =
+        starts.map(|(event, caller, key)| assume(event, at, caller, role, key, CALLERS)).to_vec();
+    records.extend([direct("d1", "ASIA1"), direct("d2", "ASIA1"), direct("d3", "ASIA2")]);
+    // Through S3, under a key of S3's own: whose it was, nothing tells.
+    let mut forwarded = through_s3("d4", "ASIAFORWARDED");
+    forwarded["userIdentity"] = super::session(READER, "AROAREADER", "ci", "ASIAFORWARDED", at);
+    forwarded["userIdentity"]["invokedBy"] = "AWS Internal".into();
+    records.push(forwarded);
+    dir.log("log.json.gz", &records);
+    dir.ingest("logs");
+    let told = dir.keytrail(["report", "--incident", "--session", "ci"]).format("json").ok().json();
+    let actors = told["identities"]["rows"].as_array().unwrap().iter();
+    let actors: Vec<(&Value, &Value)> = actors.map(|actor| (&actor["end"]["principal"], &actor["calls"])).collect();
+    let (alice, bob, reader) = (json!(ALICE), json!(ALICE.replace("alice", "bob")), json!(READER));
+    assert_eq!(actors[0], (&alice, &json!(2)));
+    assert!(actors.contains(&(&bob, &json!(1))) && actors.contains(&(&reader, &json!(1))), "{actors:?}");
+    assert_eq!(actors.len(), 3);
+    let ends = dir.keytrail(["timeline", "--chain", "--session", "ci"]).format("ndjson").ok().ndjson();
+    let of = |id: &str| ends.iter().find(|row| row["event_id"] == id).unwrap()["origin_end"].clone();
+    assert_eq!((of("d1"), of("d3"), of("d4")), (json!("user"), json!("user"), json!("ambiguous")));
+}
+
+#[test]
+fn of_a_re_encrypt_each_key_has_its_part_and_a_dry_run_is_no_call() {
+    let dir = Dir::new();
+    let other = crate::support::KEY.replace("1234abcd", "ffffffff");
+    let mut moved = decrypt("moved");
+    moved["eventName"] = "ReEncrypt".into();
+    moved["requestParameters"] = json!({"sourceKeyId": crate::support::KEY, "destinationKeyId": other,
+        "sourceEncryptionContext": {"aws:s3:arn": "arn:aws:s3:::b/x"}, "destinationEncryptionContext": {"aws:s3:arn": "arn:aws:s3:::b/x"}});
+    moved["resources"] = json!([
+        {"accountId": "111122223333", "type": "AWS::KMS::Key", "ARN": crate::support::KEY},
+        {"accountId": "111122223333", "type": "AWS::KMS::Key", "ARN": other}]);
+    let mut dry = decrypt("dry");
+    dry["errorCode"] = "DryRunOperationException".into();
+    dir.log("log.json.gz", &[moved, dry]);
+    dir.ingest("logs");
+    let report =
+        |filter: &str, value: &str| dir.keytrail(["report", "--incident", filter, value]).format("json").ok().json();
+    let counts = |told: &Value| ["calls", "decrypts", "dry_runs"].map(|name| told[name].as_i64().unwrap());
+    let of_alice = report("--principal", "*user/alice");
+    assert_eq!(counts(&of_alice["counts"]), [1, 1, 1]);
+    let keys: Vec<(&Value, [i64; 3])> =
+        of_alice["keys"]["rows"].as_array().unwrap().iter().map(|key| (&key["key_arn"], counts(key))).collect();
+    assert_eq!(keys, [(&json!(crate::support::KEY), [1, 1, 1]), (&json!(other), [1, 0, 0])]);
+    assert_eq!(counts(&report("--key", &other)["counts"]), [1, 0, 0]);
+    let rows =
+        dir.keytrail(["query", "principal-profile", "--param", "principal=*alice"]).format("ndjson").ok().ndjson();
+    let all = rows.iter().find(|row| row["trait"] == "all").unwrap();
+    assert_eq!((&all["calls"], &all["failures"], &all["dry_runs"]), (&json!(1), &json!(0), &json!(1)));
+    assert_eq!(rows.iter().filter(|row| row["trait"] == "key").count(), 2);
+}
+
+#[test]
+fn that_nothing_was_found_is_no_proof_where_no_log_vouches() {
+    let dir = Story::new().ingest();
+    let text = dir.keytrail(["report", "--incident", "--principal", "nobody"]).ok().stdout();
+    assert!(text.contains("No call to KMS") && text.contains("nothing is known of them"), "{text}");
+    let since = ["report", "--incident", "--principal", "nobody", "--since", "2026-05-12", "--until", "2026-05-13"];
+    let text = dir.keytrail(since).ok().stdout();
+    assert!(text.contains("there may have been more") && !text.contains("is missing;"), "{text}");
+}
+
+#[test]
+fn the_records_of_chains_are_evidence_too() {
+    let dir = Dir::new();
+    let role = (READER, "AROAREADER", "nightly");
+    dir.log("sts.json.gz", &[assume("a", "2026-05-12T09:10:00Z", &super::alice(), role, "ASIAREADER", CALLERS)]);
+    dir.log("kms.json.gz", &[through_s3("d", "ASIAREADER")]);
+    dir.ingest("logs");
+    let report = ["report", "--incident", "--principal", "*/Reader"];
+    let told = dir.keytrail(report).format("json").ok().json();
+    let records = told["evidence"]["records"].as_array().unwrap().iter();
+    let records: Vec<(&Value, bool)> =
+        records.map(|record| (&record["event_id"], record["source_object"].is_string())).collect();
+    assert_eq!(records, [(&json!("d"), true), (&json!("a"), true)]);
+    fs::remove_file(dir.join("logs/sts.json.gz")).unwrap();
+    let ran = dir.keytrail(report).code(3);
+    assert!(ran.stderr().contains("log objects") && ran.stdout().contains("1 log object is not as"), "{}", ran.seen());
+}
+
+#[test]
+fn a_line_end_in_a_name_begins_no_line_and_no_character_acts() {
+    let dir = Dir::new();
+    let mut start =
+        assume("a", "2026-05-12T09:10:00Z", &super::alice(), (READER, "AROAREADER", "nightly"), "ASIAREADER", OWNERS);
+    start["eventName"] = "AssumeRoleWithSAML".into();
+    start["userIdentity"] =
+        json!({"type": "SAMLUser", "principalId": "x:bob\nORIGIN arn:aws:iam::1:user/eve\u{9b}31m\u{202e}"});
+    dir.log("log.json.gz", &[start, through_s3("d", "ASIAREADER")]);
+    dir.ingest("logs");
+    let text = dir.keytrail(["chain", "d"]).ok().stdout();
+    assert_eq!(text.lines().filter(|line| line.starts_with("ORIGIN")).count(), 1, "{text}");
+    for format in ["table", "json", "ndjson", "csv", "markdown"] {
+        let text = dir.keytrail(["chain", "d"]).format(format).ok().stdout();
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{format}: {text}");
+    }
+    let text = dir.keytrail(["report", "--incident", "--principal", "*/Reader"]).format("json").ok().stdout();
+    assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text}");
 }

@@ -59,7 +59,7 @@ pub(crate) struct Timeline {
 /// known: by the access key; by the session's id and the second at which it began, when a service forwarded the session and
 /// signed with a key of its own; or, where the record tells only an id, by the last session of that id. A role of another
 /// account is followed through that account's log, if the lake has it. Where the trail ends before anyone is known, it says
-/// why, and what may tell more.
+/// why, and what may tell more; where events of several callers fit alike, it names them all and none of them.
 ///
 /// Exit codes: 0 it leads to a user, root, a service or a sign-in elsewhere, 2 wrong usage or failure, 3 it ends before.
 #[derive(Debug, Args)]
@@ -75,10 +75,12 @@ Examples:
   keytrail report --incident --key alias/payroll --since 2026-01-18 --until 2026-01-19
   keytrail report --incident --source-ip 203.0.113.7 --format json
 
-Everything that is given must fit. The log objects that hold the records are read again for their hashes, which takes as
+Everything that is given must fit. What AWS services called for someone shows no address of theirs:
+--source-ip finds direct calls only. The log objects that hold the records are read again for their hashes, which takes as
 long as reading them does; --no-hashes leaves them out.
 
-Exit codes: 0 done, 2 wrong usage or failure, 3 a log object is gone, cannot be read, or was written anew.";
+Exit codes: 0 done, 2 wrong usage or failure, 3 a log object is gone, cannot be read, or is not what was
+ingested and verified; the document says which.";
 
 /// What happened, in one document: who was behind it, which keys and assets, and what vouches for the logs
 ///

@@ -4,10 +4,13 @@
 //! - `matches_any(text, patterns)`: whether a text is of one of some patterns with `*` and `?`
 //! - `policy_allows(json, action)`: whom a key policy lets do something, as a list
 //! - `tag_names(json)`: a key's tags as texts, `tag:name=value`
+//! - `json_member(json, name)`: a member of a JSON object, text as it is meant and everything else as JSON
+//! - `spoken_time(text)`: the instant that a text such as `Jul 10, 2023, 6:38:25 PM` names
 //! - `address_block(address)`: the network that an address is probably of
 
 mod addresses;
 mod matching;
+mod members;
 mod policies;
 mod selectors;
 
@@ -22,6 +25,8 @@ pub(crate) fn register(session: &SessionContext) {
         selectors::selectors_capture_kms(),
         matching::matches_any(),
         matching::tag_names(),
+        members::json_member(),
+        members::spoken_time(),
         policies::policy_allows(),
         addresses::address_block(),
     ] {
