@@ -25,11 +25,11 @@ begun AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 )
 SELECT b.*
-FROM begun AS b
-LEFT SEMI JOIN named AS n ON n.name = b.access_key_id
+FROM named AS n
+JOIN begun AS b ON b.access_key_id = n.name
 UNION ALL
 SELECT b.*
-FROM begun AS b
-LEFT SEMI JOIN named AS n ON n.name = coalesce(b.session_id, b.session_arn)
+FROM named AS n
+JOIN begun AS b ON coalesce(b.session_id, b.session_arn) = n.name
 LEFT ANTI JOIN named AS k ON k.name = b.access_key_id
 ORDER BY started_at, event_id

@@ -5,27 +5,36 @@
 -- ## What it answers
 -- The identity of the event with its copy in another account's log, which may know more (`rank` 1 is who knows most), or every
 -- identity that signed with the access key, with the first event of each. `keytrail chain` asks it.
-WITH named AS (
-    SELECT *
+WITH told_of AS (
+    SELECT
+        event_id, event_time, event_date, event_name, account_id, region, shared_event_id, principal, principal_type, principal_id,
+        principal_account_id, session_name, session_arn, access_key_id, session_start, source_identity, mfa, via, source_ip,
+        user_agent, source_object
     FROM events
+),
+named AS (
+    SELECT *
+    FROM told_of
     WHERE event_id = $id
 ),
 logged AS (
     SELECT *
     FROM named
     UNION ALL
+    -- The few come first in a join.
     SELECT e.*
-    FROM events AS e
-    JOIN (
+    FROM (
         SELECT shared_event_id, event_time, event_date
         FROM named
         WHERE shared_event_id IS NOT NULL
         GROUP BY shared_event_id, event_time, event_date
-    ) AS n ON n.shared_event_id = e.shared_event_id AND n.event_time = e.event_time AND n.event_date = e.event_date
+    ) AS n
+    JOIN told_of AS e
+        ON e.shared_event_id = n.shared_event_id AND e.event_time = n.event_time AND e.event_date = n.event_date
     WHERE (e.event_id IS DISTINCT FROM $id)
     UNION ALL
     SELECT *
-    FROM events
+    FROM told_of
     WHERE access_key_id = $id
 ),
 told AS (

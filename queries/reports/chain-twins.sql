@@ -26,8 +26,8 @@ SELECT
     e.source_identity,
     e.mfa,
     e.via
-FROM events AS e
-LEFT SEMI JOIN wanted AS w ON w.name = e.shared_event_id
+FROM wanted AS w
+JOIN events AS e ON e.shared_event_id = w.name
 WHERE e.principal NOT LIKE 'acct:%'
   AND e.event_time >= $since
   AND e.event_time < $until

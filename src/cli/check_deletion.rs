@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use chrono::{DateTime, Datelike, Duration, Utc};
+use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
 use keytrail::engine::Rows;
 use keytrail::instant;
 use keytrail::report::{Format, verdict_text};
@@ -17,7 +17,7 @@ use super::{Context, Hinted, Outcome, key};
 const LOOKBACK_DAYS: std::ops::RangeInclusive<i64> = 1..=3660;
 
 pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcome> {
-    let now = Utc::now();
+    let now = Utc::now().trunc_subsecs(0);
     let until = arguments.until.as_ref().map_or(Ok(now), |text| instant::parse(text, now))?;
     let lookback = &arguments.lookback;
     let length = instant::length(lookback)

@@ -2,20 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::clean;
+use super::clean::clean;
 use crate::instant::plain;
 use crate::verdict::{Answer, Phase, Verdict, Week, Worth};
 
 /// Reasons of one kind that are shown; JSON has them all.
 const SHOWN: usize = 12;
 
-/// The verdict as lines of text.
+/// The verdict as lines of text. Every text is cleaned by itself: a line end in a name must not begin a line.
 #[must_use]
 pub fn verdict_text(verdict: &Verdict) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write_all(&mut out, verdict);
-    clean(out.trim_end())
+    out.trim_end().to_owned()
 }
 
 fn write_all(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
@@ -27,15 +27,15 @@ fn write_all(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
     writeln!(out, "{answer}\n")?;
     let names = if verdict.aliases.is_empty() { "no alias".to_owned() } else { verdict.aliases.join(", ") };
     let phase = if verdict.phase == Phase::Unknown { "its state is not known" } else { verdict.phase.name() };
-    writeln!(out, "{} ({names}), {}", verdict.key_arn, phase.replace('_', " "))?;
+    writeln!(out, "{} ({}), {}", clean(&verdict.key_arn), clean(&names), phase.replace('_', " "))?;
     for (what, text) in [("owner", &verdict.owner), ("purpose", &verdict.purpose)] {
         if let Some(text) = text {
-            writeln!(out, "{what}: {text}")?;
+            writeln!(out, "{what}: {}", clean(text))?;
         }
     }
     match &verdict.last_use {
         Some(last) => {
-            let by = last.principal.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+            let by = last.principal.as_ref().map_or_else(String::new, |by| format!(" by {}", clean(by)));
             writeln!(out, "last use: {}{by} ({})", plain(last.at), last.source)?;
         }
         None => writeln!(out, "last use: none is known")?,
@@ -54,8 +54,8 @@ fn write_all(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
         writeln!(out, "\n{heading}")?;
         for reason in of().take(SHOWN) {
             let other = reason.key_arn.as_ref().filter(|arn| **arn != verdict.key_arn);
-            let of_whom = other.map_or_else(String::new, |arn| format!("{arn}: "));
-            writeln!(out, "- {of_whom}{}", reason.message)?;
+            let of_whom = other.map_or_else(String::new, |arn| format!("{}: ", clean(arn)));
+            writeln!(out, "- {of_whom}{}", clean(&reason.message))?;
         }
         more(out, of().count())?;
     }
@@ -67,7 +67,7 @@ fn write_all(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
         }
         writeln!(out, "\n{heading}")?;
         for line in lines {
-            writeln!(out, "- {line}")?;
+            writeln!(out, "- {}", clean(line))?;
         }
     }
     if let Some(assets) = verdict.assets.as_ref().filter(|assets| assets.total > 0 && verdict.verdict != Answer::InUse)
@@ -75,7 +75,7 @@ fn write_all(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
         writeln!(out, "\nWhat may still be encrypted with it: {} named in the logs, the latest", assets.total)?;
         for asset in assets.latest.iter().take(SHOWN) {
             let worth = asset.asset_trust.as_deref().unwrap_or("claimed");
-            writeln!(out, "- {} ({worth}, last {})", asset.asset, plain(asset.last_used))?;
+            writeln!(out, "- {} ({}, last {})", clean(&asset.asset), clean(worth), plain(asset.last_used))?;
         }
         more(out, usize::try_from(assets.total).unwrap_or(usize::MAX))?;
     }
@@ -84,9 +84,9 @@ fn write_all(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
         writeln!(out, "\nWhat to do next (nothing of this was run)")?;
     }
     for (at, step) in verdict.next_steps.iter().enumerate() {
-        writeln!(out, "{}. {}", at + 1, step.what)?;
+        writeln!(out, "{}. {}", at + 1, clean(&step.what))?;
         if let Some(command) = &step.command {
-            writeln!(out, "     {command}")?;
+            writeln!(out, "     {}", clean(command))?;
         }
     }
     Ok(())
@@ -99,18 +99,18 @@ fn dependents(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
         writeln!(out, "\nWho depends on it")?;
     }
     for one in needy().take(SHOWN) {
-        let via = one.via.as_ref().map_or_else(String::new, |via| format!(" through {via}"));
+        let via = one.via.as_ref().map_or_else(String::new, |via| format!(" through {}", clean(via)));
         let failing = if one.failing > 0 { format!(", {} failing", one.failing) } else { String::new() };
         let last = one.last_used.max(one.last_failing).map_or_else(String::new, |at| format!(", last {}", plain(at)));
         let assets = match (one.asset_examples.first(), one.assets) {
-            (Some(asset), 1) => format!("; {asset}"),
-            (Some(asset), assets) => format!("; {asset} and {} more", assets - 1),
+            (Some(asset), 1) => format!("; {}", clean(asset)),
+            (Some(asset), assets) => format!("; {} and {} more", clean(asset), assets - 1),
             (None, _) => String::new(),
         };
         writeln!(
             out,
             "- {}{via}: {} uses{failing}{last}{assets}",
-            one.principal.as_deref().unwrap_or("someone"),
+            clean(one.principal.as_deref().unwrap_or("someone")),
             one.calls
         )?;
     }

@@ -146,10 +146,12 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
             let users = users.collect::<BTreeSet<_>>().len();
             let at = last.last_used.map_or_else(String::new, |at| format!(" at {}", plain(at)));
             let users = count(i64::try_from(users).unwrap_or(i64::MAX), "principal");
+            let is_later = last.last_used.is_some_and(|at| at >= asked.until);
+            let later = if is_later { ", which is after the look-back and counts all the same" } else { "" };
             add(
                 arn,
                 "used",
-                format!("used {} with success, by {users}; last{at} by {}", count(calls, "time"), whose(last)),
+                format!("used {} with success, by {users}; last{at} by {}{later}", count(calls, "time"), whose(last)),
             );
         }
         let failing: i64 = of_key().map(|dependent| dependent.failing).sum();

@@ -7,6 +7,9 @@ use super::judge::count;
 use super::{Answer, Asked, Phase, Step, Verdict};
 use crate::instant::plain;
 
+/// Days of a look-back that need not be named.
+const LOOKBACK_DAYS: i64 = 90;
+
 /// The waiting period that a deletion is scheduled with, in days: the longest that KMS takes.
 const WINDOW_DAYS: i64 = 30;
 
@@ -60,7 +63,9 @@ fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
             settle.push(one);
         }
     }
-    let ask_again = step("then ask again", Some(format!("keytrail check-deletion {arn}")));
+    let days = (asked.until - asked.since).num_days();
+    let lookback = if days == LOOKBACK_DAYS { String::new() } else { format!(" --lookback {days}d") };
+    let ask_again = step("then ask again", Some(format!("keytrail check-deletion {arn}{lookback}")));
     match verdict.phase {
         Phase::Deleted if verdict.replicas.iter().any(|sibling| sibling.phase != Phase::Deleted) => {
             steps.push(step("nothing: it is gone, and its siblings in other Regions read what it encrypted", None));

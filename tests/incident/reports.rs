@@ -319,3 +319,30 @@ fn a_line_end_in_a_name_begins_no_line_and_no_character_acts() {
     let text = dir.keytrail(["report", "--incident", "--principal", "*/Reader"]).format("json").ok().stdout();
     assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text}");
 }
+
+#[test]
+fn what_digests_vouched_for_is_not_what_was_forged_since() {
+    let dir = Dir::new();
+    dir.keytrail(["generate", "logs", "--digests", "--events", "600", "--days", "1"]).ok();
+    let keys = ["--verify", "--public-keys", "logs/public-keys.json"];
+    dir.keytrail(["ingest", "logs"]).args(keys).code_among(&[0, 3]);
+    let rows = dir.sql("SELECT principal, source_object FROM events WHERE source_object LIKE '%eu-central-1%' AND principal LIKE 'arn:%' ORDER BY event_id LIMIT 1");
+    let object = rows[0]["source_object"].as_str().unwrap().to_owned();
+    let states = |principal: &str, code: i32| -> Value {
+        let told = dir.keytrail(["report", "--incident", "--principal", principal]).format("json").code(code).json();
+        let objects = told["evidence"]["objects"].as_array().unwrap().iter();
+        let of_it = objects.clone().find(|one| one["source_object"] == object.as_str());
+        let one = of_it.unwrap_or_else(|| panic!("{told}"));
+        json!([one["object_state"], one["digest_state"], one["trouble"]])
+    };
+    assert_eq!(states(rows[0]["principal"].as_str().unwrap(), 0), json!(["valid", "valid", null]));
+    // A call of someone else's is written into the log, and read into the lake.
+    let path = std::path::PathBuf::from(object.strip_prefix("file://").unwrap());
+    let mut forged = decrypt("forged");
+    forged["userIdentity"]["arn"] = "arn:aws:iam::111122223333:user/eve".into();
+    fs::write(&path, crate::support::gzip(json!({"Records": [forged]}).to_string().as_bytes())).unwrap();
+    dir.keytrail(["ingest", "logs"]).code_among(&[0, 3]);
+    let told = states("*user/eve", 3);
+    assert_eq!((&told[0], &told[1]), (&Value::Null, &Value::Null), "{told}");
+    assert!(told[2].as_str().unwrap().contains("verify"), "{told}");
+}

@@ -15,7 +15,7 @@ const LAKE: &str = "
     e08 s7     3T02 B       B      role/far     op      AKIA8      Decrypt         ok      -            A/k2 -    -        -   10.0.0.8 -     -          -       -        kms.amazonaws.com
     e09 -      4T00 A       A      role/adm     adm     AKIA9      DescribeKey     ok      -            A/k2 -    alias/x  -   10.0.0.9 -     -          -       -        kms.amazonaws.com
     e10 -      4T01 A       A      role/adm     adm     AKIA9      CreateGrant     denied  AccessDenied A/k2 -    -        -   10.0.0.9 -     -          -       -        kms.amazonaws.com
-    e11 -      1T07 A       A      user/ann     -       AKIA0      AssumeRole      ok      -            -    -    -        -   10.0.0.1 -     -          -       {\"accessKeyId\":\"AKIA1\",\"arn\":\"i-1\"} sts.amazonaws.com
+    e11 -      1T07 A       A      user/ann     -       AKIA0      AssumeRole      ok      -            -    -    -        -   10.0.0.1 -     -          -       {\"credentials\":{\"accessKeyId\":\"AKIA1\"},\"arn\":\"i-1\"} sts.amazonaws.com
 ";
 
 async fn answer(name: &str, given: &[(&str, &str)]) -> String {
