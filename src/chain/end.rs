@@ -202,7 +202,7 @@ fn other_account(identity: &Identity, principal: &str, at: DateTime<Utc>, last: 
         "{what}, of account {account}: the log of that account names the caller, and the lake has no copy of it"
     );
     let mut hints = vec![format!("ingest the log of account {account} from {}", plain(at))];
-    hints.extend(earlier(last));
+    hints.extend(another(identity, last));
     End::unknown(EndCode::OtherAccount, Some(principal), message, hints)
 }
 
@@ -239,17 +239,23 @@ fn session(identity: &Identity, principal: &str, at: DateTime<Utc>, last: Option
     } else if !name.is_empty() {
         hints.push(format!("the session's name is {name:?}, which the caller chose"));
     }
-    hints.extend(earlier(last));
+    hints.extend(another(identity, last));
     End::unknown(EndCode::NoSessionStart, Some(principal), message, hints)
 }
 
-/// Who opened an earlier session of the same name: a guess, and said so.
-fn earlier(last: Option<&SessionStart>) -> Option<String> {
+/// Who opened another session of the same id: a guess, and said so.
+fn another(identity: &Identity, last: Option<&SessionStart>) -> Option<String> {
     let last = last?;
     let caller = last.caller.as_deref()?;
     let at = plain(last.started_at);
+    let event = &last.event_id;
+    if identity.session_start.is_some_and(|began| began.timestamp() == last.started_at.timestamp()) {
+        return Some(format!(
+            "{caller} opened a session of the same id in the same second (event {event}), and was given another key: it is that \
+             session if the call was made in the console, which signs with keys of its own"
+        ));
+    }
     Some(format!(
-        "an earlier session of the same id was opened by {caller} at {at} (event {}); this one may be another's",
-        last.event_id
+        "another session of the same id was opened by {caller} at {at} (event {event}); this one may be someone else's"
     ))
 }

@@ -18,9 +18,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use end::{End, EndCode};
-pub use starts::SessionStart;
 use starts::Starts;
-pub use walk::{Link, Proof};
+pub use starts::{Proof, SessionStart};
+pub use walk::Link;
 
 use crate::engine::{Engine, EngineError};
 use crate::query::{Catalog, QueryError};

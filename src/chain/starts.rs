@@ -6,7 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::walk::Proof;
 use super::{ChainError, Identity, LINKS_MAX, Sought, Subject};
 use crate::engine::Engine;
 use crate::instant::plain;
@@ -101,6 +100,30 @@ impl SessionStart {
             mfa: None,
         };
         Subject { event_time: self.started_at, identity, ..Subject::default() }
+    }
+}
+
+/// How it is known that an STS event opened a session, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// The event gave out the access key that signed the calls.
+    AccessKey,
+    /// It opened a session of the same id in the same second; a service called for it, signed with another key.
+    CreationDate,
+    /// It opened the only session of the same id that had begun before the call and had not ended.
+    Time,
+}
+
+impl Proof {
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Proof::AccessKey => "access_key",
+            Proof::CreationDate => "creation_date",
+            Proof::Time => "time",
+        }
     }
 }
 

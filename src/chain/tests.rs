@@ -95,6 +95,7 @@ fn a_forwarded_session_is_known_by_its_id_and_second_and_not_by_another_second()
     // Nobody forwarded this call: its key is not the one that was given out, and so the session is another.
     let trail = back(&all, &role("A", "ASIAOTHER", Some(0)), 10, None);
     assert_eq!((trail.links.len(), trail.end.code), (0, EndCode::NoSessionStart));
+    assert!(trail.end.hints.iter().any(|hint| hint.contains("console")), "{:?}", trail.end);
 }
 
 #[test]

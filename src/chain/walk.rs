@@ -4,32 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::starts::{Fit, SessionStart, Starts};
+use super::starts::{Fit, Proof, SessionStart, Starts};
 use super::{End, LINKS_MAX, Sought, Trail};
-
-/// How it is known that an STS event opened a session, the surest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Proof {
-    /// The event gave out the access key that signed the calls.
-    AccessKey,
-    /// It opened a session of the same id in the same second; a service called for it, signed with another key.
-    CreationDate,
-    /// It opened the only session of the same id that had begun before the call and had not ended.
-    Time,
-}
-
-impl Proof {
-    /// Its name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Proof::AccessKey => "access_key",
-            Proof::CreationDate => "creation_date",
-            Proof::Time => "time",
-        }
-    }
-}
 
 /// A step back: the event that opened the session, and who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

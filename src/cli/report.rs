@@ -24,13 +24,13 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
     let (since, until) = (time(&arguments.time.since)?, time(&arguments.time.until)?);
     let engine = context.engine()?;
-    let named = arguments.key.as_ref();
+    let named = arguments.involved.key.as_ref();
     let key_arn = named.map(|name| key::one(context, &engine, name, "a report")).transpose()?;
     let scope = Scope {
         key_arn,
-        principal: arguments.principal.clone(),
-        session: arguments.session.clone(),
-        source_ip: arguments.source_ip.clone(),
+        principal: arguments.involved.principal.clone(),
+        session: arguments.involved.session.clone(),
+        source_ip: arguments.involved.source_ip.clone(),
         since,
         until,
     };

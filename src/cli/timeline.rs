@@ -25,16 +25,16 @@ const BEFORE_ORIGIN: &str = "session_name";
 
 pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
     let engine = context.engine()?;
-    let keys = match &arguments.key {
+    let keys = match &arguments.involved.key {
         Some(name) => key::resolve(context, &engine, name)?,
         None => Vec::new(),
     };
     let mut given = Given::new();
-    set(&mut given, "principal", arguments.principal.as_deref());
-    set(&mut given, "session", arguments.session.as_deref());
+    set(&mut given, "principal", arguments.involved.principal.as_deref());
+    set(&mut given, "session", arguments.involved.session.as_deref());
     set(&mut given, "access_key", arguments.access_key.as_deref());
     set(&mut given, "asset", arguments.asset.as_deref());
-    set(&mut given, "source_ip", arguments.source_ip.as_deref());
+    set(&mut given, "source_ip", arguments.involved.source_ip.as_deref());
     set(&mut given, "limit", arguments.limit.map(|limit| limit.to_string()).as_deref());
     set_window(&mut given, &arguments.time);
     if let Some(id) = &arguments.around {
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
     }
     let query = context.catalog.get("timeline")?;
     let mut rows = per_key(context, &engine, query, &keys, &given)?;
-    if let (0, Some(name)) = (rows.count(), &arguments.key) {
+    if let (0, Some(name)) = (rows.count(), &arguments.involved.key) {
         key::must_be_known(context, &engine, name, &keys)?;
     }
     if arguments.chain {

@@ -68,7 +68,7 @@ fn counted(count: i64, one: &str, more: &str) -> String {
 fn summary(out: &mut String, incident: &Incident) -> std::fmt::Result {
     let counts = &incident.counts;
     writeln!(out, "## Summary\n")?;
-    if counts.calls == 0 {
+    if counts.calls + counts.dry_runs == 0 {
         writeln!(out, "- No call to KMS in this lake is like that.")?;
     } else {
         writeln!(out, "- {}, from {}.", calls(counts), period(counts))?;

@@ -15,10 +15,9 @@ Examples:
 KMS events, and those of STS, CloudTrail, S3, RDS, EBS and Secrets Manager that give them meaning, as they were logged: a
 cross-account call is in the logs of both accounts. `keytrail explain timeline` says what the columns are.";
 
-/// What happened, event by event
+/// Which key, who, and from where: everything that is given must fit.
 #[derive(Debug, Args)]
-#[command(after_help = TIMELINE_HELP)]
-pub(crate) struct Timeline {
+pub(crate) struct Involved {
     /// Key ARN, key id or alias name
     #[arg(long)]
     pub key: Option<String>,
@@ -28,15 +27,23 @@ pub(crate) struct Timeline {
     /// Session name or STS ARN
     #[arg(long)]
     pub session: Option<String>,
+    /// Source address
+    #[arg(long, value_name = "ADDRESS")]
+    pub source_ip: Option<String>,
+}
+
+/// What happened, event by event
+#[derive(Debug, Args)]
+#[command(after_help = TIMELINE_HELP)]
+pub(crate) struct Timeline {
+    #[command(flatten)]
+    pub involved: Involved,
     /// Access key id, such as ASIA…
     #[arg(long, value_name = "ID")]
     pub access_key: Option<String>,
     /// Asset; `*` stands for any characters
     #[arg(long)]
     pub asset: Option<String>,
-    /// Source address
-    #[arg(long, value_name = "ADDRESS")]
-    pub source_ip: Option<String>,
     /// Only what happened around this event
     #[arg(long, value_name = "EVENT_ID", conflicts_with_all = ["since", "until"])]
     pub around: Option<String>,
@@ -95,18 +102,8 @@ pub(crate) struct Report {
     /// Report on an incident
     #[arg(long, required = true)]
     pub incident: bool,
-    /// Key ARN, key id or alias name
-    #[arg(long)]
-    pub key: Option<String>,
-    /// Principal; `*` stands for any characters
-    #[arg(long)]
-    pub principal: Option<String>,
-    /// Session name or STS ARN
-    #[arg(long)]
-    pub session: Option<String>,
-    /// Source address
-    #[arg(long, value_name = "ADDRESS")]
-    pub source_ip: Option<String>,
+    #[command(flatten)]
+    pub involved: Involved,
     #[command(flatten)]
     pub time: Window,
     /// At most so many rows of each list; the document says how many it leaves out
