@@ -306,12 +306,13 @@ fn sessions(out: &mut String, incident: &Incident) -> std::fmt::Result {
             session,
             start.access_key_id.as_ref(),
             start.caller.as_ref(),
+            start.caller_access_key_id.as_ref(),
             start.source_ip.as_ref(),
         ];
         [vec![plain(start.started_at)], what.map(text).to_vec(), vec![start.event_id.clone()]].concat()
     });
     out.push_str(&table(
-        &["time", "operation", "session", "access key", "by", "from", "event"],
+        &["time", "operation", "session", "access key", "by", "with the key", "from", "event"],
         &rows.collect::<Vec<_>>(),
     ));
     left_out(out, opened)?;

@@ -198,6 +198,16 @@ fn the_real_incident_tells_which_secrets_and_parameters_were_decrypted_and_when(
     assert_eq!(told["assets"]["total"], told["assets"]["rows"].as_array().unwrap().len());
     let [identity] = &told["identities"]["rows"].as_array().unwrap()[..] else { panic!("{}", told["identities"]) };
     assert_eq!(identity["end"]["code"], "user");
+    // The key to disable is the one with which he assumed roles.
+    let records = corpus::objects(&folder).into_iter().flat_map(|object| corpus::records(&object));
+    let records = records.map(|record| serde_json::from_str::<Value>(&record).unwrap());
+    let is_start =
+        |record: &Value| record["eventName"] == "AssumeRole" && record["userIdentity"]["userName"] == "bert-jan";
+    let starts: Vec<Value> = records.filter(is_start).collect();
+    let refused = starts.iter().filter(|start| !start["errorCode"].is_null()).count();
+    let text = dir.keytrail(report).arg("--no-hashes").ok().stdout();
+    assert!(text.contains(starts[0]["userIdentity"]["accessKeyId"].as_str().unwrap()), "{text}");
+    assert!(text.contains(&format!("{refused} attempts to assume a role failed")), "{text}");
     // Every event of the timeline has its object among the evidence.
     let objects = told["evidence"]["objects"].as_array().unwrap();
     let known: Vec<&Value> = objects.iter().map(|object| &object["source_object"]).collect();
