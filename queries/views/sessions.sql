@@ -8,11 +8,11 @@
 -- ## How use is joined to its session
 -- By the access key that signed the call (`calls_by_key`). A service that forwards a session, as Lambda does, signs with a key
 -- of its own, and keeps the session's id (or ARN, where STS tells no id) and the second at which it began: such calls are
--- joined by these (`calls_by_start`). Where two sessions of one id began in the same second, which of them it was is not known, and both
--- have the calls.
+-- joined by these (`calls_by_start`). Where two sessions of one id began in the same second, which of them it was is not
+-- known, and both have the calls.
 -- ## How it counts
--- Dry runs never; a call across accounts once, by the caller's identity in full; see `calls`. What only the key owner's log has names no
--- access key and no second, and is joined to no session.
+-- Dry runs never; a call across accounts once, by the caller's identity in full; see `calls`. What only the key owner's log
+-- has names no access key and no second, and is joined to no session.
 WITH used AS (
     SELECT
         access_key_id,

@@ -155,7 +155,7 @@ impl End {
 }
 
 fn user(identity: &Identity, principal: &str) -> End {
-    let how = match identity.access_key_id.as_deref() {
+    let how = match identity.access_key_id.as_deref().filter(|key| !key.is_empty()) {
         Some(key) if key.starts_with("AKIA") => format!("an IAM user, with the long-term access key {key}"),
         Some(_) => {
             "an IAM user, with a temporary key: of a console sign-in, or one that an AWS service used on their behalf"

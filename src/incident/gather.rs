@@ -239,7 +239,11 @@ fn merged(actors: impl Iterator<Item = ((Sought, Counts), Trail)>) -> Vec<Actor>
     for ((sought, counts), trail) in actors {
         let Sought { identity, .. } = sought;
         let links = trail.links.iter().map(|link| link.start.event_id.clone()).collect();
-        let end = format!("{:?} {}", trail.end.principal, trail.end.message);
+        let mut end = format!("{:?} {}", trail.end.principal, trail.end.message);
+        if trail.end.code == EndCode::Ambiguous {
+            // The candidates are told as hints, and others are another doubt.
+            end.extend(trail.end.hints.iter().map(String::as_str));
+        }
         let same = (identity.principal.clone(), identity.session_name.clone(), links, trail.end.code, end);
         let key = identity.access_key_id.clone().filter(|key| !key.is_empty());
         if let Some(actor) = places.get(&same).and_then(|place| merged.get_mut(*place)) {

@@ -237,6 +237,17 @@ fn calls_of_two_people_in_sessions_of_one_name_are_not_one_persons() {
     forwarded["userIdentity"] = super::session(READER, "AROAREADER", "ci", "ASIAFORWARDED", at);
     forwarded["userIdentity"]["invokedBy"] = "AWS Internal".into();
     records.push(forwarded);
+    // An hour later Bob and Carol do the same: that is another doubt, with other names.
+    let mut carol = super::alice();
+    (carol["arn"], carol["principalId"]) = (ALICE.replace("alice", "carol").into(), "AIDACAROL".into());
+    let later = "2026-05-12T10:00:00Z";
+    for (event, caller, key) in [("b2", &bob, "ASIA3"), ("c", &carol, "ASIA4")] {
+        records.push(assume(event, later, caller, role, key, CALLERS));
+    }
+    let mut forwarded = with(through_s3("d5", "ASIAOTHER"), "eventTime", "2026-05-12T10:20:00Z");
+    forwarded["userIdentity"] = super::session(READER, "AROAREADER", "ci", "ASIAOTHER", later);
+    forwarded["userIdentity"]["invokedBy"] = "AWS Internal".into();
+    records.push(forwarded);
     dir.log("log.json.gz", &records);
     dir.ingest("logs");
     let told = dir.keytrail(["report", "--incident", "--session", "ci"]).format("json").ok().json();
@@ -245,7 +256,8 @@ fn calls_of_two_people_in_sessions_of_one_name_are_not_one_persons() {
     let (alice, bob, reader) = (json!(ALICE), json!(ALICE.replace("alice", "bob")), json!(READER));
     assert_eq!(actors[0], (&alice, &json!(2)));
     assert!(actors.contains(&(&bob, &json!(1))) && actors.contains(&(&reader, &json!(1))), "{actors:?}");
-    assert_eq!(actors.len(), 3);
+    assert_eq!(actors.len(), 4);
+    assert!(told["identities"].to_string().contains("user/carol"), "{told}");
     let ends = dir.keytrail(["timeline", "--chain", "--session", "ci"]).format("ndjson").ok().ndjson();
     let of = |id: &str| ends.iter().find(|row| row["event_id"] == id).unwrap()["origin_end"].clone();
     assert_eq!((of("d1"), of("d3"), of("d4")), (json!("user"), json!("user"), json!("ambiguous")));
