@@ -3,7 +3,7 @@
 //! The modules stand in the order in which a byte travels:
 //!
 //! ```text
-//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, detect, incident, verdict ─► report ─► cli
+//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, detect, incident, posture, verdict ─► report ─► cli
 //!                └── ingest joins source, cloudtrail and lake ──┘
 //!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```
@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod instant;
 pub mod inventory;
 pub mod lake;
+pub mod posture;
 pub mod query;
 pub mod report;
 pub mod source;

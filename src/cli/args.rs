@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use keytrail::report::Format;
+use keytrail::report::Form;
 
 mod check_deletion;
 mod detect;
 mod incident;
+mod report;
 
 pub(crate) use check_deletion::CheckDeletion;
 pub(crate) use detect::{Detect, ExpectationsCommand};
-pub(crate) use incident::{ChainCommand, Report, Timeline};
+pub(crate) use incident::{ChainCommand, Timeline};
+pub(crate) use report::Report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,9 +35,11 @@ pub(crate) struct Arguments {
     /// The lake: a folder or `s3://bucket/prefix` of Delta tables, made by `ingest`
     #[arg(long, global = true, value_name = "LAKE", env = "KEYTRAIL_LAKE", default_value = "./keytrail-lake")]
     pub lake: String,
-    /// How answers are written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", value_parser = format_parser())]
-    pub format: Format,
+    /// How answers are written [default: table]
+    ///
+    /// `html`, `ocsf`, `asff` and `sarif` are for `report`.
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = form_parser())]
+    pub format: Option<Form>,
     /// More queries: a folder with views/, reports/ and detectors/ of .sql files; may be repeated
     #[arg(long, global = true, value_name = "FOLDER")]
     pub queries: Vec<PathBuf>,
@@ -57,10 +61,11 @@ pub(crate) struct Arguments {
     pub command: Command,
 }
 
-fn format_parser() -> impl clap::builder::TypedValueParser<Value = Format> {
+fn form_parser() -> impl clap::builder::TypedValueParser<Value = Form> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
-    let names = Format::ALL.map(Format::name);
-    PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or_default())
+    let names = Form::ALL.map(Form::name);
+    PossibleValuesParser::new(names)
+        .map(|name| Form::ALL.into_iter().find(|form| form.name() == name).unwrap_or_default())
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,9 +10,9 @@ use keytrail::lake::Lake;
 use keytrail::synthetic::{Plan, Truth, write_folder};
 
 use super::args::{By, Demo, Who, Window};
-use super::count::thousands;
 use super::ingest::{closing_line, tell_rejects, watched};
 use super::{Context, Hinted, Outcome, ask};
+use keytrail::report::thousands;
 
 /// The incident that the demo asks about.
 const INCIDENT: &str = "secret-harvest";

@@ -6,8 +6,8 @@ use anyhow::Result;
 use keytrail::synthetic::{Plan, write_folder};
 
 use super::args::Generate;
-use super::count::thousands;
 use super::{Context, Hinted, Outcome};
+use keytrail::report::thousands;
 
 pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {
     let folder = &arguments.folder;

@@ -16,9 +16,9 @@ use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
 
 use super::args::{Aws, Ingest, Which};
-use super::count::thousands;
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome, verify, way_to};
+use keytrail::report::thousands;
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
 const NAMED_MAX: usize = 20;

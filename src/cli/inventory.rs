@@ -16,9 +16,9 @@ use keytrail::source::aws::config;
 use serde::Serialize;
 
 use super::args;
-use super::count::thousands;
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome};
+use keytrail::report::thousands;
 
 /// Entries and Regions that could not be read, of which the closing lines name so many; JSON names all.
 const NAMED_MAX: usize = 20;

@@ -7,13 +7,13 @@ mod args;
 mod ask;
 mod chain;
 mod check_deletion;
-mod count;
 mod coverage;
 mod demo;
 mod detect;
 mod event;
 mod expectations;
 mod generate;
+mod incident;
 mod ingest;
 mod inventory;
 mod key;
@@ -32,6 +32,7 @@ use keytrail::engine::{Engine, EngineError};
 use keytrail::expectations::Expectations;
 use keytrail::lake::Lake;
 use keytrail::query::Catalog;
+use keytrail::report::Form;
 use keytrail::source;
 use keytrail::source::aws::AwsOptions;
 use keytrail::source::store::bucket_store;
@@ -72,6 +73,8 @@ pub(crate) struct Context {
     pub aws: AwsOptions,
     pub catalog: Catalog,
     pub expectations: Expectations,
+    /// The form that was asked for by name.
+    pub form: Option<Form>,
     pub printer: Printer,
     pub runtime: Runtime,
 }
@@ -119,20 +122,28 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     let expectations = match &arguments.command {
         Command::Expectations(options) if options.learn => Expectations::default(),
         Command::Detect(_)
+        | Command::Report(_)
         | Command::CheckDeletion(_)
         | Command::Expectations(_)
         | Command::Query(_)
         | Command::Sql(_) => expectations::given(arguments.expectations.as_deref(), &catalog)?,
         _ => Expectations::default(),
     };
-    let aws = arguments.aws.options();
-    let context = Context { lake, lake_uri: arguments.lake, aws, catalog, expectations, printer, runtime };
+    let (aws, form) = (arguments.aws.options(), arguments.format);
+    if let (Some(form), false) = (form, matches!(arguments.command, Command::Report(_)))
+        && !matches!(form, Form::Rows(_))
+    {
+        let message = format!("{} is a form of `keytrail report` only", form.name());
+        return Err(Hinted::new(message, "--format table, json, ndjson, csv or markdown").into());
+    }
+    let context = Context { lake, lake_uri: arguments.lake, aws, catalog, expectations, form, printer, runtime };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Inventory(options) => inventory::run(&context, &options),
         Command::Who(options) => ask::who(&context, &options),
         Command::Timeline(options) => timeline::run(&context, &options),
         Command::Chain(options) => chain::run(&context, &options),
+        Command::Report(options) if options.incident => incident::run(&context, &options),
         Command::Report(options) => report::run(&context, &options),
         Command::Event(options) => event::run(&context, &options),
         Command::Query(options) => ask::query(&context, &options),

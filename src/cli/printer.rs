@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keytrail::engine::Rows;
-use keytrail::report::{Format, RowOptions, json_text, write_rows};
+use keytrail::report::{Form, Format, RowOptions, json_text, write_rows};
 use serde::Serialize;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -37,7 +37,11 @@ impl Printer {
             true => Progress::Drawn,
             false => Progress::Told,
         };
-        Self { format: arguments.format, quiet: arguments.quiet, progress }
+        let format = match arguments.format {
+            Some(Form::Rows(format)) => format,
+            _ => Format::default(),
+        };
+        Self { format, quiet: arguments.quiet, progress }
     }
 
     pub fn format(self) -> Format {

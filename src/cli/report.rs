@@ -1,113 +1,193 @@
-//! `keytrail report`: what happened, as a document.
+//! `keytrail report`: how the keys stand, as a document.
 
 use std::fs;
+use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use chrono::Utc;
-use keytrail::evidence::hash::{Inside, inside};
-use keytrail::incident::{self, Incident, LogObject, Scope};
-use keytrail::ingest::OBJECT_BYTES_MAX;
+use chrono::{DateTime, Duration, Utc};
+use keytrail::detect::{self, detect, findings_as_of, open_findings, recorded};
+use keytrail::engine::Engine;
 use keytrail::instant;
-use keytrail::report::{Format, incident_markdown, json_text};
-use keytrail::source::{self, SourceError, SourceOptions};
+use keytrail::lake::reports::ReportRow;
+use keytrail::lake::snapshots::{record_detected, record_report};
+use keytrail::posture::{self, Asked, Frame, Made, Posture, Windows, gather};
+use keytrail::query::Severity;
+use keytrail::report::{Form, Format, posture_document};
 
 use super::args::Report;
-use super::{Context, Hinted, Outcome, event, key};
+use super::{Context, Hinted, Outcome};
+
+/// Logs that end longer ago than this are told of: whoever waits for news of now has none.
+const FRESH: Duration = Duration::days(1);
 
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
-    let format = context.printer.format();
-    if matches!(format, Format::Csv | Format::Ndjson) {
-        let message = format!("an incident is not written as {}", format.name());
-        return Err(Hinted::new(message, "--format markdown (the default) or json").into());
-    }
+    let form = form(context, arguments)?;
     let now = Utc::now();
-    let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
-    let (since, until) = (time(&arguments.time.since)?, time(&arguments.time.until)?);
     let engine = context.engine()?;
-    let named = arguments.involved.key.as_ref();
-    let key_arn = named.map(|name| key::one(context, &engine, name, "a report")).transpose()?;
-    let scope = Scope {
-        key_arn,
-        principal: arguments.involved.principal.clone(),
-        session: arguments.involved.session.clone(),
-        source_ip: arguments.involved.source_ip.clone(),
-        since,
-        until,
-    };
-    let limit = usize::try_from(arguments.limit)?;
-    let gathered = incident::gather(&engine, &context.catalog, &scope, limit, now);
-    let mut incident = context.runtime.block_on(gathered)?;
-    if incident.timeline.rows.is_empty() {
-        context
-            .printer
-            .note("note: no event is like that; a name is compared as a whole, and `*` stands for any characters");
+    let times = times(context, arguments, &engine, now)?;
+    let is_saved = times.asked.is_next() && !arguments.no_save;
+    let mut posture = looked(context, arguments, &engine, &times, is_saved, now)?;
+    let (worst_new, is_blind) = (posture.findings.worst_new(), posture.no_events.is_some());
+    let (new, lake_version) = (posture.findings.new.len(), posture.provenance.lake_version);
+    if arguments.new {
+        posture.findings.only_new();
     }
-    if !arguments.no_hashes {
-        read_again(context, &mut incident);
+    let document = posture_document(&posture, form)?;
+    write(context, arguments.output.as_deref(), &document.text)?;
+    if document.left_out > 0 {
+        context.printer.warn(&format!(
+            "{} of the findings name no account and Region, without which {} has no findings; they are in the other forms",
+            document.left_out,
+            form.name()
+        ));
     }
-    write(context, arguments, &incident)?;
-    let spoiled = incident.evidence.objects.iter().filter(|object| object.trouble.is_some()).count();
-    if spoiled == 0 {
-        return Ok(Outcome::Done);
+    if is_saved {
+        // Written first: a report that nobody got must not move the window.
+        let micros = |at: DateTime<Utc>| at.timestamp_micros();
+        let row = ReportRow {
+            made_at: micros(Utc::now()),
+            run_at: micros(now),
+            series: arguments.series.clone(),
+            since: micros(times.windows.window.since),
+            until: micros(times.windows.window.until),
+            lake_version: i64::try_from(lake_version)?,
+            new_findings: i64::try_from(new)?,
+        };
+        context.runtime.block_on(record_report(&context.lake, &row))?;
     }
-    context.printer.warn(&format!(
-        "{spoiled} of the log objects are not as they were when they were ingested, or not verified as they are: the document \
-         says which under Evidence"
-    ));
-    Ok(Outcome::Incomplete)
+    let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
+    Ok(match bar {
+        Some(bar) if worst_new.is_some_and(|worst| worst >= bar) => Outcome::BadNews,
+        Some(_) if is_blind || times.is_stale => Outcome::Incomplete,
+        _ => Outcome::Done,
+    })
 }
 
-fn write(context: &Context, arguments: &Report, incident: &Incident) -> Result<()> {
-    let text = match context.printer.format() {
-        Format::Json => json_text(incident, true)?,
-        _ => incident_markdown(incident),
+/// The times of a report, and what they follow from.
+struct Times {
+    asked: Asked,
+    windows: Windows,
+    last: Option<Made>,
+    is_stale: bool,
+}
+
+fn times(context: &Context, arguments: &Report, engine: &Engine, now: DateTime<Utc>) -> Result<Times> {
+    let catalog = &context.catalog;
+    let end = context.runtime.block_on(posture::latest_event(engine, catalog, now))?;
+    let end = end.map(|at| at + Duration::seconds(1));
+    let until = arguments.time.until.as_ref().map(|text| instant::parse(text, now)).transpose()?;
+    // An age counts back from the end of the window.
+    let base = until.or(end).unwrap_or(now);
+    let since = arguments.time.since.as_ref().map(|text| instant::parse(text, base)).transpose()?;
+    let asked = Asked { since, until };
+    let last = |before| posture::last_report(engine, catalog, &arguments.series, before, now);
+    let last_of_series = if asked.is_next() { context.runtime.block_on(last(None))? } else { None };
+    let windows = posture::windows(asked, last_of_series.as_ref(), end, now).map_err(|error| {
+        Hinted::new(
+            error.to_string(),
+            "--until is the end of the logs, and an age such as --since -7d counts back from it",
+        )
+    })?;
+    // What a report by itself is compared with is the last one before its window, whatever came later.
+    let last = match last_of_series {
+        Some(last) => Some(last),
+        None if asked.is_next() => None,
+        None => context.runtime.block_on(last(Some(windows.window.since)))?,
     };
-    match &arguments.output {
-        Some(file) => {
-            let written = fs::write(file, text.trim_end().to_owned() + "\n");
-            written.with_context(|| format!("the report cannot be written to {}", file.display()))?;
-            context.printer.note(&format!("written to {}", file.display()));
-            Ok(())
+    let is_stale = until.is_none() && end.is_none_or(|end| end + FRESH < now);
+    if let (true, Some(end)) = (is_stale, end) {
+        let (days, end) = ((now - end).num_days(), instant::plain(end));
+        context.printer.note(&format!("note: the logs end at {end}, {days} days ago, and so does this report"));
+    }
+    Ok(Times { asked, windows, last, is_stale })
+}
+
+/// Runs the detectors and gathers the rest.
+fn looked(
+    context: &Context,
+    arguments: &Report,
+    engine: &Engine,
+    times: &Times,
+    is_saved: bool,
+    now: DateTime<Utc>,
+) -> Result<Posture> {
+    let catalog = &context.catalog;
+    let options = detect::Options {
+        window: times.windows.looked_at,
+        only: Vec::new(),
+        params: std::collections::BTreeMap::new(),
+        now,
+    };
+    let all = catalog.detectors().count() as u64;
+    let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
+    let done = std::cell::Cell::new(0);
+    context.runtime.block_on(async {
+        let told = |name: &str| {
+            bar.show(done.get(), all, name.to_owned());
+            done.set(done.get() + 1);
+        };
+        let found = detect(engine, catalog, &context.expectations, &options, &told).await;
+        bar.show(all, all, "who decrypts with what".to_owned());
+        let mut found = found?;
+        if is_saved {
+            let mut run = found.clone();
+            run.compare(open_findings(engine, catalog, now).await?);
+            record_detected(&context.lake, &recorded(&run, now)).await?;
         }
-        None => context.printer.line(text.trim_end()),
-    }
+        let before = match &times.last {
+            Some(last) => findings_as_of(engine, catalog, last.run_at).await?,
+            None => Vec::new(),
+        };
+        found.compare(before);
+        let frame = Frame {
+            series: arguments.series.clone(),
+            windows: times.windows,
+            last: times.last.clone(),
+            has_expectations: context.expectations.is_given,
+        };
+        let posture = gather(engine, catalog, found, &frame).await;
+        bar.finish();
+        Ok(posture?)
+    })
 }
 
-/// Reads every log object of the incident once more.
-fn read_again(context: &Context, incident: &mut Incident) {
-    let options = SourceOptions { aws: context.aws.clone(), ..SourceOptions::default() };
-    let bar = context.printer.bar("{msg} {wide_bar} {pos}/{len}");
-    let all = incident.evidence.objects.len() as u64;
-    for (object, done) in incident.evidence.objects.iter_mut().zip(0..) {
-        bar.show(done, all, format!("reading log objects again: {done} of {all}"));
-        context.runtime.block_on(hash(object, &options));
+/// The form that was asked for, by its name or by that of the file.
+fn form(context: &Context, arguments: &Report) -> Result<Form> {
+    let extension = arguments.output.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
+    let form = context.form.or_else(|| Form::of_extension(extension?)).unwrap_or_default();
+    if form == Form::Rows(Format::Ndjson) {
+        return Err(Hinted::new("a report is not written as ndjson", "`keytrail detect --format ndjson` is").into());
     }
-    bar.finish();
+    Ok(form)
 }
 
-async fn hash(object: &mut LogObject, options: &SourceOptions) {
-    let again = match source::read(&object.source_object, options).await {
-        Ok(Some(again)) => again,
-        Ok(None) => return object.trouble = Some("it is no longer there".to_owned()),
-        // CloudTrail's event history has no objects.
-        Err(SourceError::NoObject) => return,
-        Err(error) => return object.trouble = Some(error.to_string()),
-    };
-    let is_another = object.version_tag.as_deref().is_some_and(|tag| tag != again.version_tag);
-    match inside(&again.bytes, OBJECT_BYTES_MAX) {
-        Inside::Hash(hash) => object.sha256 = Some(hash),
-        Inside::Damaged(_) => object.trouble = Some("it cannot be inflated".to_owned()),
-        Inside::TooLarge => object.trouble = Some("it is too large to be hashed".to_owned()),
+/// Writes a document to a file, all of it or none, or to standard output.
+pub(super) fn write(context: &Context, file: Option<&Path>, text: &str) -> Result<()> {
+    let Some(file) = file else { return context.printer.line(text.trim_end()) };
+    let text = text.trim_end().to_owned() + "\n";
+    replace(file, text.as_bytes()).with_context(|| format!("the report cannot be written to {}", file.display()))?;
+    context.printer.note(&format!("written to {}", file.display()));
+    Ok(())
+}
+
+fn replace(file: &Path, text: &[u8]) -> Result<()> {
+    let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    if place.exists() && !place.is_file() {
+        // A pipe or a device.
+        fs::write(place, text)?;
+        return Ok(());
     }
-    if is_another {
-        (object.object_state, object.digest_state) = (None, None);
-        object.trouble = Some("it was written anew since it was ingested".to_owned());
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut options = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any file that is made: the mask takes away what others may not do.
+        options.permissions(fs::Permissions::from_mode(0o666));
     }
-    let (Some(digest), Some(found), None) = (&object.digest_uri, &object.sha256, &object.trouble) else { return };
-    match event::named_hash(digest, &object.source_object, options).await {
-        Ok(Some(named)) if named.eq_ignore_ascii_case(found) => {}
-        Ok(Some(_)) => object.trouble = Some("its digest names it with another hash".to_owned()),
-        Ok(None) => object.trouble = Some("its digest does not name it any more".to_owned()),
-        Err(why) => object.trouble = Some(format!("its digest cannot be read: {why}")),
-    }
+    let mut written = options.prefix(".keytrail-").tempfile_in(folder)?;
+    written.write_all(text)?;
+    written.persist(place)?;
+    Ok(())
 }

@@ -20,9 +20,9 @@ use keytrail::report::Format;
 use keytrail::source::{self, Source, SourceOptions};
 
 use super::args::Verify;
-use super::count::thousands;
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome, way_to};
+use keytrail::report::thousands;
 
 /// Problems that are told one by one on a terminal; JSON and the lake's tables have more.
 const NAMED_MAX: usize = 100;

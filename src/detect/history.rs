@@ -7,16 +7,34 @@ use chrono::{DateTime, Utc};
 
 use super::{DetectError, Detection, Finding, Open, Status, Window};
 use crate::engine::{Engine, Rows};
+use crate::instant;
 use crate::lake::findings::{Detected, DetectionRow, FindingRow};
-use crate::query::{Catalog, Severity};
+use crate::query::{Catalog, Query, Severity};
 
 /// The findings that the latest runs left open, accepted ones included.
 ///
 /// # Errors
 /// When the lake cannot be read.
 pub async fn open_findings(engine: &Engine, catalog: &Catalog, now: DateTime<Utc>) -> Result<Vec<Open>, DetectError> {
-    let query = catalog.get("findings")?;
-    let rows = engine.run(query, query.bind(&[], now)?).await?;
+    earlier(engine, catalog.get("findings")?, &[], now).await
+}
+
+/// The findings that were open at an instant, as the runs until then left them.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn findings_as_of(engine: &Engine, catalog: &Catalog, at: DateTime<Utc>) -> Result<Vec<Open>, DetectError> {
+    let given = [("at".to_owned(), instant::plain(at))];
+    earlier(engine, catalog.get("findings-as-of")?, &given, at).await
+}
+
+async fn earlier(
+    engine: &Engine,
+    query: &Query,
+    given: &[(String, String)],
+    now: DateTime<Utc>,
+) -> Result<Vec<Open>, DetectError> {
+    let rows = engine.run(query, query.bind(given, now)?).await?;
     read(&rows).ok_or_else(|| DetectError::Columns {
         detector: query.name.clone(),
         why: "what runs before this one found cannot be read".to_owned(),

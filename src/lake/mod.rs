@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod listings;
 pub mod maintain;
 pub mod parquet;
+pub mod reports;
 pub mod snapshots;
 pub mod table;
 pub mod tables;

@@ -6,8 +6,9 @@ use super::columns::batch;
 use super::findings::{DETECTION_COLUMNS, Detected, FINDING_COLUMNS};
 use super::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, Snapshot, TRAIL_COLUMNS};
 use super::parquet;
+use super::reports::{REPORT_COLUMNS, ReportRow};
 use super::table::Commit;
-use super::tables::{DETECTIONS, FINDINGS, INVENTORIES, KEYS, TRAILS, TableSpec};
+use super::tables::{DETECTIONS, FINDINGS, INVENTORIES, KEYS, REPORTS, TRAILS, TableSpec};
 use super::{Lake, LakeError};
 
 /// Adds one snapshot; all three tables exist afterwards.
@@ -30,6 +31,14 @@ pub async fn record(lake: &Lake, snapshot: &Snapshot) -> Result<(), LakeError> {
 pub async fn record_detected(lake: &Lake, detected: &Detected) -> Result<(), LakeError> {
     append(lake, &FINDINGS, &batch(FINDING_COLUMNS, &detected.findings)?).await?;
     append(lake, &DETECTIONS, &batch(DETECTION_COLUMNS, &detected.detections)?).await
+}
+
+/// Adds a report that was written.
+///
+/// # Errors
+/// When the lake cannot be written.
+pub async fn record_report(lake: &Lake, report: &ReportRow) -> Result<(), LakeError> {
+    append(lake, &REPORTS, &batch(REPORT_COLUMNS, std::slice::from_ref(report))?).await
 }
 
 async fn append(lake: &Lake, spec: &'static TableSpec, rows: &RecordBatch) -> Result<(), LakeError> {

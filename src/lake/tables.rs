@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
 
-use super::{findings, inventory};
+use super::{findings, inventory, reports};
 use crate::cloudtrail::columns;
 
 /// One table of the lake.
@@ -109,8 +109,16 @@ pub static DETECTIONS: TableSpec = TableSpec {
     doc: "every detector of every run of `detect`: whether it could be evaluated, and over which window",
 };
 
+/// Which reports were written.
+pub static REPORTS: TableSpec = TableSpec {
+    name: "reports",
+    partition: None,
+    schema: reports::reports_schema,
+    doc: "every report of a series that was written, and its window",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 11] = [
+pub static TABLES: [&TableSpec; 12] = [
     &EVENTS,
     &OBJECTS,
     &REJECTS,
@@ -122,6 +130,7 @@ pub static TABLES: [&TableSpec; 11] = [
     &INVENTORIES,
     &FINDINGS,
     &DETECTIONS,
+    &REPORTS,
 ];
 
 fn instant() -> DataType {

@@ -19,16 +19,20 @@ use thiserror::Error;
 
 mod chain;
 mod clean;
+mod count;
 mod csv;
 mod incident;
 mod json;
 mod markdown;
+mod posture;
 mod table;
 mod value;
 mod verdict;
 
 pub use chain::chain_text;
+pub use count::thousands;
 pub use incident::incident_markdown;
+pub use posture::{Document, DocumentError, posture_document};
 pub use verdict::verdict_text;
 
 #[cfg(test)]
@@ -86,6 +90,68 @@ impl Format {
             Format::Csv => "csv",
             Format::Markdown => "markdown",
         }
+    }
+}
+
+/// What a user may ask for: a format of rows, or a document that only `report` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Rows, or what a command makes of the format.
+    Rows(Format),
+    /// A page for a browser, in one file.
+    Html,
+    /// Detection Findings of the Open Cybersecurity Schema Framework, a JSON array.
+    Ocsf,
+    /// AWS Security Finding Format, as Security Hub's `BatchImportFindings` takes it.
+    Asff,
+    /// Static Analysis Results Interchange Format, 2.1.0.
+    Sarif,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self::Rows(Format::Table)
+    }
+}
+
+impl Form {
+    /// Every form, in the order of the help text.
+    pub const ALL: [Form; 9] = [
+        Form::Rows(Format::Table),
+        Form::Rows(Format::Json),
+        Form::Rows(Format::Ndjson),
+        Form::Rows(Format::Csv),
+        Form::Rows(Format::Markdown),
+        Form::Html,
+        Form::Ocsf,
+        Form::Asff,
+        Form::Sarif,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Rows(format) => format.name(),
+            Form::Html => "html",
+            Form::Ocsf => "ocsf",
+            Form::Asff => "asff",
+            Form::Sarif => "sarif",
+        }
+    }
+
+    /// The form that the end of a file's name stands for.
+    #[must_use]
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        Some(match extension.to_ascii_lowercase().as_str() {
+            "html" | "htm" => Form::Html,
+            "md" | "markdown" => Form::Rows(Format::Markdown),
+            "json" => Form::Rows(Format::Json),
+            "csv" => Form::Rows(Format::Csv),
+            "sarif" => Form::Sarif,
+            "txt" => Form::Rows(Format::Table),
+            _ => return None,
+        })
     }
 }
 

@@ -1,6 +1,4 @@
-//! What incident responders ask for: `timeline`, `chain`, `report`.
-
-use std::path::PathBuf;
+//! What incident responders ask for: `timeline` and `chain`.
 
 use clap::Args;
 
@@ -74,45 +72,4 @@ pub(crate) struct ChainCommand {
     /// An event id or an access key id, as `timeline` tells them
     #[arg(value_name = "ID")]
     pub id: String,
-}
-
-const REPORT_HELP: &str = "\
-Examples:
-  keytrail report --incident --principal '*/bert-jan' -o incident.md
-  keytrail report --incident --key alias/payroll --since 2026-01-18 --until 2026-01-19
-  keytrail report --incident --source-ip 203.0.113.7 --format json
-
-Everything that is given must fit. What AWS services called for someone shows no address of theirs:
---source-ip finds direct calls only. The log objects that hold the records are read again for their hashes, which takes as
-long as reading them does; --no-hashes leaves them out.
-
-Exit codes: 0 done, 2 wrong usage or failure, 3 a log object is gone, cannot be read, or is not what was
-ingested and verified; the document says which.";
-
-/// What happened, in one document: who was behind it, which keys and assets, and what vouches for the logs
-///
-/// Gathers the calls of a principal, session or address, or on a key: a summary; every identity with the chain that leads
-/// back from it, as `chain` tells it; keys; assets, with what the proof of each name is worth; sessions that were opened; the
-/// timeline; the coverage of the period; and the evidence, which is the log object of each record with its hash and the
-/// state of the digest that names it. In Markdown, or with --format json.
-#[derive(Debug, Args)]
-#[command(after_help = REPORT_HELP)]
-#[command(group = clap::ArgGroup::new("scope").required(true).multiple(true).args(["key", "principal", "session", "source_ip"]))]
-pub(crate) struct Report {
-    /// Report on an incident
-    #[arg(long, required = true)]
-    pub incident: bool,
-    #[command(flatten)]
-    pub involved: Involved,
-    #[command(flatten)]
-    pub time: Window,
-    /// At most so many rows of each list; the document says how many it leaves out
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: u32,
-    /// Do not read log objects again for their hashes
-    #[arg(long)]
-    pub no_hashes: bool,
-    /// Write it to this file [default: standard output]
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
 }

@@ -1,7 +1,8 @@
 //! Counts as people read them.
 
 /// A count with thousands set apart, as people read them.
-pub(super) fn thousands(count: u64) -> String {
+#[must_use]
+pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {

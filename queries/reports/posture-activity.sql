@@ -1,0 +1,68 @@
+-- ---
+-- title = "Decrypts of a time in parts: by day and service, by key and principal, by key and day"
+-- params.since  = { type = "timestamp", required = true, doc = "calls at or after this instant" }
+-- params.until  = { type = "timestamp", required = true, doc = "calls before this instant" }
+-- params.recent = { type = "timestamp", required = true, doc = "calls at or after this instant count as `recent` as well" }
+-- params.limit  = { type = "integer", default = 1000, doc = "at most so many rows of the part `pair`, those with the most decrypts" }
+-- ---
+-- ## What it answers
+-- Rows of five parts, by `part`: `all` (one row), `day` (per day and service; `via` is null for direct calls), `key`, `pair` (key
+-- and principal) and `key_day`. `decrypts` succeeded, `failed` did not, `recent` are those of `decrypts` since the instant of
+-- that name. `in_part` is how many rows the part has in all. Cross-account calls count once; ReEncrypt is a decrypt under its
+-- source key; dry runs are no calls. A call whose record names no key is in `all` and `day` only.
+WITH fine AS (
+    SELECT
+        event_date AS day,
+        via,
+        key_arn,
+        principal,
+        count(*) FILTER (WHERE outcome = 'ok') AS decrypts,
+        count(*) FILTER (WHERE outcome IS DISTINCT FROM 'ok') AS failed,
+        count(*) FILTER (WHERE outcome = 'ok' AND event_time >= $recent) AS recent,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen
+    FROM usage
+    WHERE usage_class = 'decrypt'
+      AND (key_role IS DISTINCT FROM 'destination')
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    GROUP BY event_date, via, key_arn, principal
+),
+grouped AS (
+    SELECT
+        CASE
+            WHEN grouping(via) = 0 THEN 'day'
+            WHEN grouping(principal) = 0 THEN 'pair'
+            WHEN grouping(day) = 0 THEN 'key_day'
+            WHEN grouping(key_arn) = 0 THEN 'key'
+            ELSE 'all'
+        END AS part,
+        day,
+        via,
+        key_arn,
+        principal,
+        sum(decrypts) AS decrypts,
+        sum(failed) AS failed,
+        sum(recent) AS recent,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen
+    FROM fine
+    GROUP BY GROUPING SETS ((), (day, via), (key_arn), (key_arn, principal), (key_arn, day))
+),
+placed AS (
+    SELECT
+        *,
+        count(*) OVER (PARTITION BY part) AS in_part,
+        row_number() OVER (
+            PARTITION BY part ORDER BY decrypts DESC, failed DESC, key_arn, principal, day, via
+        ) AS place
+    FROM grouped
+    WHERE last_seen IS NOT NULL
+      AND (part IN ('all', 'day') OR key_arn IS NOT NULL)
+)
+SELECT part, in_part, day, via, key_arn, principal, decrypts, failed, recent, first_seen, last_seen
+FROM placed
+WHERE part <> 'pair' OR place <= $limit
+ORDER BY part, day, place

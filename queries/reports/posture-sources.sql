@@ -1,0 +1,48 @@
+-- ---
+-- title = "What a report rests on: log objects, digests and inventories"
+-- params.since = { type = "timestamp", required = true, doc = "of objects with events at or after this instant" }
+-- params.until = { type = "timestamp", required = true, doc = "of objects with events before this instant" }
+-- ---
+-- ## What it answers
+-- One row: how many log objects have events of the time, how many of these could not be read to their end, the first and last
+-- event among them; how many digests that end in the time were found valid and how many not, by their latest check; and when the
+-- last inventory was taken.
+WITH read AS (
+    SELECT
+        uri,
+        last_value(state ORDER BY ingested_at) AS state,
+        min(first_event_time) AS first_event_time,
+        max(last_event_time) AS last_event_time
+    FROM objects
+    GROUP BY uri
+),
+logs AS (
+    SELECT
+        count(*) AS objects,
+        count(*) FILTER (WHERE state <> 'ingested') AS damaged,
+        min(first_event_time) AS first_event,
+        max(last_event_time) AS last_event
+    FROM read
+    CROSS JOIN horizon AS h
+    WHERE (first_event_time < $until AND last_event_time >= $since)
+      AND last_event_time < h.until_time
+),
+proofs AS (
+    SELECT
+        count(*) FILTER (WHERE state = 'valid') AS digests_valid,
+        count(*) FILTER (WHERE state <> 'valid') AS digests_not_valid
+    FROM verified_digests
+    WHERE end_time >= $since AND end_time < $until
+),
+listed AS (SELECT max(taken_at) AS inventory_at FROM inventories)
+SELECT
+    objects,
+    damaged,
+    first_event,
+    last_event,
+    digests_valid,
+    digests_not_valid,
+    inventory_at
+FROM logs
+CROSS JOIN proofs
+CROSS JOIN listed

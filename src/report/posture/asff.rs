@@ -1,0 +1,171 @@
+//! Findings in the AWS Security Finding Format, a batch a line: each line is the input of one call of `BatchImportFindings`, which
+//! takes at most 100 findings of one account and Region.
+//!
+//! Security Hub knows no finding without an account and a Region; those are counted and left out. What has aged is left as it
+//! was: nobody has ended it. Limits of lengths are those of Security Hub's API reference.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{arn, present, section};
+use crate::detect::{Finding, Status};
+use crate::instant::plain;
+use crate::posture::Posture;
+use crate::query::Severity;
+
+/// Findings that one call takes.
+const BATCH: usize = 100;
+
+/// The batches, and how many findings are in none.
+pub(super) fn batches(posture: &Posture) -> (Vec<Value>, usize) {
+    let mut lanes: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
+    let mut left_out = 0;
+    for finding in posture.findings.all().filter(|finding| finding.status != Status::Aged) {
+        let key = finding.key_arn.as_deref().map(arn::Parts::of).unwrap_or_default();
+        let account = finding.account_id.as_deref().or(key.account).filter(|id| is_account(id));
+        let region = finding.region.as_deref().or(key.region).filter(|name| is_region(name));
+        match (account, region) {
+            (Some(account), Some(region)) => {
+                lanes.entry((account, region)).or_default().push(imported(posture, finding, account, region));
+            }
+            _ => left_out += 1,
+        }
+    }
+    let batches = lanes
+        .into_values()
+        .flat_map(|findings| findings.chunks(BATCH).map(|batch| json!({ "Findings": batch })).collect::<Vec<_>>());
+    (batches.collect(), left_out)
+}
+
+fn is_account(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_region(name: &str) -> bool {
+    (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -> Value {
+    let partition =
+        finding.key_arn.as_deref().and_then(|arn| arn::Parts::of(arn).partition).unwrap_or_else(|| partition(region));
+    let about = posture.detectors.iter().find(|about| about.detector == finding.detector);
+    let until = plain(posture.window.until);
+    let description = finding.detail.as_ref().map_or_else(
+        || finding.message.clone(),
+        |detail| {
+            if finding.message.contains(detail.as_str()) {
+                finding.message.clone()
+            } else {
+                format!("{}; {detail}", finding.message)
+            }
+        },
+    );
+    let severity = json!({ "Label": label(finding.severity), "Original": finding.severity.name() });
+    let types = json!([kind(about.map(|about| about.attack.as_slice()).unwrap_or_default(), &finding.detector)]);
+    let (state, workflow) = match finding.status {
+        Status::Resolved => ("ARCHIVED", "RESOLVED"),
+        Status::Accepted => ("ACTIVE", "SUPPRESSED"),
+        _ => ("ACTIVE", "NEW"),
+    };
+    present(json!({
+        "SchemaVersion": "2018-10-08",
+        "Id": format!("keytrail/{}", finding.fingerprint),
+        "ProductArn": format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default"),
+        "ProductName": "keytrail",
+        "CompanyName": "keytrail",
+        "Region": region,
+        "GeneratorId": cut(&format!("keytrail/{}", finding.detector), 512),
+        "AwsAccountId": account,
+        "Types": types,
+        "FirstObservedAt": finding.first_seen.map(plain),
+        "LastObservedAt": finding.last_seen.map(plain),
+        "CreatedAt": finding.first_seen.map_or_else(|| plain(posture.window.since), plain),
+        "UpdatedAt": until,
+        "Severity": severity,
+        "FindingProviderFields": { "Severity": severity, "Types": types },
+        "Title": cut(about.map_or(finding.detector.as_str(), |about| about.title.as_str()), 256),
+        "Description": cut(&description, 1024),
+        "Remediation": section(posture, &finding.detector, super::NEXT)
+            .map(|next| json!({ "Recommendation": { "Text": cut(next, 512) } })),
+        "ProductFields": fields(finding),
+        "Resources": resources(finding, account, region, partition),
+        "RecordState": state,
+        "Workflow": { "Status": workflow },
+        "Note": finding.reason.as_ref().filter(|reason| !reason.is_empty()).map(|reason| json!({
+            "Text": cut(reason, 512),
+            "UpdatedBy": "keytrail",
+            "UpdatedAt": until,
+        })),
+    }))
+}
+
+fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+fn label(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "INFORMATIONAL",
+        Severity::Low => "LOW",
+        Severity::Medium => "MEDIUM",
+        Severity::High => "HIGH",
+        Severity::Critical => "CRITICAL",
+    }
+}
+
+/// The taxonomy of Security Hub: an attacker's technique, or how something is set up.
+fn kind(attack: &[String], detector: &str) -> String {
+    let detector = detector.replace('/', "-");
+    match attack.first() {
+        Some(technique) => format!("TTPs/{}/{detector}", technique.replace('/', "-")),
+        None => format!("Software and Configuration Checks/AWS KMS/{detector}"),
+    }
+}
+
+fn fields(finding: &Finding) -> Value {
+    let pairs = [
+        ("keytrail/status", Some(finding.status.name().to_owned())),
+        ("keytrail/principal", finding.principal.clone()),
+        ("keytrail/asset", finding.asset.clone()),
+        ("keytrail/events", Some(finding.events.to_string())),
+        ("keytrail/evidence", (!finding.evidence.is_empty()).then(|| finding.evidence.join(" "))),
+    ];
+    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), cut(&value?, 2048).into())));
+    Value::Object(pairs.filter(|(_, value): &(_, Value)| value != "").collect())
+}
+
+fn resources(finding: &Finding, account: &str, region: &str, partition: &str) -> Vec<Value> {
+    let mut resources = Vec::new();
+    if let Some(key_arn) = &finding.key_arn {
+        let key = arn::Parts::of(key_arn);
+        let id = key.resource.and_then(|resource| resource.strip_prefix("key/"));
+        resources.push(json!({
+            "Type": "AwsKmsKey",
+            "Id": cut(key_arn, 512),
+            "Partition": partition,
+            "Region": key.region.filter(|name| is_region(name)),
+            "Details": { "AwsKmsKey": { "AWSAccountId": key.account, "KeyId": id } },
+        }));
+    }
+    if let Some(asset) = finding.asset.as_deref().filter(|asset| !asset.is_empty()) {
+        resources.push(json!({ "Type": "Other", "Id": cut(asset, 512), "Partition": partition, "Region": region }));
+    }
+    if resources.is_empty() {
+        let id = format!("AWS::::Account:{account}");
+        resources.push(json!({ "Type": "AwsAccount", "Id": id, "Partition": partition, "Region": region }));
+    }
+    resources
+}
+
+/// So much of the text as Security Hub takes.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}

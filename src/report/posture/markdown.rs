@@ -1,0 +1,187 @@
+//! The report for a ticket: GitHub's Markdown, in which what a log says is text and nothing else.
+
+use std::fmt::Write as _;
+
+use super::{NEXT, caveats, count, counted, gaps, headline, minute, section, short, sized};
+use crate::detect::Finding;
+use crate::posture::Posture;
+use crate::report::markdown::{escape, table};
+
+/// Findings that are told at length, and rows of a table; the JSON has all.
+const SHOWN: usize = 50;
+
+pub(super) fn write(posture: &Posture) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_all(&mut out, posture);
+    out
+}
+
+fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
+    let (window, looked_at) = (posture.window, posture.looked_at);
+    writeln!(out, "# KMS keys, {} to {} UTC\n", minute(window.since), minute(window.until))?;
+    writeln!(out, "**{}**\n", escape(&headline(posture)))?;
+    for caveat in caveats(posture) {
+        writeln!(out, "- {}", escape(&caveat))?;
+    }
+    findings(out, posture)?;
+    keys(out, posture)?;
+    decrypts(out, posture)?;
+    idle(out, posture)?;
+    managed(out, posture)?;
+    writeln!(out, "\n## What the logs are worth\n")?;
+    writeln!(out, "Hours of each account and Region: {}.\n", super::Hours::of(&posture.coverage).told())?;
+    let gaps = gaps(posture);
+    if !gaps.is_empty() {
+        writeln!(out, "Not evaluated:\n")?;
+        let rows = gaps.iter().take(SHOWN).map(|gap| {
+            vec![
+                gap.detectors.join(", "),
+                if gap.keys > 0 { count(sized(gap.keys)) } else { "all".to_owned() },
+                gap.why.to_owned(),
+            ]
+        });
+        writeln!(out, "{}", table(&["detector", "keys", "why"], &rows.collect::<Vec<_>>()))?;
+        left_out(out, gaps.len())?;
+    }
+    let sources = &posture.provenance.sources;
+    writeln!(
+        out,
+        "\nLooked at events from {} to {}. Lake version {}, {}, {} valid and {} not. Made by keytrail {}.",
+        minute(looked_at.since),
+        minute(looked_at.until),
+        posture.provenance.lake_version,
+        counted(sources.objects, "log object", "log objects"),
+        counted(sources.digests_valid, "digest", "digests"),
+        count(sources.digests_not_valid),
+        posture.provenance.keytrail_version,
+    )
+}
+
+fn findings(out: &mut String, posture: &Posture) -> std::fmt::Result {
+    let findings = &posture.findings;
+    if !findings.new.is_empty() {
+        writeln!(out, "\n## New\n")?;
+    }
+    for finding in findings.new.iter().take(SHOWN) {
+        new_finding(out, posture, finding)?;
+    }
+    left_out(out, findings.new.len())?;
+    for (heading, list) in [
+        ("Still open", &findings.ongoing),
+        ("Found before, and not to be judged now", &findings.unjudged),
+        ("Resolved", &findings.resolved),
+        ("Too long ago by now", &findings.aged),
+        ("Accepted", &findings.accepted),
+    ] {
+        if list.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n## {heading}\n")?;
+        let rows = list.iter().take(SHOWN).map(|finding| {
+            let seen = finding.last_seen.map(minute).unwrap_or_default();
+            vec![finding.severity.name().to_owned(), finding.detector.clone(), finding.message.clone(), seen]
+        });
+        writeln!(out, "{}", table(&["severity", "detector", "finding", "last seen"], &rows.collect::<Vec<_>>()))?;
+        left_out(out, list.len())?;
+    }
+    Ok(())
+}
+
+fn new_finding(out: &mut String, posture: &Posture, finding: &Finding) -> std::fmt::Result {
+    let seen = finding.last_seen.map_or_else(String::new, |at| format!(", last seen {}", minute(at)));
+    writeln!(out, "### {}: {}\n", finding.severity.name(), escape(&finding.detector))?;
+    writeln!(out, "{}\n", escape(&finding.message))?;
+    writeln!(out, "- {}{seen}", counted(finding.events, "event", "events"))?;
+    for (what, text) in [
+        ("key", &finding.key_arn),
+        ("principal", &finding.principal),
+        ("asset", &finding.asset),
+        ("detail", &finding.detail),
+    ] {
+        if let Some(text) = text {
+            writeln!(out, "- {what}: {}", escape(text))?;
+        }
+    }
+    if !finding.evidence.is_empty() {
+        let events: Vec<String> = finding.evidence.iter().map(|event| escape(event)).collect();
+        writeln!(out, "- evidence: {}", events.join(", "))?;
+    }
+    if let Some(next) = section(posture, &finding.detector, NEXT) {
+        writeln!(out, "- what to do next: {}", escape(&next.replace('`', "")))?;
+    }
+    writeln!(out)
+}
+
+fn keys(out: &mut String, posture: &Posture) -> std::fmt::Result {
+    if posture.keys_at_risk.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Keys at risk\n")?;
+    let rows = posture.keys_at_risk.iter().take(SHOWN).map(|key| {
+        let names = key.aliases.clone().unwrap_or_default();
+        let state = key.state.clone().unwrap_or_else(|| "?".to_owned());
+        let counts = [count(sized(key.findings)), count(key.decrypts)];
+        [vec![key.severity.name().to_owned(), key.key_arn.clone(), names, state], counts.to_vec()].concat()
+    });
+    let headings = ["worst", "key", "aliases", "state", "findings", "decrypts"];
+    writeln!(out, "{}", table(&headings, &rows.collect::<Vec<_>>()))?;
+    left_out(out, posture.keys_at_risk.len())
+}
+
+fn decrypts(out: &mut String, posture: &Posture) -> std::fmt::Result {
+    let activity = &posture.decrypts;
+    writeln!(out, "\n## Who decrypts with what\n")?;
+    writeln!(
+        out,
+        "{}, {} of them since the window began; {} failed.\n",
+        counted(activity.total.decrypts, "decrypt", "decrypts"),
+        count(activity.total.recent),
+        count(activity.total.failed),
+    )?;
+    let names = |arn: &str| {
+        let key = activity.keys.rows.iter().find(|key| key.key_arn == arn);
+        short(arn, key.and_then(|key| key.aliases.as_deref()))
+    };
+    let rows = activity.pairs.rows.iter().take(SHOWN).map(|pair| {
+        let who = pair.principal.clone().unwrap_or_else(|| "?".to_owned());
+        vec![names(&pair.key_arn), who, count(pair.counts.decrypts), count(pair.counts.recent)]
+    });
+    writeln!(out, "{}", table(&["key", "principal", "decrypts", "in the window"], &rows.collect::<Vec<_>>()))?;
+    left_out(out, usize::try_from(activity.pairs.total).unwrap_or_default())
+}
+
+fn idle(out: &mut String, posture: &Posture) -> std::fmt::Result {
+    let idle = &posture.idle_keys;
+    if idle.keys.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Unused and unexplained keys\n")?;
+    writeln!(out, "Those that are unused cost at least {} USD a month.\n", idle.unused_usd_a_month)?;
+    let rows = idle.keys.iter().take(SHOWN).map(|key| {
+        let names = key.aliases.clone().unwrap_or_default();
+        vec![key.detector.clone(), key.key_arn.clone(), names, key.detail.clone().unwrap_or_default()]
+    });
+    writeln!(out, "{}", table(&["detector", "key", "aliases", "detail"], &rows.collect::<Vec<_>>()))?;
+    left_out(out, idle.keys.len())
+}
+
+fn managed(out: &mut String, posture: &Posture) -> std::fmt::Result {
+    if posture.aws_managed.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Assets under keys that AWS manages\n")?;
+    let rows = posture.aws_managed.iter().take(SHOWN).map(|under| {
+        let kind = under.asset_type.clone().unwrap_or_else(|| "other".to_owned());
+        vec![short(&under.key_arn, under.aliases.as_deref()), kind, count(under.assets), count(under.calls)]
+    });
+    writeln!(out, "{}", table(&["key", "kind", "assets", "calls"], &rows.collect::<Vec<_>>()))?;
+    left_out(out, posture.aws_managed.len())
+}
+
+fn left_out(out: &mut String, all: usize) -> std::fmt::Result {
+    if all > SHOWN {
+        writeln!(out, "{} more: `--format json` or `html` has them.\n", count(sized(all - SHOWN)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! How the keys stand, as a document: for a terminal, a browser, a ticket, or another tool.
+//!
+//! ```text
+//! Posture ─┬─ text, markdown, html          for people: what needs a person first
+//!          ├─ json                          all of it, versioned
+//!          └─ csv, ocsf, asff, sarif        findings, in the words of others
+//! ```
+
+mod arn;
+mod asff;
+mod charts;
+mod finding_csv;
+mod html;
+mod markdown;
+mod ocsf;
+mod sarif;
+mod text;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use super::{Form, Format, json_text, thousands};
+use crate::detect::Finding;
+use crate::incident::DayCovered;
+use crate::posture::Posture;
+use crate::query::Severity;
+
+/// What can keep a document from being written.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Its page could not be filled in.
+    #[error("the page cannot be written: {0}")]
+    Page(#[from] askama::Error),
+    /// It is no JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It is no CSV.
+    #[error(transparent)]
+    Csv(#[from] std::io::Error),
+}
+
+/// A report in some form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The text of it.
+    pub text: String,
+    /// Findings that the form cannot express, and that are not in it.
+    pub left_out: usize,
+}
+
+/// The report in the form that was asked for.
+///
+/// # Errors
+/// When the form cannot be written; no content of a report is a reason.
+pub fn posture_document(posture: &Posture, form: Form) -> Result<Document, DocumentError> {
+    let mut left_out = 0;
+    let text = match form {
+        Form::Rows(Format::Table) => text::write(posture),
+        Form::Rows(Format::Markdown) => markdown::write(posture),
+        Form::Rows(Format::Json | Format::Ndjson) => json_text(posture, true)?,
+        Form::Rows(Format::Csv) => finding_csv::write(posture)?,
+        Form::Html => html::write(posture)?,
+        Form::Ocsf => json_text(&ocsf::findings(posture), true)?,
+        Form::Asff => {
+            let (batches, without_place) = asff::batches(posture);
+            left_out = without_place;
+            let lines = batches.iter().map(|batch| json_text(batch, false));
+            lines.collect::<Result<Vec<_>, _>>()?.join("\n")
+        }
+        Form::Sarif => json_text(&sarif::log(posture), true)?,
+    };
+    Ok(Document { text, left_out })
+}
+
+/// The value without members that are null or empty: what is not known is not there.
+fn present(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, value)| (name, present(value)));
+            Value::Object(members.filter(|(_, value)| !is_nothing(value)).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(present).collect()),
+        other => other,
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// A count for people.
+fn count(number: i64) -> String {
+    thousands(number.unsigned_abs())
+}
+
+/// A count of things, in words.
+fn counted(number: i64, one: &str, more: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { more })
+}
+
+/// A size as a count.
+fn sized(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// An instant to the minute, as a page has room for.
+fn minute(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// What a person calls it: the last part of an ARN; of a key its first alias, or the beginning of its id.
+fn short(arn: &str, aliases: Option<&str>) -> String {
+    if let Some(alias) = aliases.and_then(|names| names.split(", ").next()).filter(|name| !name.is_empty()) {
+        return alias.strip_prefix("alias/").unwrap_or(alias).to_owned();
+    }
+    let (is_key, last) = match arn.split_once(":key/") {
+        Some((_, id)) => (true, id),
+        None => (false, arn.rsplit(['/', ':']).next().filter(|last| !last.is_empty()).unwrap_or(arn)),
+    };
+    let room = if is_key { 12 } else { 40 };
+    match last.char_indices().nth(room) {
+        Some((at, _)) => format!("{}…", &last[..at]),
+        None => last.to_owned(),
+    }
+}
+
+/// How many findings there are of each severity, the worst first, in words.
+fn by_severity(findings: &[Finding]) -> String {
+    let told = Severity::ALL.into_iter().rev().filter_map(|severity| {
+        let count = findings.iter().filter(|finding| finding.severity == severity).count();
+        (count > 0).then(|| format!("{} {}", thousands(count as u64), severity.name()))
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// The report's findings in one sentence: what a person wants to know first.
+fn headline(posture: &Posture) -> String {
+    let new = &posture.findings.new;
+    match (new.len(), posture.findings.open().count() - new.len()) {
+        (0, 0) => "Nothing new, and nothing open.".to_owned(),
+        (0, open) => format!("Nothing new. {} still open.", counted(sized(open), "finding is", "findings are")),
+        (count, _) => {
+            let findings = counted(sized(count), "new finding", "new findings");
+            format!("{findings}: {}.", by_severity(new))
+        }
+    }
+}
+
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// What keeps "nothing new" from being good news, in sentences.
+fn caveats(posture: &Posture) -> Vec<String> {
+    let mut caveats = Vec::new();
+    if let Some(why) = &posture.no_events {
+        caveats.push(format!("That nothing was found means nothing: {why}."));
+    } else if posture.window.since == posture.window.until {
+        let end = minute(posture.window.until);
+        caveats.push(format!("No later log has come since the report before: the logs still end at {end}."));
+    }
+    if let Some(begin) = posture.provenance.sources.first_event.filter(|begin| *begin - posture.looked_at.since > DAY) {
+        caveats.push(format!("The logs begin at {}: of the time before nothing is known.", minute(begin)));
+    }
+    let hours = Hours::of(&posture.coverage);
+    if hours.blind > 0 {
+        let hours = counted(hours.blind, "hour", "hours");
+        caveats.push(format!("The trail did not record KMS for {hours}: what happened then may be in no log."));
+    }
+    if hours.unknown > 0 {
+        let (unknown, all) = (count(hours.unknown), hours.proven + hours.observed + hours.unknown + hours.blind);
+        caveats.push(format!("Of {unknown} of {} nothing is known.", counted(all, "hour", "hours")));
+    }
+    let whole: Vec<&str> = posture
+        .not_evaluated
+        .iter()
+        .map(|gap| gap.detector.as_str())
+        .filter(|name| !posture.evaluated.iter().any(|one| one == name))
+        .collect();
+    if !whole.is_empty() {
+        let detectors = counted(sized(whole.len()), "detector was", "detectors were");
+        caveats.push(format!("{detectors} not evaluated; why is told below."));
+    }
+    if posture.provenance.sources.damaged > 0 {
+        let objects = counted(posture.provenance.sources.damaged, "log object", "log objects");
+        caveats.push(format!("{objects} could not be read to the end."));
+    }
+    caveats
+}
+
+/// Hours of each account and Region, by what they are worth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Hours {
+    proven: i64,
+    observed: i64,
+    unknown: i64,
+    blind: i64,
+}
+
+impl Hours {
+    fn of(days: &[DayCovered]) -> Self {
+        days.iter().fold(Self::default(), |sum, day| Self {
+            proven: sum.proven + day.proven,
+            observed: sum.observed + day.observed,
+            unknown: sum.unknown + day.unknown,
+            blind: sum.blind + day.blind,
+        })
+    }
+
+    /// All of them in words.
+    fn told(self) -> String {
+        let Self { proven, observed, unknown, blind } = self;
+        format!(
+            "{} proven, {} observed, {} unknown, {} blind",
+            count(proven),
+            count(observed),
+            count(unknown),
+            count(blind)
+        )
+    }
+}
+
+/// What could not be judged for one reason.
+struct Gap<'p> {
+    detectors: Vec<&'p str>,
+    why: &'p str,
+    /// Of how many keys; of all that there are when none is named.
+    keys: usize,
+}
+
+/// What could not be judged: of whole detectors each reason once, of keys each detector's.
+fn gaps(posture: &Posture) -> Vec<Gap<'_>> {
+    let mut keys: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for gap in &posture.not_evaluated {
+        *keys.entry((&gap.detector, &gap.why)).or_default() += usize::from(gap.key_arn.is_some());
+    }
+    let mut gaps: Vec<Gap<'_>> = Vec::new();
+    for ((detector, why), keys) in keys {
+        match gaps.iter_mut().find(|gap| gap.why == why && gap.keys == 0 && keys == 0) {
+            Some(gap) => gap.detectors.push(detector),
+            None => gaps.push(Gap { detectors: vec![detector], why, keys }),
+        }
+    }
+    gaps
+}
+
+/// The first section of what a detector's documentation says under a heading.
+fn section<'p>(posture: &'p Posture, detector: &str, heading: &str) -> Option<&'p str> {
+    let about = posture.detectors.iter().find(|about| about.detector == detector)?;
+    about.sections.iter().find(|section| section.heading == heading).map(|section| section.text.as_str())
+}
+
+/// The heading under which a detector says what to do.
+const NEXT: &str = "What to do next";
