@@ -6,7 +6,8 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · cli · detect · verdict · incident · other_engine
+//!                                                   hostile · cli · detect · verdict · incident · report ·
+//!                                                   other_engine
 //! ```
 //!
 //! What decodes records for a living is compared with [`reference::decode`], over both kinds of records; what a user runs
@@ -25,6 +26,7 @@ mod interrupted;
 mod inventory;
 mod other_engine;
 mod reference;
+mod report;
 mod strategies;
 mod support;
 mod tidy;

@@ -1,16 +1,14 @@
 //! The lake, read by an engine that knows nothing of keytrail: `deltalake` and Arrow from Python.
-//!
-//! `KEYTRAIL_PYTHON` names an interpreter that has them (`pip install deltalake pyarrow`); without one the test is skipped,
-//! unless `KEYTRAIL_REQUIRE_PYTHON=1` makes that a failure.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use keytrail::synthetic::{Plan, write_folder};
 use serde_json::{Value, json};
 
 use crate::support::Dir;
+use crate::support::python::python;
 
 /// A table's rows, a JSON object a line: instants in microseconds, bytes in hexadecimal, maps as objects.
 const READ: &str = r"
@@ -33,25 +31,6 @@ def plain(value):
 for row in deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist():
     print(json.dumps({name: plain(value) for name, value in row.items()}))
 ";
-
-/// An interpreter that can read Delta tables.
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("KEYTRAIL_PYTHON").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/keytrail/venv/bin/python"));
-    let able = |python: &PathBuf| {
-        let import = Command::new(python).args(["-c", "import deltalake, pyarrow"]).output();
-        import.is_ok_and(|ran| ran.status.success())
-    };
-    let found = [named, home].into_iter().flatten().find(able);
-    if found.is_none() {
-        assert!(
-            std::env::var_os("KEYTRAIL_REQUIRE_PYTHON").is_none_or(|wanted| wanted != "1"),
-            "no Python with deltalake"
-        );
-        println!("skipped: no Python with deltalake and pyarrow (KEYTRAIL_PYTHON may name one)");
-    }
-    found
-}
 
 fn rows(python: &Path, table: &Path) -> Vec<Value> {
     let ran = Command::new(python).args(["-c", READ]).arg(table).output().unwrap();
@@ -108,7 +87,7 @@ fn assert_same_columns(ours: &Value, theirs: &Value, instants: &[&str]) {
 
 #[test]
 fn another_engine_reads_the_same_events_objects_and_rejects() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("deltalake, pyarrow") else { return };
     let dir = lake();
     let both = |table: &str, columns: &str| {
         (dir.sql(&format!("SELECT {columns} FROM {table}")), rows(&python, &dir.lake().join(table)))

@@ -1,5 +1,7 @@
 //! `keytrail report --incident`: what happened, as a document.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use chrono::Utc;
 use keytrail::evidence::hash::{Inside, inside};
@@ -17,6 +19,9 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     if !matches!(form, Form::Rows(Format::Table | Format::Markdown | Format::Json)) {
         let message = format!("an incident is not written as {}", form.name());
         return Err(Hinted::new(message, "--format markdown (the default) or json").into());
+    }
+    if arguments.output.len() > 1 {
+        return Err(Hinted::new("an incident is written to one file", "give --output once").into());
     }
     let now = Utc::now();
     let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
@@ -60,7 +65,7 @@ fn write(context: &Context, arguments: &Report, incident: &Incident) -> Result<(
         Format::Json => json_text(incident, true)?,
         _ => incident_markdown(incident),
     };
-    report::write(context, arguments.output.as_deref(), &text)
+    report::write(context, arguments.output.first().map(PathBuf::as_path), &text)
 }
 
 /// Reads every log object of the incident once more.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Duration, Utc};
@@ -22,7 +22,7 @@ use super::{Context, Hinted, Outcome};
 const FRESH: Duration = Duration::days(1);
 
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
-    let form = form(context, arguments)?;
+    let forms = forms(context, arguments)?;
     let now = Utc::now();
     let engine = context.engine()?;
     let times = times(context, arguments, &engine, now)?;
@@ -33,14 +33,16 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     if arguments.new {
         posture.findings.only_new();
     }
-    let document = posture_document(&posture, form)?;
-    write(context, arguments.output.as_deref(), &document.text)?;
-    if document.left_out > 0 {
-        context.printer.warn(&format!(
-            "{} of the findings name no account and Region, without which {} has no findings; they are in the other forms",
-            document.left_out,
-            form.name()
-        ));
+    let documents = forms.iter().map(|(form, _)| posture_document(&posture, *form)).collect::<Result<Vec<_>, _>>()?;
+    for ((form, file), document) in forms.iter().zip(&documents) {
+        write(context, *file, &document.text)?;
+        if document.left_out > 0 {
+            context.printer.warn(&format!(
+                "{} of the findings name no account and Region, without which {} has no findings; they are in the other forms",
+                document.left_out,
+                form.name()
+            ));
+        }
     }
     if is_saved {
         // Written first: a report that nobody got must not move the window.
@@ -152,14 +154,28 @@ fn looked(
     })
 }
 
-/// The form that was asked for, by its name or by that of the file.
-fn form(context: &Context, arguments: &Report) -> Result<Form> {
-    let extension = arguments.output.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
-    let form = context.form.or_else(|| Form::of_extension(extension?)).unwrap_or_default();
-    if form == Form::Rows(Format::Ndjson) {
+/// The forms that were asked for, and where each goes: by the name of the form, or by that of the file.
+fn forms<'a>(context: &Context, arguments: &'a Report) -> Result<Vec<(Form, Option<&'a Path>)>> {
+    let files = &arguments.output;
+    if files.len() > 1 && context.form.is_some() {
+        return Err(
+            Hinted::new("several files are not of one format", "leave --format out: their names tell it").into()
+        );
+    }
+    let named = |file: &Path| file.file_name().and_then(|name| Form::of_file(name.to_str()?));
+    let of_file = |file: &'a PathBuf| {
+        let form = context.form.or_else(|| named(file));
+        let unknown = || Hinted::new(format!("{} does not tell its format", file.display()), "give --format");
+        Ok((form.ok_or_else(unknown)?, Some(file.as_path())))
+    };
+    let forms = match files.as_slice() {
+        [] => vec![(context.form.unwrap_or_default(), None)],
+        files => files.iter().map(of_file).collect::<Result<Vec<_>>>()?,
+    };
+    if forms.iter().any(|(form, _)| *form == Form::Rows(Format::Ndjson)) {
         return Err(Hinted::new("a report is not written as ndjson", "`keytrail detect --format ndjson` is").into());
     }
-    Ok(form)
+    Ok(forms)
 }
 
 /// Writes a document to a file, all of it or none, or to standard output.

@@ -140,18 +140,23 @@ impl Form {
         }
     }
 
-    /// The form that the end of a file's name stands for.
+    /// The form that a file's name tells by its end, such as `.html`, `.md` or `.ocsf.json`.
     #[must_use]
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        Some(match extension.to_ascii_lowercase().as_str() {
-            "html" | "htm" => Form::Html,
-            "md" | "markdown" => Form::Rows(Format::Markdown),
-            "json" => Form::Rows(Format::Json),
-            "csv" => Form::Rows(Format::Csv),
-            "sarif" => Form::Sarif,
-            "txt" => Form::Rows(Format::Table),
-            _ => return None,
-        })
+    pub fn of_file(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let told = [
+            (".ocsf.json", Form::Ocsf),
+            (".asff.json", Form::Asff),
+            (".sarif.json", Form::Sarif),
+            (".sarif", Form::Sarif),
+            (".html", Form::Html),
+            (".htm", Form::Html),
+            (".md", Form::Rows(Format::Markdown)),
+            (".json", Form::Rows(Format::Json)),
+            (".csv", Form::Rows(Format::Csv)),
+            (".txt", Form::Rows(Format::Table)),
+        ];
+        told.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, form)| form)
     }
 }
 

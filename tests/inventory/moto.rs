@@ -3,19 +3,17 @@
 //! ```text
 //! keytrail, boto3, the aws command line ─► Front: pages, GetKeyLastUsage, refusals ─► moto
 //! ```
-//!
-//! `KEYTRAIL_PYTHON` names an interpreter that has moto and Flask; without one the tests are skipped, unless
-//! `KEYTRAIL_REQUIRE_PYTHON=1` makes that a failure.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use super::http::{Answer, Request, Server};
+use crate::support::python::python;
 
 /// Serves until its standard input ends, which it does at the latest with the test.
 const SERVE: &str = "\
@@ -37,26 +35,9 @@ pub struct Moto {
     address: SocketAddr,
 }
 
-/// An interpreter that has moto.
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("KEYTRAIL_PYTHON").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/keytrail/venv/bin/python"));
-    let able = |python: &PathBuf| {
-        let import = Command::new(python).args(["-c", "import boto3, flask, flask_cors, moto.server"]).output();
-        import.is_ok_and(|ran| ran.status.success())
-    };
-    let found = [named, home].into_iter().flatten().find(able);
-    if found.is_none() {
-        let is_required = std::env::var_os("KEYTRAIL_REQUIRE_PYTHON").is_some_and(|wanted| wanted == "1");
-        assert!(!is_required, "no Python with moto");
-        eprintln!("skipped: no Python with moto (KEYTRAIL_PYTHON may name one)");
-    }
-    found
-}
-
 impl Moto {
     pub fn start() -> Option<Self> {
-        let python = python()?;
+        let python = python("boto3, flask, flask_cors, moto.server")?;
         let mut child = Command::new(&python)
             .args(["-c", SERVE])
             .stdin(Stdio::piped())

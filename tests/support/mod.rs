@@ -7,6 +7,7 @@
 //!
 //! It knows nothing of what keytrail should answer.
 
+pub mod python;
 pub mod rows;
 pub mod s3;
 

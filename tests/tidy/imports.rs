@@ -19,7 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("detect", &["engine", "expectations", "instant", "lake", "query"]),
     ("verdict", &["engine", "instant", "inventory", "query"]),
     ("incident", &["chain", "engine", "instant", "query"]),
-    ("report", &["chain", "incident", "instant", "verdict"]),
+    ("posture", &["detect", "engine", "incident", "instant", "query"]),
+    ("report", &["chain", "detect", "incident", "instant", "posture", "query", "verdict"]),
     (
         "cli",
         &[
@@ -34,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "instant",
             "inventory",
             "lake",
+            "posture",
             "query",
             "report",
             "source",
@@ -64,6 +66,7 @@ const REFUSES: &[(&str, &[&str])] = &[
     ("chain", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("detect", &["deltalake_core", "SessionContext", "Utc::now", "SystemTime"]),
     ("incident", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
+    ("posture", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("verdict", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("report", &["datafusion", "SessionContext", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
 ];

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::scenarios::JUDGED;
 use super::{HOME, Logs, arn, entry, id, record};
+use crate::support::python::is_missing;
 
 /// The `aws` command line, version 1 (that of `PyPI`): `KEYTRAIL_AWS` names it. Without one the test is skipped, unless
 /// `KEYTRAIL_REQUIRE_PYTHON=1` makes that a failure.
@@ -16,9 +17,7 @@ fn aws() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/keytrail/aws/bin/aws"));
     let found = [named, home].into_iter().flatten().find(|path| path.exists());
     if found.is_none() {
-        let is_required = std::env::var_os("KEYTRAIL_REQUIRE_PYTHON").is_some_and(|wanted| wanted == "1");
-        assert!(!is_required, "no aws command line");
-        eprintln!("skipped: no aws command line (KEYTRAIL_AWS may name one)");
+        is_missing("aws command line (KEYTRAIL_AWS may name one)");
     }
     found
 }

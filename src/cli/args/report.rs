@@ -11,7 +11,8 @@ const REPORT_HELP: &str = "\
 Examples:
   keytrail report                                   on the terminal: what needs a person, first
   keytrail report -o report.html                    one file to open, print or send
-  keytrail report --format sarif -o keytrail.sarif  for code scanning; ocsf and asff for a data lake or Security Hub
+  keytrail report -o report.html -o keys.sarif      the same for people and for code scanning
+  keytrail report -o keys.ocsf.json                 for a data lake; .asff.json for Security Hub
   keytrail report --since -7d --format markdown     of a week, leaving no trace
   keytrail report --incident --principal '*/bert-jan' -o incident.md
 
@@ -45,9 +46,11 @@ cannot be read, or is not what was ingested and verified; the document says whic
 pub(crate) struct Report {
     #[command(flatten)]
     pub time: Window,
-    /// Write it to this file; .html, .md, .json, .csv and .sarif say the format [default: standard output]
+    /// Write it to this file; may be repeated for several forms of one report [default: standard output]
+    ///
+    /// The name tells the form: .html, .md, .json, .csv, .txt, .sarif, .ocsf.json, .asff.json.
     #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    pub output: Vec<PathBuf>,
     /// Which series goes on: a daily and a weekly report each have their own
     #[arg(long, value_name = "NAME", default_value = "default", conflicts_with = "incident")]
     pub series: String,

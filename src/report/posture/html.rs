@@ -230,13 +230,21 @@ fn figures(posture: &Posture) -> Vec<Figure> {
         Figure { number: number(findings.ongoing.len() + findings.unjudged.len()), what: "still open", class: "quiet" },
         Figure { number: number(findings.resolved.len()), what: "resolved", class: "quiet" },
         Figure { number: number(posture.keys_at_risk.len()), what: "keys at risk", class: "quiet" },
-        Figure { number: count(posture.decrypts.total.recent), what: "recent decrypts", class: "quiet" },
+        Figure { number: roughly(posture.decrypts.total.recent), what: "recent decrypts", class: "quiet" },
         Figure {
             number: share.map_or_else(|| "–".to_owned(), |share| format!("{share} %")),
             what: "of hours have logs",
             class: "quiet",
         },
     ]
+}
+
+/// A count that fits a box: from ten millions on, in millions.
+fn roughly(number: i64) -> String {
+    match number {
+        10_000_000.. => format!("{}.{} M", count(number / 1_000_000), number / 100_000 % 10),
+        _ => count(number),
+    }
 }
 
 fn lists(posture: &Posture) -> Vec<List<'_>> {
