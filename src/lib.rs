@@ -25,3 +25,4 @@ pub mod report;
 pub mod source;
 pub mod synthetic;
 pub mod verdict;
+pub mod watch;

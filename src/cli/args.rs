@@ -10,11 +10,13 @@ mod check_deletion;
 mod detect;
 mod incident;
 mod report;
+mod watch;
 
 pub(crate) use check_deletion::CheckDeletion;
 pub(crate) use detect::{Detect, ExpectationsCommand};
 pub(crate) use incident::{ChainCommand, Timeline};
 pub(crate) use report::Report;
+pub(crate) use watch::Watch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +82,7 @@ pub(crate) enum Command {
     Chain(ChainCommand),
     Report(Report),
     Detect(Detect),
+    Watch(Watch),
     CheckDeletion(CheckDeletion),
     Expectations(ExpectationsCommand),
     Verify(Verify),

@@ -21,7 +21,7 @@ use super::args::Detect;
 use super::{Context, Hinted, Outcome};
 
 /// How long the window is, unless told otherwise.
-const WINDOW_DAYS: i64 = 30;
+pub(super) const WINDOW_DAYS: i64 = 30;
 
 /// Logs that end longer ago than this are looked at as they are: a window that ends now would hold nothing.
 const FRESH: Duration = Duration::days(1);
@@ -48,23 +48,7 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
         params.entry(detector.clone()).or_default().insert(name.clone(), value.clone());
     }
     let options = Options { window, only: arguments.only.clone(), params, now };
-    let all = chosen(&context.catalog, &options.only)?.len() as u64;
-    let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
-    let done = std::cell::Cell::new(0);
-    let mut detection = context.runtime.block_on(async {
-        let told = |name: &str| {
-            bar.show(done.get(), all, name.to_owned());
-            done.set(done.get() + 1);
-        };
-        let found = detect(&engine, &context.catalog, &context.expectations, &options, &told).await;
-        bar.finish();
-        let mut found = found?;
-        found.compare(open_findings(&engine, &context.catalog, now).await?);
-        if !arguments.no_save {
-            record_detected(&context.lake, &recorded(&found, now)).await?;
-        }
-        anyhow::Ok(found)
-    })?;
+    let mut detection = detected(context, &engine, &options, !arguments.no_save)?;
     let (worst, open) = (detection.worst(), detection.findings.len());
     if arguments.new {
         detection.findings.retain(|finding| finding.status == Status::New);
@@ -83,6 +67,27 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
     })
 }
 
+/// Runs detectors and compares what they find with what was open before; keeps it in the lake, where it is to be kept.
+pub(super) fn detected(context: &Context, engine: &Engine, options: &Options, is_kept: bool) -> Result<Detection> {
+    let all = chosen(&context.catalog, &options.only)?.len() as u64;
+    let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
+    let done = std::cell::Cell::new(0);
+    context.runtime.block_on(async {
+        let told = |name: &str| {
+            bar.show(done.get(), all, name.to_owned());
+            done.set(done.get() + 1);
+        };
+        let found = detect(engine, &context.catalog, &context.expectations, options, &told).await;
+        bar.finish();
+        let mut found = found?;
+        found.compare(open_findings(engine, &context.catalog, options.now).await?);
+        if is_kept {
+            record_detected(&context.lake, &recorded(&found, options.now)).await?;
+        }
+        Ok(found)
+    })
+}
+
 /// The window of a question: as asked, or so many days before now, or before the end of logs that ended earlier; and
 /// whether it was for the latter. An age is counted back from the end of the window.
 pub(super) fn window(
@@ -94,7 +99,7 @@ pub(super) fn window(
 ) -> Result<(Window, bool)> {
     let ended = match until {
         Some(_) => None,
-        None => latest(context, engine, now)?.filter(|end| *end + FRESH < now),
+        None => stale_end(context, engine, now)?,
     };
     if let Some(end) = ended {
         let (end_of_logs, days) = (instant::plain(end), (now - end).num_days());
@@ -116,6 +121,11 @@ pub(super) fn window(
         .into());
     }
     Ok((Window { since, until }, ended.is_some()))
+}
+
+/// The end of the logs, where that is long ago.
+pub(super) fn stale_end(context: &Context, engine: &Engine, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    Ok(latest(context, engine, now)?.filter(|end| *end + FRESH < now))
 }
 
 /// The end of the logs: the second after the latest event.

@@ -144,11 +144,22 @@ impl Aws {
 /// Runs an ingest under a progress bar that ends cleanly on Ctrl-C.
 pub(super) fn watched(context: &Context, sources: &[String], options: &Options) -> Result<Report> {
     let progress = Arc::new(Progress::default());
-    let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");
     let stop = context.runtime.spawn(stop_when_asked(Arc::clone(&progress), context.printer));
-    let watch = context.runtime.spawn(watch(Arc::clone(&progress), bar.clone()));
-    let report = ingest(context.runtime.handle(), &context.lake, sources, options, &progress);
+    let report = shown(context, sources, options, &progress);
     stop.abort();
+    report
+}
+
+/// Runs an ingest under a progress bar.
+pub(super) fn shown(
+    context: &Context,
+    sources: &[String],
+    options: &Options,
+    progress: &Arc<Progress>,
+) -> Result<Report> {
+    let bar = context.printer.bar("{bar:24} {percent:>3}%  {msg}  {eta} left");
+    let watch = context.runtime.spawn(watch(Arc::clone(progress), bar.clone()));
+    let report = ingest(context.runtime.handle(), &context.lake, sources, options, progress);
     watch.abort();
     bar.finish();
     report.map_err(hinted)
@@ -168,23 +179,26 @@ fn followed(context: &Context, arguments: &Ingest, options: Options) -> Result<R
         clock: &Utc::now,
     };
     let report = follow.run(&mut |passed| match passed {
-        Passed::Done(report) => {
-            if report.objects.ingested + report.objects.partial + report.objects.rejected > 0 {
-                context.printer.note(&closing_line(report));
-            }
-            if report.put_off > 0 {
-                let more = thousands(report.put_off);
-                context.printer.warn(&format!("{more} places or objects could not be read now; -v names them"));
-            }
-        }
+        Passed::Done(report) => tell_pass(context, report),
         Passed::Failed(error) => context.printer.warn(&format!("{error}; the next look tries again")),
     });
     stop.abort();
     report.map_err(hinted)
 }
 
+/// Tells a pass of several, if it read something or failed to.
+pub(super) fn tell_pass(context: &Context, report: &Report) {
+    if report.objects.ingested + report.objects.partial + report.objects.rejected > 0 {
+        context.printer.note(&closing_line(report));
+    }
+    if report.put_off > 0 {
+        let more = thousands(report.put_off);
+        context.printer.warn(&format!("{more} places or objects could not be read now; -v names them"));
+    }
+}
+
 /// With what to look at, when it is the way to AWS that failed.
-fn hinted(error: IngestError) -> anyhow::Error {
+pub(super) fn hinted(error: IngestError) -> anyhow::Error {
     let hint = match &error {
         IngestError::Source { uri, .. } => way_to(uri),
         IngestError::Lake(_) => None,
@@ -196,7 +210,7 @@ fn hinted(error: IngestError) -> anyhow::Error {
 }
 
 #[allow(clippy::exit, reason = "a second Ctrl-C asks for just that: the end, now")]
-async fn stop_when_asked(progress: Arc<Progress>, printer: super::Printer) {
+pub(super) async fn stop_when_asked(progress: Arc<Progress>, printer: super::Printer) {
     if asked_to_stop().await.is_ok() {
         progress.stop.store(true, Ordering::Relaxed);
         printer.note("stopping: what is read so far is being committed (Ctrl-C again to give up)");

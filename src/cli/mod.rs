@@ -22,6 +22,7 @@ mod printer;
 mod report;
 mod timeline;
 mod verify;
+mod watch;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -126,7 +127,8 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         | Command::CheckDeletion(_)
         | Command::Expectations(_)
         | Command::Query(_)
-        | Command::Sql(_) => expectations::given(arguments.expectations.as_deref(), &catalog)?,
+        | Command::Sql(_)
+        | Command::Watch(_) => expectations::given(arguments.expectations.as_deref(), &catalog)?,
         _ => Expectations::default(),
     };
     let (aws, form) = (arguments.aws.options(), arguments.format);
@@ -156,6 +158,7 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         Command::CheckDeletion(options) => check_deletion::run(&context, &options),
         Command::Expectations(options) => expectations::run(&context, &options),
         Command::Verify(options) => verify::run(&context, &options),
+        Command::Watch(options) => watch::run(&context, &options),
         Command::Coverage(options) => coverage::run(&context, &options),
         Command::Maintain(options) => maintain::run(&context, &options),
     }

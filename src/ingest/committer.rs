@@ -1,6 +1,6 @@
 //! The committer: appends each parcel's rows, then writes the ledger, and keeps the account.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use hashbrown::HashMap;
 use tokio::runtime::Handle;
 
@@ -63,7 +63,8 @@ impl Committer {
     }
 
     fn count(&mut self, row: &crate::lake::ledger::ObjectRow) {
-        let Report { objects, records, bytes, rejects, .. } = &mut self.report;
+        let Report { objects, records, bytes, rejects, newest_delivery, .. } = &mut self.report;
+        *newest_delivery = (*newest_delivery).max(row.delivered_at.and_then(DateTime::from_timestamp_micros));
         records.read += row.records_read;
         records.kept += row.records_kept;
         records.other += row.records_other;

@@ -146,6 +146,7 @@ impl Report {
         self.bytes.compressed += pass.bytes.compressed;
         self.bytes.decompressed += pass.bytes.decompressed;
         self.put_off = pass.put_off;
+        self.newest_delivery = self.newest_delivery.max(pass.newest_delivery);
         self.rejects.extend(pass.rejects);
         self.lake_version = pass.lake_version;
         self.seconds += pass.seconds;

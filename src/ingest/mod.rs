@@ -222,6 +222,9 @@ pub struct Report {
     /// What could not be listed or fetched and is left for the next pass.
     #[serde(skip)]
     pub put_off: u64,
+    /// When the newest object that was read had been delivered, by its name.
+    #[serde(skip)]
+    pub newest_delivery: Option<DateTime<Utc>>,
     /// Accounts and Regions of buckets, some days of which are settled and were not listed.
     #[serde(skip)]
     pub settled_lanes: u64,

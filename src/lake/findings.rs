@@ -2,7 +2,8 @@
 //!
 //! A finding is told apart by its fingerprint: two runs that find the same thing write two rows with one fingerprint, and
 //! what a later run no longer finds gets a last row, `resolved` or `aged`. `detections` says of each run and detector whether it was
-//! evaluated at all, without which silence would mean nothing.
+//! evaluated at all, without which silence would mean nothing. `notifications` says who was told of what: a row per finding
+//! and channel, written after the channel took it.
 
 use arrow::datatypes::SchemaRef;
 
@@ -81,6 +82,32 @@ pub static DETECTION_COLUMNS: &[Column<DetectionRow>] = &[
     instant("until", |row| Some(row.until), "The window's end"),
     number("lake_version", |row| Some(row.lake_version), "Version of `events` that it read"),
 ];
+
+/// A finding that was told on a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the columns of the `notifications` table")]
+pub struct NotificationRow {
+    pub notified_at: i64,
+    pub run_at: i64,
+    pub channel: String,
+    pub fingerprint: String,
+    pub severity: String,
+    pub detector: String,
+}
+
+/// The columns of `notifications`.
+pub static NOTIFICATION_COLUMNS: &[Column<NotificationRow>] = &[
+    instant("notified_at", |row| Some(row.notified_at), "When the channel had taken it"),
+    instant("run_at", |row| Some(row.run_at), "The run that it was told from"),
+    text("channel", |row| Some(&row.channel), "Which channel: its kind and a hash of its target, never the target"),
+    text("fingerprint", |row| Some(&row.fingerprint), "Which finding"),
+    text("severity", |row| Some(&row.severity), "How bad it was when it was told"),
+    text("detector", |row| Some(&row.detector), "Which detector found it"),
+];
+
+pub(super) fn notifications_schema() -> SchemaRef {
+    schema(NOTIFICATION_COLUMNS)
+}
 
 pub(super) fn findings_schema() -> SchemaRef {
     schema(FINDING_COLUMNS)

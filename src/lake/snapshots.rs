@@ -1,14 +1,15 @@
-//! Writes what a run found at one instant: the keys and trails that exist, or what detectors say. Rows are added, never changed.
+//! Writes what a run found at one instant: the keys and trails that exist, what detectors say, or whom it told. Rows are
+//! added, never changed.
 
 use arrow::array::RecordBatch;
 
 use super::columns::batch;
-use super::findings::{DETECTION_COLUMNS, Detected, FINDING_COLUMNS};
+use super::findings::{DETECTION_COLUMNS, Detected, FINDING_COLUMNS, NOTIFICATION_COLUMNS, NotificationRow};
 use super::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, Snapshot, TRAIL_COLUMNS};
 use super::parquet;
 use super::reports::{REPORT_COLUMNS, ReportRow};
 use super::table::Commit;
-use super::tables::{DETECTIONS, FINDINGS, INVENTORIES, KEYS, REPORTS, TRAILS, TableSpec};
+use super::tables::{DETECTIONS, FINDINGS, INVENTORIES, KEYS, NOTIFICATIONS, REPORTS, TRAILS, TableSpec};
 use super::{Lake, LakeError};
 
 /// Adds one snapshot; all three tables exist afterwards.
@@ -39,6 +40,14 @@ pub async fn record_detected(lake: &Lake, detected: &Detected) -> Result<(), Lak
 /// When the lake cannot be written.
 pub async fn record_report(lake: &Lake, report: &ReportRow) -> Result<(), LakeError> {
     append(lake, &REPORTS, &batch(REPORT_COLUMNS, std::slice::from_ref(report))?).await
+}
+
+/// Adds what was told; the table exists afterwards.
+///
+/// # Errors
+/// When the lake cannot be written.
+pub async fn record_notified(lake: &Lake, rows: &[NotificationRow]) -> Result<(), LakeError> {
+    append(lake, &NOTIFICATIONS, &batch(NOTIFICATION_COLUMNS, rows)?).await
 }
 
 async fn append(lake: &Lake, spec: &'static TableSpec, rows: &RecordBatch) -> Result<(), LakeError> {

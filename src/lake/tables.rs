@@ -117,8 +117,16 @@ pub static REPORTS: TableSpec = TableSpec {
     doc: "every report of a series that was written, and its window",
 };
 
+/// Who was told of findings.
+pub static NOTIFICATIONS: TableSpec = TableSpec {
+    name: "notifications",
+    partition: None,
+    schema: findings::notifications_schema,
+    doc: "every finding that `watch` told, one row per finding and channel",
+};
+
 /// Every table.
-pub static TABLES: [&TableSpec; 12] = [
+pub static TABLES: [&TableSpec; 13] = [
     &EVENTS,
     &OBJECTS,
     &REJECTS,
@@ -131,6 +139,7 @@ pub static TABLES: [&TableSpec; 12] = [
     &FINDINGS,
     &DETECTIONS,
     &REPORTS,
+    &NOTIFICATIONS,
 ];
 
 fn instant() -> DataType {

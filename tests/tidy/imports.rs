@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("incident", &["chain", "engine", "instant", "query"]),
     ("posture", &["detect", "engine", "incident", "instant", "query"]),
     ("report", &["chain", "detect", "incident", "instant", "posture", "query", "verdict"]),
+    ("watch", &["detect", "engine", "instant", "lake", "query", "report"]),
     (
         "cli",
         &[
@@ -41,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "source",
             "synthetic",
             "verdict",
+            "watch",
         ],
     ),
     // The binary's root and the library's table of contents.
@@ -68,6 +70,7 @@ const REFUSES: &[(&str, &[&str])] = &[
     ("incident", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("posture", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("verdict", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
+    ("watch", &["datafusion", "SessionContext", "deltalake_core", "Utc::now", "SystemTime"]),
     ("report", &["datafusion", "SessionContext", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
 ];
 

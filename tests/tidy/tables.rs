@@ -9,7 +9,7 @@ use std::fs;
 
 use keytrail::cloudtrail::columns::COLUMNS;
 use keytrail::lake::columns::Column;
-use keytrail::lake::findings::{DETECTION_COLUMNS, FINDING_COLUMNS};
+use keytrail::lake::findings::{DETECTION_COLUMNS, FINDING_COLUMNS, NOTIFICATION_COLUMNS};
 use keytrail::lake::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, TRAIL_COLUMNS};
 use keytrail::query::{Catalog, Kind, Query, Severity};
 
@@ -96,6 +96,7 @@ fn the_readme_has_the_tables_that_the_code_makes() {
         ("inventory-columns", described(INVENTORY_COLUMNS)),
         ("finding-columns", described(FINDING_COLUMNS)),
         ("detection-columns", described(DETECTION_COLUMNS)),
+        ("notification-columns", described(NOTIFICATION_COLUMNS)),
         ("detectors", detectors()),
         ("queries", queries()),
         ("views", views()),

@@ -1,0 +1,360 @@
+//! `keytrail watch`: keeps up with logs, detects now and then, and tells what is new.
+//!
+//! ```text
+//! pass ─► detection, when one is due ─► round, when there was one or a channel is behind ─► pass …
+//! ```
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use keytrail::detect::{self, Detection, Status, Window};
+use keytrail::ingest::follow::{Follow, Passed};
+use keytrail::ingest::{Options, Progress, Report};
+use keytrail::instant;
+use keytrail::query::Severity;
+use keytrail::report::Format;
+use keytrail::watch::{
+    Channel, Command, NotifyFile, Outbox, Patience, Round, Stage, Tally, Target, Webhook, WebhookFormat,
+    newest_delivery, serve,
+};
+use serde::Serialize;
+
+use super::args::Watch;
+use super::count::thousands;
+use super::detect::{WINDOW_DAYS, detected, stale_end};
+use super::ingest::{closing_line, hinted, shown, stop_when_asked, tell_pass, tell_rejects};
+use super::{Context, Hinted, Outcome};
+
+pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
+    let channels = channels(arguments)?;
+    if channels.is_empty() && arguments.metrics.is_none() {
+        return Err(Hinted::new(
+            "there is nobody to tell",
+            "give --webhook (or KEYTRAIL_WEBHOOK), --command or --notify-file, or --metrics alone; \
+             `keytrail detect` keeps findings in the lake as well",
+        )
+        .into());
+    }
+    let detect_each = instant::length(&arguments.detect_each)?.to_std().unwrap_or_default();
+    let options = options(context, arguments)?;
+    let progress = Arc::new(Progress::default());
+    let tally = Arc::new(Tally::new(Duration::from_secs(arguments.interval)));
+    if let Some(port) = arguments.metrics {
+        serve_metrics(context, port, &tally)?;
+    }
+    let mut watch = Watching {
+        context,
+        name: name(context),
+        bar: arguments.severity,
+        patience: Patience { wait: Duration::from_millis(arguments.notify_wait), ..Patience::default() },
+        detect_each,
+        progress: &progress,
+        tally: &tally,
+        channels,
+        detected_at: None,
+        told_end: None,
+        findings: 0,
+        sent: Vec::new(),
+    };
+    let stop = context.runtime.spawn(stop_when_asked(Arc::clone(&progress), context.printer));
+    let report = if arguments.once { watch.once(arguments, &options) } else { watch.follow(arguments, options) };
+    stop.abort();
+    let report = report?;
+    watch.tell_end(&report)?;
+    let is_whole = report.is_whole() && watch.sent.iter().all(|sent| sent.left == Some(0));
+    Ok(if arguments.once && !is_whole { Outcome::Incomplete } else { Outcome::Done })
+}
+
+/// Where to tell, as it was asked for.
+fn channels(arguments: &Watch) -> Result<Vec<Channel>> {
+    let mut targets = Vec::new();
+    // An empty variable is how an environment file says that there is none.
+    if let Some(address) = arguments.webhook.as_deref().filter(|address| !address.is_empty()) {
+        let format = if arguments.webhook_format == "slack" { WebhookFormat::Slack } else { WebhookFormat::Json };
+        targets.push(Target::Webhook(Webhook::new(address, format, Duration::from_secs(arguments.notify_timeout))?));
+    }
+    targets.extend(arguments.command.as_deref().map(Command::new).map(Target::Command));
+    if let Some(path) = &arguments.notify_file {
+        targets.push(Target::File(NotifyFile::new(path)?));
+    }
+    Ok(targets.into_iter().map(Channel::new).collect())
+}
+
+fn options(context: &Context, arguments: &Watch) -> Result<Options> {
+    let now = Utc::now();
+    let mut options = Options::at(now);
+    options.jobs = arguments.jobs.unwrap_or(options.jobs);
+    options.prune = arguments.which.prune(now)?;
+    options.source.aws = context.aws.clone();
+    options.source.s3.requester_pays = arguments.requester_pays;
+    Ok(options)
+}
+
+/// The last part of the lake's address: a receiver need not know where it lies.
+fn name(context: &Context) -> String {
+    let root = context.lake.root();
+    let last = root.path().split('/').rfind(|part| !part.is_empty()).or(root.host_str());
+    last.unwrap_or("lake").to_owned()
+}
+
+/// Answers for as long as the runtime lives.
+fn serve_metrics(context: &Context, port: u16, tally: &Arc<Tally>) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        Hinted::new(format!("--metrics {port}: {error}"), "choose another port, or 0 for any that is free")
+    })?;
+    let address = listener.local_addr()?;
+    context.printer.note(&format!("metrics at http://{address}/metrics, health at http://{address}/health"));
+    let tally = Arc::clone(tally);
+    let printer = context.printer;
+    context.runtime.spawn(async move {
+        if let Err(error) = serve(listener, tally, Utc::now).await {
+            printer.warn(&format!("metrics: {error}"));
+        }
+    });
+    Ok(())
+}
+
+/// What a channel was told in all.
+#[derive(Debug, Clone, Serialize)]
+struct Sent {
+    channel: &'static str,
+    findings: u64,
+    messages: u64,
+    failed_attempts: u64,
+    left: Option<u64>,
+}
+
+/// What a watch came to; its JSON is part of the command line's contract.
+#[derive(Serialize)]
+struct Watched<'a> {
+    ingest: &'a Report,
+    findings: usize,
+    notifications: &'a [Sent],
+}
+
+/// A watch that goes on.
+struct Watching<'a> {
+    context: &'a Context,
+    /// The lake's name in messages.
+    name: String,
+    bar: Severity,
+    patience: Patience,
+    detect_each: Duration,
+    progress: &'a Arc<Progress>,
+    tally: &'a Arc<Tally>,
+    channels: Vec<Channel>,
+    /// When the latest detection that succeeded began.
+    detected_at: Option<Instant>,
+    /// The end of logs that end long ago, once that was told.
+    told_end: Option<DateTime<Utc>>,
+    /// Findings that the latest detection left open.
+    findings: usize,
+    /// What the channels were told, in their order.
+    sent: Vec<Sent>,
+}
+
+impl Watching<'_> {
+    fn is_stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// One pass, one detection, one round.
+    fn once(&mut self, arguments: &Watch, options: &Options) -> Result<Report> {
+        let report = shown(self.context, &arguments.sources, options, self.progress)?;
+        tell_rejects(self.context, &report);
+        if self.is_stopped() {
+            return Ok(report);
+        }
+        let detected = self.detect();
+        // What an earlier run found and could not tell is told even so.
+        self.round()?;
+        detected?;
+        Ok(Report { interrupted: report.interrupted || self.is_stopped(), ..report })
+    }
+
+    /// One pass after the other, until it is stopped.
+    fn follow(&mut self, arguments: &Watch, options: Options) -> Result<Report> {
+        let context = self.context;
+        let progress = self.progress;
+        let follow = Follow {
+            runtime: context.runtime.handle(),
+            lake: &context.lake,
+            sources: &arguments.sources,
+            options,
+            each: Duration::from_secs(arguments.interval),
+            progress,
+            clock: &Utc::now,
+        };
+        follow.run(&mut |passed| self.passed(&passed)).map_err(hinted)
+    }
+
+    /// After each pass. Nothing of this ends the watch.
+    fn passed(&mut self, passed: &Passed<'_>) {
+        let now = Utc::now();
+        match passed {
+            Passed::Done(report) => {
+                tell_pass(self.context, report);
+                self.count(report);
+                let put_off = format!("{} places or objects could not be read", report.put_off);
+                self.tally.ended(Stage::Ingest, now, (report.put_off > 0).then_some(put_off));
+            }
+            Passed::Failed(error) => {
+                self.context.printer.warn(&format!("{error}; the next look tries again"));
+                self.tally.ended(Stage::Ingest, now, Some(error.to_string()));
+            }
+        }
+        if self.is_stopped() {
+            return;
+        }
+        let is_due = self.detected_at.is_none_or(|at| at.elapsed() >= self.detect_each);
+        if is_due && let Err(error) = self.detect() {
+            self.context.printer.warn(&format!("detect: {error}; the next look tries again"));
+        }
+        let is_behind = self.sent.iter().any(|sent| sent.left != Some(0));
+        if (is_due || is_behind)
+            && !self.is_stopped()
+            && let Err(error) = self.round()
+        {
+            self.context.printer.warn(&format!("notify: {error}; the next look tries again"));
+        }
+    }
+
+    fn count(&self, report: &Report) {
+        let (objects, records) = (&report.objects, &report.records);
+        self.tally.count(
+            &[("ingested", objects.ingested), ("partial", objects.partial), ("rejected", objects.rejected)],
+            &[
+                ("kept", records.kept),
+                ("other", records.other),
+                ("duplicate", records.duplicate),
+                ("rejected", records.rejected),
+            ],
+        );
+        self.tally.delivered(report.newest_delivery);
+    }
+
+    /// Runs the detectors over the days that `detect` looks at.
+    fn detect(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let detection = self.detection();
+        let trouble = detection.as_ref().err().map(ToString::to_string);
+        self.tally.ended(Stage::Detect, Utc::now(), trouble);
+        let detection = detection?;
+        self.detected_at = Some(began);
+        self.tell(&detection);
+        Ok(())
+    }
+
+    fn detection(&mut self) -> Result<Detection> {
+        let context = self.context;
+        let now = Utc::now();
+        let engine = context.engine()?;
+        let newest = context.runtime.block_on(newest_delivery(&engine, &context.catalog, now))?;
+        self.tally.delivered(newest);
+        let ended = stale_end(context, &engine, now)?;
+        if ended.is_some() && ended != self.told_end {
+            let end = ended.map(instant::plain).unwrap_or_default();
+            context
+                .printer
+                .note(&format!("note: the logs end at {end}: detectors look at the {WINDOW_DAYS} days before"));
+        }
+        self.told_end = ended;
+        let until = ended.unwrap_or(now);
+        let window = Window { since: until - chrono::Duration::days(WINDOW_DAYS), until };
+        let options = detect::Options { window, only: Vec::new(), params: std::collections::BTreeMap::new(), now };
+        detected(context, &engine, &options, true)
+    }
+
+    fn tell(&mut self, detection: &Detection) {
+        let unjudged = detection.unjudged.iter().filter(|finding| finding.status != Status::Accepted);
+        let open = || detection.findings.iter().chain(unjudged.clone());
+        self.tally.open(open().map(|finding| finding.severity));
+        self.findings = open().count();
+        let new = detection.findings.iter().filter(|finding| finding.status == Status::New).count();
+        let ended = detection.resolved.len() + detection.aged.len();
+        if new + ended > 0 {
+            let (new, open, ended) = (thousands(new as u64), thousands(self.findings as u64), thousands(ended as u64));
+            self.context.printer.note(&format!("detect: {new} new, {ended} ended, {open} open in all"));
+        }
+        if let Some(why) = &detection.no_events {
+            self.context.printer.warn(&format!("{why}; that nothing was found means nothing"));
+        }
+    }
+
+    /// Tells every channel what it was not told yet.
+    fn round(&mut self) -> Result<()> {
+        let told = self.rounds();
+        let rounds = match told {
+            Ok(rounds) => rounds,
+            Err(error) => {
+                self.tally.ended(Stage::Notify, Utc::now(), Some(error.to_string()));
+                return Err(error);
+            }
+        };
+        self.sent.resize_with(rounds.len(), || Sent {
+            channel: "",
+            findings: 0,
+            messages: 0,
+            failed_attempts: 0,
+            left: None,
+        });
+        let mut troubles = Vec::new();
+        for (round, sent) in rounds.iter().zip(&mut self.sent) {
+            self.tally.told(round);
+            sent.channel = round.channel;
+            sent.findings += round.told;
+            sent.messages += round.delivered;
+            sent.failed_attempts += round.failed;
+            sent.left = round.left;
+            if round.told > 0 {
+                let noun = if round.told == 1 { "finding" } else { "findings" };
+                self.context.printer.note(&format!("{}: told {} {noun}", round.channel, thousands(round.told)));
+            }
+            if let Some(why) = &round.trouble {
+                let left = round.left.map_or("findings are".to_owned(), |left| format!("{} to be", thousands(left)));
+                let trouble = format!("{}: {left} told later: {why}", round.channel);
+                self.context.printer.warn(&trouble);
+                troubles.push(trouble);
+            }
+        }
+        self.tally.ended(Stage::Notify, Utc::now(), (!troubles.is_empty()).then(|| troubles.join("; ")));
+        Ok(())
+    }
+
+    fn rounds(&mut self) -> Result<Vec<Round>> {
+        let context = self.context;
+        if self.channels.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Opened anew, so that it knows of what was found and told meanwhile.
+        let engine = context.engine()?;
+        let outbox = Outbox {
+            lake: &context.lake,
+            name: &self.name,
+            catalog: &context.catalog,
+            bar: self.bar,
+            patience: self.patience,
+            stop: &self.progress.stop,
+            clock: Utc::now,
+        };
+        Ok(context.runtime.block_on(outbox.round(&engine, &mut self.channels)))
+    }
+
+    /// The account of it all.
+    fn tell_end(&self, report: &Report) -> Result<()> {
+        let printer = self.context.printer;
+        if matches!(printer.format(), Format::Json | Format::Ndjson) {
+            return printer.json(&Watched { ingest: report, findings: self.findings, notifications: &self.sent });
+        }
+        printer.line(&closing_line(report))?;
+        for Sent { channel, findings, left, .. } in &self.sent {
+            let left = left.map_or("an unknown number".to_owned(), thousands);
+            printer.line(&format!("{channel}: {} told, {left} to be told", thousands(*findings)))?;
+        }
+        Ok(())
+    }
+}
