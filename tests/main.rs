@@ -6,7 +6,7 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · cli · detect · verdict · incident · report ·
+//!                                                   hostile · cli · detect · verdict · incident · report · watch ·
 //!                                                   other_engine
 //! ```
 //!
@@ -31,6 +31,7 @@ mod strategies;
 mod support;
 mod tidy;
 mod verdict;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -63,6 +63,6 @@ JOIN ranks AS s ON s.severity = o.severity
 JOIN opened AS b ON b.fingerprint = o.fingerprint
 LEFT JOIN told AS t ON t.fingerprint = o.fingerprint
 WHERE o.status <> 'accepted'
-  AND s.rank >= coalesce((SELECT rank FROM ranks WHERE severity = $severity), 0)
+  AND s.rank >= coalesce((SELECT max(rank) FROM ranks WHERE severity = $severity), 0)
   AND (t.rank IS NULL OR t.rank < s.rank)
 ORDER BY s.rank DESC, o.last_seen DESC, o.fingerprint

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use keytrail::detect::{self, Detection, Status, Window};
+use keytrail::detect::{self, Detection, Status, Window, chosen};
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{Options, Progress, Report};
 use keytrail::instant;
@@ -39,6 +39,7 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
         )
         .into());
     }
+    chosen(&context.catalog, &arguments.only)?;
     let detect_each = instant::length(&arguments.detect_each)?.to_std().unwrap_or_default();
     let options = options(context, arguments)?;
     let progress = Arc::new(Progress::default());
@@ -49,6 +50,7 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
     let mut watch = Watching {
         context,
         name: name(context),
+        only: &arguments.only,
         bar: arguments.severity,
         patience: Patience { wait: Duration::from_millis(arguments.notify_wait), ..Patience::default() },
         detect_each,
@@ -141,6 +143,8 @@ struct Watching<'a> {
     context: &'a Context,
     /// The lake's name in messages.
     name: String,
+    /// These detectors; all when empty.
+    only: &'a [String],
     bar: Severity,
     patience: Patience,
     detect_each: Duration,
@@ -265,7 +269,8 @@ impl Watching<'_> {
         self.told_end = ended;
         let until = ended.unwrap_or(now);
         let window = Window { since: until - chrono::Duration::days(WINDOW_DAYS), until };
-        let options = detect::Options { window, only: Vec::new(), params: std::collections::BTreeMap::new(), now };
+        let options =
+            detect::Options { window, only: self.only.to_vec(), params: std::collections::BTreeMap::new(), now };
         detected(context, &engine, &options, true)
     }
 
@@ -337,6 +342,7 @@ impl Watching<'_> {
             name: &self.name,
             catalog: &context.catalog,
             bar: self.bar,
+            only: self.only,
             patience: self.patience,
             stop: &self.progress.stop,
             clock: Utc::now,

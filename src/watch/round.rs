@@ -86,6 +86,8 @@ pub struct Outbox<'a> {
     pub catalog: &'a Catalog,
     /// What is less bad than this is not told.
     pub bar: Severity,
+    /// Findings of these detectors are told; of all when empty.
+    pub only: &'a [String],
     /// How often a channel is tried.
     pub patience: Patience,
     /// Set from outside to end a round: what is on its way is waited for, nothing else.
@@ -113,6 +115,7 @@ impl Outbox<'_> {
         let settled = std::mem::take(&mut channel.unrecorded);
         self.record(channel, settled.clone()).await?;
         let mut pending = pending(engine, self.catalog, &channel.id, self.bar, (self.clock)()).await?;
+        pending.retain(|one| self.only.is_empty() || self.only.contains(&one.finding.detector));
         // The engine may be older than what was recorded just now.
         pending.retain(|one| !settled.iter().any(|row| is_of(row, one)));
         let mut left = pending.len() as u64;

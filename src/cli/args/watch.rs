@@ -8,21 +8,24 @@ use keytrail::query::Severity;
 use super::Which;
 
 const WATCH_HELP: &str = "\
-Each finding is told once on each channel: when it opens, when it gets worse, and when it comes back
-after it had ended. What is accepted in keytrail.toml is not told. What was told is in the lake, in the
-table notifications; what is still to be told is worked out from it, so that nothing is lost when
-keytrail is killed or a receiver is away: it is told at the next look, or after the next start.
+Each finding is told once on each channel: when it opens, when it gets worse, and when it
+comes back after it had ended. What is accepted in keytrail.toml is not told. What was told is
+in the lake, in the table notifications; what is still to be told is worked out from it, so
+that nothing is lost when keytrail is killed or a receiver is away: it is told at the next
+look, or after the next start.
 
-Once means exactly once as long as the receiver answers and keytrail lives. A receiver that takes a
-message and hangs before it says so, or a keytrail killed between the answer and its own note of it,
-is told again. To drop repeats, compare the header Idempotency-Key (in the JSON: idempotency_key), or
-for each finding its fingerprint, severity and opened_at, which never change between repeats. Run one
-watch for a lake and a channel: two tell everything twice.
+Once means exactly once as long as the receiver answers and keytrail lives. A receiver that
+takes a message and hangs before it says so, or a keytrail killed between the answer and its
+own note of it, is told again. To drop repeats, compare the header Idempotency-Key (in the
+JSON: idempotency_key), or for each finding its fingerprint, severity and opened_at, which
+never change between repeats. Run one watch for a lake and a channel: two tell everything
+twice.
 
-A message is tried five times a round, with growing waits, and then again at every look. Delivered is:
-for a webhook, an answer of 2xx (redirects are not followed); for a command, exit code 0 within 60
-seconds, run by `sh -c` with the message on its standard input; for a file, lines that are on disk.
-A webhook's address is a secret: give it in KEYTRAIL_WEBHOOK, where `ps` does not show it.
+A message is tried five times a round, with growing waits, and then again at every look.
+Delivered is: for a webhook, an answer of 2xx (redirects are not followed); for a command,
+exit code 0 within 60 seconds, run by `sh -c` with the message on its standard input; for a
+file, lines that are on disk. A webhook's address is a secret: give it in KEYTRAIL_WEBHOOK,
+where `ps` does not show it.
 
   keytrail watch s3://trail-bucket --notify-file findings.ndjson
   KEYTRAIL_WEBHOOK=https://hooks.slack.com/services/… \\
@@ -36,11 +39,11 @@ As a service, with KEYTRAIL_WEBHOOK=… in a file that only root can read:
   ExecStart=/usr/local/bin/keytrail --lake /var/lib/keytrail watch s3://trail-bucket --metrics 9464
   Restart=on-failure
 
-/metrics is for Prometheus; /health answers 200, or 503 and what is wrong. keytrail.toml is read at the
-start.
+/metrics is for Prometheus; /health answers 200, or 503 and what is wrong. keytrail.toml is
+read at the start.
 
-Exit codes: 0 stopped when asked, or --once and all is told; 2 wrong usage or failure; 3 --once, and
-something could not be read or told, or it was stopped.";
+Exit codes: 0 stopped when asked, or --once and all is told; 2 wrong usage or failure; 3
+--once, and something could not be read or told, or it was stopped.";
 
 /// Keep up with new logs, look for findings again and again, and tell each new one: webhook, Slack, command, file
 #[derive(Debug, Args)]
@@ -57,6 +60,9 @@ pub(crate) struct Watch {
     /// How long from one detection to the next, such as 15m; at the looks in between nothing is detected
     #[arg(long, value_name = "LENGTH", default_value = "15m")]
     pub detect_each: String,
+    /// Only this detector: no other is run or told; may be repeated
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub only: Vec<String>,
     /// Tell what is as bad as this, or worse
     #[arg(long, value_name = "SEVERITY", default_value = "medium", value_parser = severity_parser())]
     pub severity: Severity,
