@@ -67,6 +67,9 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
     stop.abort();
     let report = report?;
     watch.tell_end(&report)?;
+    if !arguments.once {
+        tell_rejects(context, &report);
+    }
     let is_whole = report.is_whole() && watch.sent.iter().all(|sent| sent.left == Some(0));
     Ok(if arguments.once && !is_whole { Outcome::Incomplete } else { Outcome::Done })
 }

@@ -174,9 +174,63 @@ fn wrong_usage_is_told_before_anything_is_read() {
     dir.keytrail(["watch", "nowhere", "--command", "true"]).code(2);
 }
 
+/// Who used a key, and how often is bad.
+const USERS: &str = r#"-- ---
+-- title = "Somebody used a key"
+-- severity = "medium"
+-- message = "{principal} used {key_arn} {events} times"
+-- params.since = { type = "timestamp", required = true, doc = "from" }
+-- params.until = { type = "timestamp", required = true, doc = "until" }
+-- ---
+-- ## What it does
+-- Names everyone who used a key.
+SELECT
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region,
+    min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS events,
+    array_agg(event_id ORDER BY event_time, event_id) AS evidence,
+    CAST(NULL AS VARCHAR) AS detail,
+    CASE WHEN count(*) >= 3 THEN 'high' END AS severity
+FROM usage
+WHERE event_time >= $since AND event_time < $until
+GROUP BY key_arn, principal
+"#;
+
+#[test]
+fn what_gets_worse_and_what_ends_and_comes_back_is_told_again() {
+    let dir = rooted(1);
+    fs::create_dir_all(dir.join("queries/detectors")).unwrap();
+    let detector = dir.join("queries/detectors/users.sql");
+    let told = |expected: &[&str]| {
+        let watch =
+            ["--queries", "queries", "watch", "logs", "--only", "users", "--once", "--notify-file", "told.ndjson"];
+        dir.keytrail(watch).ok();
+        let text = fs::read_to_string(dir.join("told.ndjson")).unwrap();
+        let severity =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["severity"].as_str().unwrap().to_owned();
+        assert_eq!(text.lines().map(severity).collect::<Vec<_>>(), expected);
+    };
+    fs::write(&detector, USERS).unwrap();
+    told(&["medium"]);
+    told(&["medium"]);
+    let more = ["2026-01-05T13:00:00Z", "2026-01-05T14:00:00Z"].map(|time| root_uses(0, time));
+    dir.log("b.json.gz", &more);
+    told(&["medium", "high"]);
+    // Nothing is found, so it ends; nothing of that is told.
+    fs::write(&detector, format!("{USERS}HAVING count(*) > 100\n")).unwrap();
+    told(&["medium", "high"]);
+    assert_eq!(open(&dir).len(), 0);
+    fs::write(&detector, USERS).unwrap();
+    told(&["medium", "high", "high"]);
+    told(&["medium", "high", "high"]);
+    let lines = fs::read_to_string(dir.join("told.ndjson")).unwrap();
+    let opened: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["opened_at"].clone()).collect();
+    assert!(opened[0] == opened[1] && opened[1] != opened[2], "{opened:?}");
+}
+
 /// Every detector that there is, as a user runs it.
 #[test]
-fn all_detectors_are_run_and_what_the_planted_incident_left_is_told() {
+fn all_detectors_are_run_and_everything_that_they_found_is_told() {
     let dir = rooted(1);
     dir.keytrail(["watch", "logs", "--once", "--severity", "info", "--notify-file", "told.ndjson"]).ok();
     each_once(&fingerprints(&dir, "told.ndjson"), &open(&dir));

@@ -40,7 +40,8 @@ As a service, with KEYTRAIL_WEBHOOK=… in a file that only root can read:
   Restart=on-failure
 
 /metrics is for Prometheus; /health answers 200, or 503 and what is wrong. keytrail.toml is
-read at the start.
+read at the start. Every detection adds files to the lake: `keytrail maintain` once a day
+merges them.
 
 Exit codes: 0 stopped when asked, or --once and all is told; 2 wrong usage or failure; 3
 --once, and something could not be read or told, or it was stopped.";
