@@ -61,6 +61,7 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
         told_end: None,
         findings: 0,
         sent: Vec::new(),
+        is_behind: false,
     };
     let stop = context.runtime.spawn(stop_when_asked(Arc::clone(&progress), context.printer));
     let report = if arguments.once { watch.once(arguments, &options) } else { watch.follow(arguments, options) };
@@ -79,6 +80,10 @@ fn channels(arguments: &Watch) -> Result<Vec<Channel>> {
     let mut targets = Vec::new();
     // An empty variable is how an environment file says that there is none.
     if let Some(address) = arguments.webhook.as_deref().filter(|address| !address.is_empty()) {
+        if arguments.webhook_format != "slack" && address.contains("//hooks.slack.com/") {
+            let message = "Slack does not take the webhook format json";
+            return Err(Hinted::new(message, "give --webhook-format slack").into());
+        }
         let format = if arguments.webhook_format == "slack" { WebhookFormat::Slack } else { WebhookFormat::Json };
         targets.push(Target::Webhook(Webhook::new(address, format, Duration::from_secs(arguments.notify_timeout))?));
     }
@@ -162,6 +167,8 @@ struct Watching<'a> {
     findings: usize,
     /// What the channels were told, in their order.
     sent: Vec<Sent>,
+    /// Whether the latest round left anything to be told, or could not tell.
+    is_behind: bool,
 }
 
 impl Watching<'_> {
@@ -221,8 +228,7 @@ impl Watching<'_> {
         if is_due && let Err(error) = self.detect() {
             self.context.printer.warn(&format!("detect: {error}; the next look tries again"));
         }
-        let is_behind = self.sent.iter().any(|sent| sent.left != Some(0));
-        if (is_due || is_behind)
+        if (is_due || self.is_behind)
             && !self.is_stopped()
             && let Err(error) = self.round()
         {
@@ -295,10 +301,10 @@ impl Watching<'_> {
 
     /// Tells every channel what it was not told yet.
     fn round(&mut self) -> Result<()> {
-        let told = self.rounds();
-        let rounds = match told {
+        let rounds = match self.rounds() {
             Ok(rounds) => rounds,
             Err(error) => {
+                self.is_behind = true;
                 self.tally.ended(Stage::Notify, Utc::now(), Some(error.to_string()));
                 return Err(error);
             }
@@ -310,6 +316,7 @@ impl Watching<'_> {
             failed_attempts: 0,
             left: None,
         });
+        self.is_behind = rounds.iter().any(|round| round.left != Some(0));
         let mut troubles = Vec::new();
         for (round, sent) in rounds.iter().zip(&mut self.sent) {
             self.tally.told(round);

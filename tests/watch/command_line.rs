@@ -164,6 +164,7 @@ fn wrong_usage_is_told_before_anything_is_read() {
     for (arguments, said) in [
         (&[][..], "there is nobody to tell"),
         (&["--webhook", "no-url"], "the webhook cannot be used"),
+        (&["--webhook", "https://hooks.slack.com/services/T0/B0/x"], "hint: give --webhook-format slack"),
         (&["--command", "true", "--detect-each", "soon"], "soon"),
         (&["--command", "true", "--only", "no-such"], "no-such is no detector"),
     ] {

@@ -1,5 +1,6 @@
 //! Runs that end at a bad moment, and runs that go on for long.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command};
 
@@ -127,4 +128,33 @@ fn a_stop_while_a_receiver_is_down_is_not_made_to_wait() {
     assert_eq!(ran.status(), Some(0), "{}", ran.stderr());
     assert_eq!(receiver.received().len(), 1);
     assert!(ran.stdout().contains("webhook: 0 told, 1 to be told"), "{}", ran.stdout());
+}
+
+/// Killed at moments that are found by what the lake has so far. Nothing is lost at any of them; what a receiver got twice,
+/// since the lake had not taken note yet, came under one key.
+#[test]
+fn a_kill_at_any_moment_loses_nothing_and_repeats_only_under_the_same_key() {
+    let commits = ["events", "findings", "detections", "notifications"]
+        .map(|table| [0, 1].map(|version| format!("{table}/_delta_log/{version:020}.json")));
+    for moment in commits.as_flattened() {
+        let dir = rooted(2);
+        let receiver = Receiver::start([]);
+        let url = receiver.url();
+        let mut child = once(&dir, &["--webhook", &url]).start();
+        let marker = dir.lake().join(moment);
+        while !marker.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        // A run that has ended meanwhile is no failure.
+        let _ = child.kill();
+        child.wait().unwrap();
+        once(&dir, &["--webhook", &url]).ok();
+        let requests = receiver.received();
+        let taken: BTreeSet<String> = receiver.taken().into_iter().collect();
+        assert_eq!(taken, open(&dir), "{moment}");
+        assert_eq!(taken.len(), 2, "{moment}");
+        let keys: BTreeSet<_> = requests.iter().map(|one| one.header("idempotency-key").unwrap()).collect();
+        assert_eq!(keys.len(), 1, "{moment}");
+        assert_eq!(dir.sql("SELECT * FROM notifications").len(), 2, "{moment}");
+    }
 }
