@@ -24,7 +24,7 @@ use super::{Context, Hinted, Outcome};
 pub(super) const WINDOW_DAYS: i64 = 30;
 
 /// Logs that end longer ago than this are looked at as they are: a window that ends now would hold nothing.
-const FRESH: Duration = Duration::days(1);
+pub(super) const FRESH: Duration = Duration::days(1);
 
 pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
     if arguments.list {
@@ -67,22 +67,39 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
     })
 }
 
-/// Runs detectors and compares what they find with what was open before; keeps it in the lake, where it is to be kept.
-pub(super) fn detected(context: &Context, engine: &Engine, options: &Options, is_kept: bool) -> Result<Detection> {
+/// Runs detectors, and tells how far they are.
+pub(super) fn found(context: &Context, engine: &Engine, options: &Options) -> Result<Detection> {
     let all = chosen(&context.catalog, &options.only)?.len() as u64;
     let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
     let done = std::cell::Cell::new(0);
+    let told = |name: &str| {
+        bar.show(done.get(), all, name.to_owned());
+        done.set(done.get() + 1);
+    };
+    let found = detect(engine, &context.catalog, &context.expectations, options, &told);
+    let found = context.runtime.block_on(found);
+    bar.finish();
+    Ok(found?)
+}
+
+/// Runs detectors and compares what they find with what was open before; keeps it in the lake, where it is to be kept.
+pub(super) fn detected(context: &Context, engine: &Engine, options: &Options, is_kept: bool) -> Result<Detection> {
+    let found = found(context, engine, options)?;
+    compared(context, engine, found, options.now, is_kept)
+}
+
+/// What was found, compared with what was open before; kept in the lake, where it is to be kept.
+pub(super) fn compared(
+    context: &Context,
+    engine: &Engine,
+    mut found: Detection,
+    now: DateTime<Utc>,
+    is_kept: bool,
+) -> Result<Detection> {
     context.runtime.block_on(async {
-        let told = |name: &str| {
-            bar.show(done.get(), all, name.to_owned());
-            done.set(done.get() + 1);
-        };
-        let found = detect(engine, &context.catalog, &context.expectations, options, &told).await;
-        bar.finish();
-        let mut found = found?;
-        found.compare(open_findings(engine, &context.catalog, options.now).await?);
+        found.compare(open_findings(engine, &context.catalog, now).await?);
         if is_kept {
-            record_detected(&context.lake, &recorded(&found, options.now)).await?;
+            record_detected(&context.lake, &recorded(&found, now)).await?;
         }
         Ok(found)
     })

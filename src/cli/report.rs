@@ -1,25 +1,24 @@
 //! `keytrail report`: how the keys stand, as a document.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Duration, Utc};
-use keytrail::detect::{self, detect, findings_as_of, open_findings, recorded};
+use keytrail::detect::{Options, findings_as_of};
 use keytrail::engine::Engine;
 use keytrail::instant;
 use keytrail::lake::reports::ReportRow;
-use keytrail::lake::snapshots::{record_detected, record_report};
+use keytrail::lake::snapshots::record_report;
 use keytrail::posture::{self, Asked, Frame, Made, Posture, Windows, gather};
 use keytrail::query::Severity;
 use keytrail::report::{Form, Format, posture_document};
 
 use super::args::Report;
+use super::detect::{FRESH, compared, found};
 use super::{Context, Hinted, Outcome};
-
-/// Logs that end longer ago than this are told of: whoever waits for news of now has none.
-const FRESH: Duration = Duration::days(1);
 
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let forms = forms(context, arguments)?;
@@ -115,42 +114,24 @@ fn looked(
     now: DateTime<Utc>,
 ) -> Result<Posture> {
     let catalog = &context.catalog;
-    let options = detect::Options {
-        window: times.windows.looked_at,
-        only: Vec::new(),
-        params: std::collections::BTreeMap::new(),
-        now,
+    let options = Options { window: times.windows.looked_at, only: Vec::new(), params: BTreeMap::new(), now };
+    let mut detection = found(context, engine, &options)?;
+    if is_saved {
+        compared(context, engine, detection.clone(), now, true)?;
+    }
+    let frame = Frame {
+        series: arguments.series.clone(),
+        windows: times.windows,
+        last: times.last.clone(),
+        has_expectations: context.expectations.is_given,
     };
-    let all = catalog.detectors().count() as u64;
-    let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
-    let done = std::cell::Cell::new(0);
     context.runtime.block_on(async {
-        let told = |name: &str| {
-            bar.show(done.get(), all, name.to_owned());
-            done.set(done.get() + 1);
-        };
-        let found = detect(engine, catalog, &context.expectations, &options, &told).await;
-        bar.show(all, all, "who decrypts with what".to_owned());
-        let mut found = found?;
-        if is_saved {
-            let mut run = found.clone();
-            run.compare(open_findings(engine, catalog, now).await?);
-            record_detected(&context.lake, &recorded(&run, now)).await?;
-        }
         let before = match &times.last {
             Some(last) => findings_as_of(engine, catalog, last.run_at).await?,
             None => Vec::new(),
         };
-        found.compare(before);
-        let frame = Frame {
-            series: arguments.series.clone(),
-            windows: times.windows,
-            last: times.last.clone(),
-            has_expectations: context.expectations.is_given,
-        };
-        let posture = gather(engine, catalog, found, &frame).await;
-        bar.finish();
-        Ok(posture?)
+        detection.compare(before);
+        Ok(gather(engine, catalog, detection, &frame).await?)
     })
 }
 

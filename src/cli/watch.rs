@@ -16,7 +16,7 @@ use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{Options, Progress, Report};
 use keytrail::instant;
 use keytrail::query::Severity;
-use keytrail::report::Format;
+use keytrail::report::{Format, thousands};
 use keytrail::watch::{
     Channel, Command, NotifyFile, Outbox, Patience, Round, Stage, Tally, Target, Webhook, WebhookFormat,
     newest_delivery, serve,
@@ -24,7 +24,6 @@ use keytrail::watch::{
 use serde::Serialize;
 
 use super::args::Watch;
-use super::count::thousands;
 use super::detect::{WINDOW_DAYS, detected, stale_end};
 use super::ingest::{closing_line, hinted, shown, stop_when_asked, tell_pass, tell_rejects};
 use super::{Context, Hinted, Outcome};
