@@ -3,7 +3,7 @@
 //! The modules stand in the order in which a byte travels:
 //!
 //! ```text
-//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, detect, incident, posture, verdict ─► report ─► cli
+//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, detect, incident, posture, verdict ─► report ─► watch ─► cli
 //!                └── ingest joins source, cloudtrail and lake ──┘
 //!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```

@@ -16,6 +16,9 @@ const WIDTH: usize = 100;
 /// Rows of a list that are shown; the other forms have all.
 const SHOWN: usize = 10;
 
+/// Characters of a finding's message: the event and the other forms have the rest.
+const MESSAGE: usize = 360;
+
 /// Heights of a trend's bars.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -81,7 +84,7 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
 fn told(out: &mut String, posture: &Posture, finding: &Finding) -> std::fmt::Result {
     let seen = finding.last_seen.map_or_else(String::new, |at| format!("  {}", minute(at)));
     writeln!(out, "{:<9}{}{seen}", finding.severity.name().to_uppercase(), clean(&finding.detector))?;
-    paragraph(out, "  ", &finding.message)?;
+    paragraph(out, "  ", &cut(&finding.message, MESSAGE))?;
     if let Some(event) = finding.evidence.first() {
         let all = sized(finding.evidence.len());
         let more = if all > 1 { format!("  (and {} more)", count(all - 1)) } else { String::new() };
