@@ -11,7 +11,7 @@ use keytrail::detect::{Options, findings_as_of};
 use keytrail::engine::Engine;
 use keytrail::instant;
 use keytrail::lake::reports::ReportRow;
-use keytrail::lake::snapshots::record_report;
+use keytrail::lake::snapshots::{record_report, reports_written};
 use keytrail::posture::{self, Asked, Frame, Made, Posture, Windows, gather};
 use keytrail::query::Severity;
 use keytrail::report::{Form, Format, posture_document};
@@ -23,6 +23,8 @@ use super::{Context, Hinted, Outcome};
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let forms = forms(context, arguments)?;
     let now = Utc::now();
+    // Before the lake is read: of two reports at once the second must not count.
+    let written = context.runtime.block_on(reports_written(&context.lake, &arguments.series))?;
     let engine = context.engine()?;
     let times = times(context, arguments, &engine, now)?;
     let is_saved = times.asked.is_next() && !arguments.no_save;
@@ -55,7 +57,12 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
             lake_version: i64::try_from(lake_version)?,
             new_findings: i64::try_from(new)?,
         };
-        context.runtime.block_on(record_report(&context.lake, &row))?;
+        if !context.runtime.block_on(record_report(&context.lake, &row, written))? {
+            let message = format!("another report of the series {} was written meanwhile", arguments.series);
+            return Err(
+                Hinted::new(message, "both tell of the same time; --series gives each a series of its own").into()
+            );
+        }
     }
     let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
     Ok(match bar {

@@ -34,12 +34,43 @@ pub async fn record_detected(lake: &Lake, detected: &Detected) -> Result<(), Lak
     append(lake, &DETECTIONS, &batch(DETECTION_COLUMNS, &detected.detections)?).await
 }
 
-/// Adds a report that was written.
+/// How many reports of a series were written: what [`record_report`] compares with.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn reports_written(lake: &Lake, series: &str) -> Result<i64, LakeError> {
+    match lake.open(&REPORTS).await? {
+        Some(table) => table.transaction(&report_id(series)).await,
+        None => Ok(0),
+    }
+}
+
+/// Adds a report that was written, unless the series has another since there were so many: the two would tell of one time.
+/// Returns whether it was added.
 ///
 /// # Errors
 /// When the lake cannot be written.
-pub async fn record_report(lake: &Lake, report: &ReportRow) -> Result<(), LakeError> {
-    append(lake, &REPORTS, &batch(REPORT_COLUMNS, std::slice::from_ref(report))?).await
+pub async fn record_report(lake: &Lake, report: &ReportRow, written: i64) -> Result<bool, LakeError> {
+    let rows = batch(REPORT_COLUMNS, std::slice::from_ref(report))?;
+    let mut table = lake.open_or_create(&REPORTS).await?;
+    let id = report_id(&report.series);
+    let mut add = None;
+    // Delta refuses the second of two commits with one id.
+    while table.transaction(&id).await? == written {
+        let add = match &add {
+            Some(add) => add,
+            None => add.insert(parquet::write(table.store().as_ref(), &rows, None, true).await?),
+        };
+        if table.commit(vec![add.clone()], Vec::new(), std::slice::from_ref(&id)).await? != Commit::Conflict {
+            return Ok(true);
+        }
+        table.refresh().await?;
+    }
+    Ok(false)
+}
+
+fn report_id(series: &str) -> String {
+    format!("report/{series}")
 }
 
 /// Adds what was told; the table exists afterwards.

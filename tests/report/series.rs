@@ -149,3 +149,16 @@ fn the_same_lake_and_window_make_the_same_bytes() {
     report(&dir, &[]);
     assert!(first == write("second.html"), "not the same bytes");
 }
+
+#[test]
+fn of_two_reports_at_once_one_counts() {
+    let dir = lake();
+    let both = ["one.json", "two.json"].map(|name| dir.keytrail(["report", "-o", name]).start());
+    let codes = both.map(|child| child.wait_with_output().unwrap().status.code().unwrap());
+    let windows = windows(&dir);
+    match codes {
+        // One was done before the other began.
+        [0, 0] => assert_eq!((windows.len(), &windows[0].1), (2, &windows[1].0)),
+        _ => assert_eq!((codes.iter().sum::<i32>(), windows.len()), (2, 1), "{codes:?}"),
+    }
+}

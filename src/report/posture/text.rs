@@ -148,15 +148,15 @@ fn decrypts(out: &mut String, posture: &Posture) -> std::fmt::Result {
 
 fn idle(out: &mut String, posture: &Posture) -> std::fmt::Result {
     let idle = &posture.idle_keys;
-    let unused = idle.keys.iter().filter(|key| !key.is_used).count();
+    let of = |detector: &str| idle.keys.iter().filter(|key| key.detector == detector).count();
     if idle.keys.is_empty() {
         return Ok(());
     }
     writeln!(
         out,
         "\n{} unused, {} unexplained; those that are unused cost at least {} USD a month",
-        counted(sized(unused), "key", "keys"),
-        count(sized(idle.keys.iter().filter(|key| key.detector == "unexplained-key").count())),
+        counted(sized(of("unused-key")), "key", "keys"),
+        count(sized(of("unexplained-key"))),
         idle.unused_usd_a_month,
     )
 }
