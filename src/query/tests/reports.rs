@@ -179,8 +179,9 @@ async fn every_report_runs_over_an_empty_lake_and_with_every_parameter_set() {
         };
         for given in [given(|param| param.required), given(|_| true)] {
             let rows = report(&session, &query.name, &given).await;
-            // What an empty lake lacks is something to say.
-            assert_eq!(rows.is_empty(), query.name != "needs", "{}: {rows}", query.name);
+            // What an empty lake lacks is something to say, and so is that a report rests on nothing.
+            let says = ["needs", "posture-sources"].contains(&query.name.as_str());
+            assert_eq!(rows.is_empty(), !says, "{}: {rows}", query.name);
         }
     }
 }
