@@ -142,6 +142,10 @@ with tempfile.TemporaryDirectory() as folder:
     copied = re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", path.read_text(), re.M)
     for name in " ".join(copied).split():
         check(Path(name).exists() and name in let_in, path, f"{name} is not there, or .dockerignore keeps it out")
+    sources = "".join(source.read_text() for source in Path("src").rglob("*.rs"))
+    needed = {"src", "queries", *re.findall(r'include_(?:str|bytes)!\("(?:\.\./)+([^/"]+)/', sources)}
+    for name in sorted(needed - {name for names in copied for name in names.split()}):
+        check(False, path, f"what is compiled needs {name}, which is not copied")
     # The day's script takes every step, and ends with the code that says the most.
     (folder / "keytrail").write_text('#!/bin/sh\necho "$2"\neval "exit \\${CODE_$2:-0}"\n')
     (folder / "keytrail").chmod(0o755)

@@ -10,5 +10,5 @@ SELECT made_at, run_at, since, until, lake_version
 FROM reports
 WHERE series = $series
   AND ($before IS NULL OR until <= $before)
-ORDER BY until DESC, made_at DESC
+ORDER BY number DESC
 LIMIT 1

@@ -30,7 +30,10 @@ SELECT
         WHEN count(*) FILTER (WHERE first_event_time < $until AND last_event_time >= $since) = 0
         THEN concat(
             'the lake has no event of the window',
-            coalesce(concat('; its logs end at ', max(CASE WHEN last_event_time < h.until_time THEN last_event_time END)), ''),
+            CASE
+                WHEN max(CASE WHEN last_event_time < h.until_time THEN last_event_time END) IS NULL THEN ''
+                ELSE concat('; its logs end at ', max(CASE WHEN last_event_time < h.until_time THEN last_event_time END))
+            END,
             ': ingest what is newer'
         )
     END

@@ -7,8 +7,9 @@
 -- ---
 -- ## What it answers
 -- Rows of five parts, by `part`: `all` (one row), `day` (per day and service; `via` is null for direct calls), `key`, `pair` (key
--- and principal) and `key_day`. `decrypts` succeeded, `failed` did not, `recent` are those of `decrypts` since the instant of
--- that name. `in_part` is how many rows the part has in all. Cross-account calls count once; ReEncrypt is a decrypt under its
+-- and principal) and `key_day`. `decrypts` are calls that decrypted
+-- (Decrypt, ReEncrypt, DeriveSharedSecret, Decapsulate) and succeeded, between `first_seen` and `last_seen`; `failed` did not succeed, `recent` are
+-- those of `decrypts` at or after the instant of that name. `in_part` is how many rows the part has in all. Cross-account calls count once; ReEncrypt is a decrypt under its
 -- source key; dry runs are no calls. A call whose record names no key is in `all` and `day` only.
 WITH fine AS (
     SELECT
@@ -19,8 +20,8 @@ WITH fine AS (
         count(*) FILTER (WHERE outcome = 'ok') AS decrypts,
         count(*) FILTER (WHERE outcome IS DISTINCT FROM 'ok') AS failed,
         count(*) FILTER (WHERE outcome = 'ok' AND event_time >= $recent) AS recent,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen
+        min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_seen,
+        max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_seen
     FROM usage
     WHERE usage_class = 'decrypt'
       AND (key_role IS DISTINCT FROM 'destination')
@@ -59,7 +60,7 @@ placed AS (
             PARTITION BY part ORDER BY decrypts DESC, failed DESC, key_arn, principal, day, via
         ) AS place
     FROM grouped
-    WHERE last_seen IS NOT NULL
+    WHERE decrypts + failed > 0
       AND (part IN ('all', 'day') OR key_arn IS NOT NULL)
 )
 SELECT part, in_part, day, via, key_arn, principal, decrypts, failed, recent, first_seen, last_seen

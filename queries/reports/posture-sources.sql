@@ -4,15 +4,16 @@
 -- params.until = { type = "timestamp", required = true, doc = "of objects with events before this instant" }
 -- ---
 -- ## What it answers
--- One row: how many log objects have events of the time, how many of these could not be read to their end, the first and last
--- event among them; how many digests that end in the time were found valid and how many not, by their latest check; and when the
+-- One row: how many log objects have events of the time, how many could not be read to their end (those of which nothing could be
+-- read count when they were delivered or read since the beginning of the time), the first and last event in them; how many digests that end in the time were found valid and how many not, by their latest check; and when the
 -- last inventory was taken.
 WITH read AS (
     SELECT
         uri,
         last_value(state ORDER BY ingested_at) AS state,
         min(first_event_time) AS first_event_time,
-        max(last_event_time) AS last_event_time
+        max(last_event_time) AS last_event_time,
+        max(coalesce(delivered_at, ingested_at)) AS known_at
     FROM objects
     GROUP BY uri
 ),
@@ -20,12 +21,12 @@ logs AS (
     SELECT
         count(*) AS objects,
         count(*) FILTER (WHERE state <> 'ingested') AS damaged,
-        min(first_event_time) AS first_event,
-        max(last_event_time) AS last_event
+        min(CASE WHEN first_event_time >= h.from_time THEN first_event_time END) AS first_event,
+        max(CASE WHEN last_event_time < h.until_time THEN last_event_time END) AS last_event
     FROM read
     CROSS JOIN horizon AS h
     WHERE (first_event_time < $until AND last_event_time >= $since)
-      AND last_event_time < h.until_time
+       OR (first_event_time IS NULL AND state <> 'ingested' AND known_at >= $since)
 ),
 proofs AS (
     SELECT

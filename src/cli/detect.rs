@@ -8,7 +8,7 @@ use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Duration, Utc};
 use keytrail::detect::{
-    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded,
+    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded, run_instant,
 };
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;
@@ -85,7 +85,8 @@ pub(super) fn found(context: &Context, engine: &Engine, options: &Options) -> Re
 /// Runs detectors and compares what they find with what was open before; keeps it in the lake, where it is to be kept.
 pub(super) fn detected(context: &Context, engine: &Engine, options: &Options, is_kept: bool) -> Result<Detection> {
     let found = found(context, engine, options)?;
-    compared(context, engine, found, options.now, is_kept)
+    let run_at = context.runtime.block_on(run_instant(engine, &context.catalog, options.now))?;
+    compared(context, engine, found, run_at, is_kept)
 }
 
 /// What was found, compared with what was open before; kept in the lake, where it is to be kept.
@@ -93,13 +94,13 @@ pub(super) fn compared(
     context: &Context,
     engine: &Engine,
     mut found: Detection,
-    now: DateTime<Utc>,
+    run_at: DateTime<Utc>,
     is_kept: bool,
 ) -> Result<Detection> {
     context.runtime.block_on(async {
-        found.compare(open_findings(engine, &context.catalog, now).await?);
+        found.compare(open_findings(engine, &context.catalog, run_at).await?);
         if is_kept {
-            record_detected(&context.lake, &recorded(&found, now)).await?;
+            record_detected(&context.lake, &recorded(&found, run_at)).await?;
         }
         Ok(found)
     })

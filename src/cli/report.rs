@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Duration, Utc};
-use keytrail::detect::{Options, findings_as_of};
+use keytrail::detect::{Options, findings_as_of, run_instant};
 use keytrail::engine::Engine;
 use keytrail::instant;
 use keytrail::lake::reports::ReportRow;
@@ -28,18 +28,25 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let engine = context.engine()?;
     let times = times(context, arguments, &engine, now)?;
     let is_saved = times.asked.is_next() && !arguments.no_save;
-    let mut posture = looked(context, arguments, &engine, &times, is_saved, now)?;
+    let run_at = context.runtime.block_on(run_instant(&engine, &context.catalog, now))?;
+    let mut posture = looked(context, arguments, &engine, &times, is_saved, (now, run_at))?;
     let (worst_new, is_blind) = (posture.findings.worst_new(), posture.no_events.is_some());
     let (new, lake_version) = (posture.findings.new.len(), posture.provenance.lake_version);
     if arguments.new {
         posture.findings.only_new();
     }
     let documents = forms.iter().map(|(form, _)| posture_document(&posture, *form)).collect::<Result<Vec<_>, _>>()?;
+    let is_latest =
+        || anyhow::Ok(context.runtime.block_on(reports_written(&context.lake, &arguments.series))? == written);
+    if is_saved && !is_latest()? {
+        return Err(overtaken(arguments));
+    }
     for ((form, file), document) in forms.iter().zip(&documents) {
         write(context, *file, &document.text)?;
         if document.left_out > 0 {
             context.printer.warn(&format!(
-                "{} of the findings name no account and Region, without which {} has no findings; they are in the other forms",
+                "{} of the findings are not in the {} document, which takes none without an account and a Region, nor more than there \
+                 is room for; the other forms have them",
                 document.left_out,
                 form.name()
             ));
@@ -49,19 +56,17 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
         // Written first: a report that nobody got must not move the window.
         let micros = |at: DateTime<Utc>| at.timestamp_micros();
         let row = ReportRow {
+            number: 0,
             made_at: micros(Utc::now()),
-            run_at: micros(now),
+            run_at: micros(run_at),
             series: arguments.series.clone(),
             since: micros(times.windows.window.since),
             until: micros(times.windows.window.until),
             lake_version: i64::try_from(lake_version)?,
             new_findings: i64::try_from(new)?,
         };
-        if !context.runtime.block_on(record_report(&context.lake, &row, written))? {
-            let message = format!("another report of the series {} was written meanwhile", arguments.series);
-            return Err(
-                Hinted::new(message, "both tell of the same time; --series gives each a series of its own").into()
-            );
+        if !context.runtime.block_on(record_report(&context.lake, row, written))? {
+            return Err(overtaken(arguments));
         }
     }
     let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
@@ -70,6 +75,12 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
         Some(_) if is_blind || times.is_stale => Outcome::Incomplete,
         _ => Outcome::Done,
     })
+}
+
+/// Another report of the series came between.
+fn overtaken(arguments: &Report) -> anyhow::Error {
+    let message = format!("another report of the series {} was written meanwhile", arguments.series);
+    Hinted::new(message, "both tell of the same time; --series gives each a series of its own").into()
 }
 
 /// The times of a report, and what they follow from.
@@ -118,19 +129,20 @@ fn looked(
     engine: &Engine,
     times: &Times,
     is_saved: bool,
-    now: DateTime<Utc>,
+    (now, run_at): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Posture> {
     let catalog = &context.catalog;
     let options = Options { window: times.windows.looked_at, only: Vec::new(), params: BTreeMap::new(), now };
     let mut detection = found(context, engine, &options)?;
     if is_saved {
-        compared(context, engine, detection.clone(), now, true)?;
+        compared(context, engine, detection.clone(), run_at, true)?;
     }
     let frame = Frame {
         series: arguments.series.clone(),
         windows: times.windows,
         last: times.last.clone(),
         has_expectations: context.expectations.is_given,
+        run_at,
     };
     context.runtime.block_on(async {
         let before = match &times.last {
@@ -151,7 +163,15 @@ fn forms<'a>(context: &Context, arguments: &'a Report) -> Result<Vec<(Form, Opti
         );
     }
     let named = |file: &Path| file.file_name().and_then(|name| Form::of_file(name.to_str()?));
+    let is_sarif = |form: Option<Form>| form == Some(Form::Sarif);
+    if arguments.new && (is_sarif(context.form) || files.iter().any(|file| is_sarif(named(file)))) {
+        let message = "SARIF tells all that is open: what it leaves out counts as fixed";
+        return Err(Hinted::new(message, "leave --new out").into());
+    }
     let of_file = |file: &'a PathBuf| {
+        if file.as_os_str() == "-" {
+            return Ok((context.form.unwrap_or_default(), None));
+        }
         let form = context.form.or_else(|| named(file));
         let unknown = || Hinted::new(format!("{} does not tell its format", file.display()), "give --format");
         Ok((form.ok_or_else(unknown)?, Some(file.as_path())))
@@ -187,11 +207,13 @@ fn replace(file: &Path, text: &[u8]) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any file that is made: the mask takes away what others may not do.
-        options.permissions(fs::Permissions::from_mode(0o666));
+        // As any file that is made, of which the mask takes away what others may not do; or as the one that it replaces.
+        let kept = fs::metadata(&place).map(|before| before.permissions());
+        options.permissions(kept.unwrap_or_else(|_| fs::Permissions::from_mode(0o666)));
     }
     let mut written = options.prefix(".keytrail-").tempfile_in(folder)?;
     written.write_all(text)?;
+    written.as_file().sync_all()?;
     written.persist(place)?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{DetectError, Detection, Finding, Open, Status, Window};
 use crate::engine::{Engine, Rows};
@@ -26,6 +26,21 @@ pub async fn open_findings(engine: &Engine, catalog: &Catalog, now: DateTime<Utc
 pub async fn findings_as_of(engine: &Engine, catalog: &Catalog, at: DateTime<Utc>) -> Result<Vec<Open>, DetectError> {
     let given = [("at".to_owned(), instant::plain(at))];
     earlier(engine, catalog.get("findings-as-of")?, &given, at).await
+}
+
+/// The instant of a run: now, or a moment after the latest run that was kept, where that one's clock was ahead. The latest run is
+/// what counts, and a later one must be later.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn run_instant(engine: &Engine, catalog: &Catalog, now: DateTime<Utc>) -> Result<DateTime<Utc>, DetectError> {
+    #[derive(serde::Deserialize)]
+    struct Run {
+        run_at: DateTime<Utc>,
+    }
+    let query = catalog.get("last-run")?;
+    let runs: Vec<Run> = engine.run(query, query.bind(&[], now)?).await?.read()?;
+    Ok(runs.into_iter().map(|run| run.run_at + TimeDelta::microseconds(1)).fold(now, DateTime::max))
 }
 
 async fn earlier(

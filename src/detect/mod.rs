@@ -23,7 +23,7 @@ use crate::expectations::Expectations;
 use crate::query::{Catalog, Need, ParamKind, Query, QueryError, Severity};
 
 pub use finding::{Finding, NotEvaluated, Status};
-pub use history::{findings_as_of, open_findings, recorded};
+pub use history::{findings_as_of, open_findings, recorded, run_instant};
 
 /// What can keep detectors from running.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use super::columns::{Column, instant, number, schema, text};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the columns of the `reports` table")]
 pub struct ReportRow {
+    pub number: i64,
     pub made_at: i64,
     pub run_at: i64,
     pub series: String,
@@ -19,6 +20,7 @@ pub struct ReportRow {
 
 /// The columns of `reports`.
 pub static REPORT_COLUMNS: &[Column<ReportRow>] = &[
+    number("number", |row| Some(row.number), "Which of its series, from 1: the order in which they were written"),
     instant("made_at", |row| Some(row.made_at), "When it had been written"),
     instant("run_at", |row| Some(row.run_at), "The run of the detectors that it tells of, as in `detections`"),
     text("series", |row| Some(&row.series), "The series that it is one of"),

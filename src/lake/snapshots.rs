@@ -50,7 +50,8 @@ pub async fn reports_written(lake: &Lake, series: &str) -> Result<i64, LakeError
 ///
 /// # Errors
 /// When the lake cannot be written.
-pub async fn record_report(lake: &Lake, report: &ReportRow, written: i64) -> Result<bool, LakeError> {
+pub async fn record_report(lake: &Lake, report: ReportRow, written: i64) -> Result<bool, LakeError> {
+    let report = &ReportRow { number: written + 1, ..report };
     let rows = batch(REPORT_COLUMNS, std::slice::from_ref(report))?;
     let mut table = lake.open_or_create(&REPORTS).await?;
     let id = report_id(&report.series);

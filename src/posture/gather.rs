@@ -34,6 +34,8 @@ pub struct Frame {
     pub last: Option<Made>,
     /// Whether an expectations file was given.
     pub has_expectations: bool,
+    /// When the detectors ran.
+    pub run_at: DateTime<Utc>,
 }
 
 /// The last report of a series; with `before`, the last whose window had ended by then.
@@ -111,6 +113,7 @@ pub async fn gather(
         keys_at_risk,
         idle_keys: idle(&findings, &aliases),
         detectors: about(catalog, &findings),
+        counts: findings.counts(),
         findings,
         decrypts,
         aws_managed,
@@ -124,6 +127,7 @@ pub async fn gather(
             sources: sources.into_iter().next().unwrap_or_default(),
             has_expectations: frame.has_expectations,
         },
+        run_at: frame.run_at,
     })
 }
 

@@ -67,6 +67,8 @@ pub struct Posture {
     pub looked_at: Window,
     /// Where the window of the report before ended; null for the first of its series.
     pub previous_until: Option<DateTime<Utc>>,
+    /// How many findings there are of each fate, also where `findings` has only those that are new.
+    pub counts: FindingCounts,
     /// What changed.
     pub findings: Findings,
     /// Keys with findings that someone should look at, the worst first.
@@ -89,6 +91,9 @@ pub struct Posture {
     pub detectors: Vec<About>,
     /// What it rests on.
     pub provenance: Provenance,
+    /// When the detectors ran: for formats that ask for the time of an update, and in no other.
+    #[serde(skip)]
+    pub run_at: DateTime<Utc>,
 }
 
 /// Findings by what became of them since the report before; each list the worst first.
@@ -109,17 +114,24 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// By what became of them. Where no report was before, those are new that began in the window, or at no time.
+    /// By what became of them. Where no report was before, those are new that have an event of the window, or none at all.
     fn of(detection: Detection, begun: Option<DateTime<Utc>>) -> Self {
         let Detection { findings, unjudged, resolved, aged, accepted, .. } = detection;
         let (new, mut ongoing): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| match begun {
-            Some(since) => finding.first_seen.is_none_or(|at| at >= since),
+            Some(since) => finding.last_seen.is_none_or(|at| at >= since),
             None => finding.status == Status::New,
         });
         for finding in &mut ongoing {
             finding.status = Status::Ongoing;
         }
         Self { new, ongoing, unjudged, resolved, aged, accepted }
+    }
+
+    fn counts(&self) -> FindingCounts {
+        let Self { new, ongoing, unjudged, resolved, aged, accepted } = self;
+        let [new, ongoing, unjudged, resolved, aged, accepted] =
+            [new, ongoing, unjudged, resolved, aged, accepted].map(Vec::len);
+        FindingCounts { open: new + ongoing + unjudged, new, ongoing, unjudged, resolved, aged, accepted }
     }
 
     /// Leaves out what the report before told.
@@ -142,6 +154,20 @@ impl Findings {
     pub fn worst_new(&self) -> Option<Severity> {
         self.new.iter().map(|finding| finding.severity).max()
     }
+}
+
+/// How many findings there are of each fate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields are the lists of `Findings`, but for those that say otherwise")]
+pub struct FindingCounts {
+    /// New, ongoing, and those that could not be judged again.
+    pub open: usize,
+    pub new: usize,
+    pub ongoing: usize,
+    pub unjudged: usize,
+    pub resolved: usize,
+    pub aged: usize,
+    pub accepted: usize,
 }
 
 /// A key that open findings of medium severity or worse are about.
@@ -189,11 +215,11 @@ pub struct Decrypts {
     pub decrypts: i64,
     /// That did not.
     pub failed: i64,
-    /// That succeeded, since the report before.
+    /// That succeeded, with a time within the window; of those, the report before may have told of what came late to it.
     pub recent: i64,
-    /// The first, whether it succeeded or not.
+    /// The first that succeeded.
     pub first_seen: Option<DateTime<Utc>>,
-    /// The last.
+    /// The last that succeeded.
     pub last_seen: Option<DateTime<Utc>>,
 }
 

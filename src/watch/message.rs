@@ -62,6 +62,12 @@ impl Message {
         Self { key: format!("{:032x}", xxh3_128(text.as_bytes())), findings }
     }
 
+    /// The same in two, unless it is of one finding.
+    pub(super) fn halves(&self) -> Option<[Self; 2]> {
+        let (first, second) = self.findings.split_at(self.findings.len() / 2);
+        (!first.is_empty()).then(|| [first, second].map(|half| Self::new(half.to_vec())))
+    }
+
     /// As one JSON value, `lake` being the name of the lake.
     ///
     /// # Errors

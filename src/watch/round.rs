@@ -1,5 +1,6 @@
 //! A round: every channel is told what is pending for it, whatever becomes of the others.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,9 @@ use crate::query::{Catalog, Severity};
 /// How often a wait looks up to see whether the run was stopped.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// Messages that are refused for good before a round gives up: what is wrong with one message need not be wrong with the
-/// next, but a channel that takes none is not to be asked a thousand times.
-const REFUSED_MAX: u32 = 3;
+/// Messages that are refused for good before a round gives up: what is wrong with one finding is not wrong with the next, and
+/// a message that is refused is tried again in halves; but a channel that takes none is not to be asked a thousand times.
+const REFUSED_MAX: u32 = 200;
 
 /// A target, and what a run knows of it that the lake does not.
 #[derive(Debug)]
@@ -127,7 +128,8 @@ impl Outbox<'_> {
             return Ok(());
         }
         let mut refused = 0;
-        for message in messages(pending, channel.target.limits()) {
+        let mut waiting = VecDeque::from(messages(pending, channel.target.limits()));
+        while let Some(message) = waiting.pop_front() {
             match self.deliver(channel, &message, round).await {
                 Fate::Delivered => {
                     let findings = message.findings.len() as u64;
@@ -146,6 +148,10 @@ impl Outbox<'_> {
                     refused += 1;
                     if refused == REFUSED_MAX {
                         break;
+                    }
+                    // One finding that is not taken must not hold back those beside it.
+                    for half in message.halves().into_iter().flatten().rev() {
+                        waiting.push_front(half);
                     }
                 }
                 Fate::Stopped => break,
@@ -166,6 +172,10 @@ impl Outbox<'_> {
                 Err(Failure::Lasting { why }) => {
                     round.failed += 1;
                     return Fate::Refused(why);
+                }
+                Err(Failure::Closed { why }) => {
+                    round.failed += 1;
+                    return Fate::Away(why);
                 }
                 Err(Failure::Passing { why, after }) => (why, after),
             };

@@ -72,6 +72,19 @@ fn each_report_tells_what_is_new_and_no_time_twice_or_never() {
 #[test]
 fn a_report_that_was_not_written_does_not_count() {
     let dir = lake();
+    // What was there before a report that fails stays as it is.
+    fs::create_dir(dir.join("out")).unwrap();
+    fs::write(dir.join("out/report.json"), "before").unwrap();
+    let mut killed = dir.keytrail(["report", "-o", "out/report.json"]).start();
+    // It has found what there is to tell, and has not told it.
+    while fs::metadata(dir.lake().join("detections/_delta_log/00000000000000000000.json")).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(killed.try_wait().unwrap().is_none(), "it has come to its end");
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(fs::read_to_string(dir.join("out/report.json")).unwrap(), "before");
+    assert!(windows(&dir).is_empty());
     let failed = dir.keytrail(["report", "-o", "nowhere/report.html"]).code(2);
     assert!(failed.stderr().contains("the report cannot be written to nowhere/report.html"), "{}", failed.stderr());
     assert!(windows(&dir).is_empty());
@@ -80,14 +93,6 @@ fn a_report_that_was_not_written_does_not_count() {
         dir.keytrail(["report", "-o", "/dev/full"]).code(2);
         assert!(windows(&dir).is_empty());
     }
-    // What was there before a report that fails stays as it is.
-    fs::create_dir(dir.join("out")).unwrap();
-    fs::write(dir.join("out/report.json"), "before").unwrap();
-    let mut killed = dir.keytrail(["report", "-o", "out/report.json"]).start();
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    assert_eq!(fs::read_to_string(dir.join("out/report.json")).unwrap(), "before");
-    assert!(windows(&dir).is_empty());
 
     let first = report(&dir, &[]);
     assert_eq!(keys(&first, "new", SCHEDULED), [key('a')]);
@@ -126,10 +131,13 @@ fn the_exit_code_is_about_what_is_new() {
     // What was told is not new again; and logs that ended long ago are no news of now.
     let again = dir.keytrail(["report", "--fail-on", "high"]).code(3);
     assert!(again.stdout().contains("Nothing new. ") && again.stdout().contains("No later log"), "{}", again.stdout());
+    let new = dir.keytrail(["report", "--new", "--no-save"]).ok().stdout();
+    assert!(new.contains("still open.") && !new.contains("nothing open"), "{new}");
     dir.keytrail(["report", "--since", "2026-01-06"]).code(2);
     dir.keytrail(["detect"]).format("sarif").code(2);
     dir.keytrail(["report"]).format("ndjson").code(2);
     dir.keytrail(["report", "-o", "report.doc"]).code(2);
+    dir.keytrail(["report", "--new", "-o", "report.sarif"]).code(2);
     dir.keytrail(["report", "-o", "report.html", "-o", "report.md"]).format("json").code(2);
 }
 

@@ -1,5 +1,6 @@
 //! What is pending, from what the lake says: runs and notifications put there by hand.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,13 +23,15 @@ struct Story {
     runtime: Runtime,
     lake: Lake,
     catalog: Catalog,
+    /// When the last event was that made the findings of the runs to come, in microseconds.
+    last_seen: Cell<Option<i64>>,
 }
 
 impl Story {
     fn new() -> Self {
         let dir = Dir::new();
         let lake = Lake::at(dir.lake().to_str().unwrap()).unwrap();
-        Self { dir, runtime: Runtime::new().unwrap(), lake, catalog: Catalog::shipped() }
+        Self { dir, runtime: Runtime::new().unwrap(), lake, catalog: Catalog::shipped(), last_seen: Cell::new(None) }
     }
 
     /// A run at this second that left these findings: a fingerprint, a status and a severity.
@@ -52,6 +55,7 @@ impl Story {
             message: format!("it is {fingerprint}"),
             detail: Some("more".to_owned()),
             events: 1,
+            last_seen: self.last_seen.get(),
             ..Default::default()
         };
         let detected = Detected { findings: findings.iter().map(row).collect(), detections: Vec::new() };
@@ -150,6 +154,24 @@ fn what_ended_and_came_back_is_told_again() {
     }
 }
 
+/// Runs over other windows lose sight of a finding, and meet it again.
+#[test]
+fn what_only_left_and_entered_a_window_is_not_told_again() {
+    for end in ["resolved", "aged"] {
+        let story = Story::new();
+        story.last_seen.set(Some(100));
+        story.run(1, &[("a", "new", "high")]);
+        story.told(1, "c", "a", "high");
+        story.run(2, &[("a", end, "high")]);
+        story.run(3, &[("a", "new", "high")]);
+        story.pending(Severity::Medium, &[]);
+        story.run(4, &[("a", end, "high")]);
+        story.last_seen.set(Some(101));
+        story.run(5, &[("a", "new", "high")]);
+        story.pending(Severity::Medium, &[("a", 5)]);
+    }
+}
+
 #[test]
 fn what_cannot_be_judged_for_a_while_has_not_ended() {
     let story = Story::new();
@@ -231,10 +253,22 @@ fn a_message_that_is_refused_keeps_no_other_back() {
     let names: Vec<String> = (0..150).map(|number| format!("{number:03}")).collect();
     let findings: Vec<_> = names.iter().map(|name| (name.as_str(), "new", "high")).collect();
     story.run(1, &findings);
-    let receiver = Receiver::start([Answer::Status(400)]);
+    // A hundred, fifty, 25, twelve, six, three: refused with the first finding in them, and at last that one alone.
+    let receiver = Receiver::start((0..7).map(|_| Answer::Status(400)));
     let round = story.round(&mut [webhook(&receiver, WebhookFormat::Json)]).remove(0);
-    assert_eq!((round.told, round.failed, round.left), (50, 1, Some(100)));
-    assert_eq!(receiver.taken(), names[100..]);
+    assert_eq!((round.told, round.failed, round.left), (149, 7, Some(1)));
+    assert_eq!(receiver.taken(), names[1..]);
+}
+
+#[test]
+fn an_address_that_is_gone_is_asked_once() {
+    for status in [401, 403, 404, 410] {
+        let story = Story::new();
+        story.run(1, &[("a", "new", "high"), ("b", "new", "high")]);
+        let receiver = Receiver::start((0..3).map(|_| Answer::Status(status)));
+        let round = story.round(&mut [webhook(&receiver, WebhookFormat::Json)]).remove(0);
+        assert_eq!((round.told, round.failed, round.left), (0, 1, Some(2)), "{status}");
+    }
 }
 
 #[test]

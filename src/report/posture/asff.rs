@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::SubsecRound;
 use serde_json::{Value, json};
 
 use super::{arn, present, section};
@@ -50,22 +51,16 @@ fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -
     let partition =
         finding.key_arn.as_deref().and_then(|arn| arn::Parts::of(arn).partition).unwrap_or_else(|| partition(region));
     let about = posture.detectors.iter().find(|about| about.detector == finding.detector);
-    let until = plain(posture.window.until);
-    let description = finding.detail.as_ref().map_or_else(
-        || finding.message.clone(),
-        |detail| {
-            if finding.message.contains(detail.as_str()) {
-                finding.message.clone()
-            } else {
-                format!("{}; {detail}", finding.message)
-            }
-        },
-    );
+    // Security Hub takes no update that is not later than what it has.
+    let updated = plain(posture.run_at.trunc_subsecs(3));
+    let description = super::detail(finding)
+        .map_or_else(|| finding.message.clone(), |detail| format!("{}; {detail}", finding.message));
     let severity = json!({ "Label": label(finding.severity), "Original": finding.severity.name() });
     let types = json!([kind(about.map(|about| about.attack.as_slice()).unwrap_or_default(), &finding.detector)]);
     let (state, workflow) = match finding.status {
         Status::Resolved => ("ARCHIVED", "RESOLVED"),
-        Status::Accepted => ("ACTIVE", "SUPPRESSED"),
+        // The workflow counts at the first import only; what is archived is so at any.
+        Status::Accepted => ("ARCHIVED", "SUPPRESSED"),
         _ => ("ACTIVE", "NEW"),
     };
     present(json!({
@@ -81,7 +76,7 @@ fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -
         "FirstObservedAt": finding.first_seen.map(plain),
         "LastObservedAt": finding.last_seen.map(plain),
         "CreatedAt": finding.first_seen.map_or_else(|| plain(posture.window.since), plain),
-        "UpdatedAt": until,
+        "UpdatedAt": updated,
         "Severity": severity,
         "FindingProviderFields": { "Severity": severity, "Types": types },
         "Title": cut(about.map_or(finding.detector.as_str(), |about| about.title.as_str()), 256),
@@ -95,7 +90,7 @@ fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -
         "Note": finding.reason.as_ref().filter(|reason| !reason.is_empty()).map(|reason| json!({
             "Text": cut(reason, 512),
             "UpdatedBy": "keytrail",
-            "UpdatedAt": until,
+            "UpdatedAt": updated,
         })),
     }))
 }

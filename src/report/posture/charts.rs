@@ -86,10 +86,11 @@ pub(super) fn by_day(activity: &Activity, days: &[NaiveDate]) -> Chart {
     let shown = services.len().min(SERVICES + 1);
     let most = cells.values().map(|cell| cell.iter().sum::<i64>()).max().unwrap_or_default().max(1);
     let top = rounded_up(most);
-    let step = WIDTH / i64::try_from(days.len().max(1)).unwrap_or(1);
+    let all = i64::try_from(days.len().max(1)).unwrap_or(1);
+    let step = WIDTH / all;
     let mut chart = Chart { width: LEFT + WIDTH + 8, height: TOP + HEIGHT + 28, ..Chart::default() };
     for (day, at) in days.iter().zip(0..) {
-        let x = LEFT + step * at;
+        let x = LEFT + at * WIDTH / all;
         let mut below = 0;
         let values = cells.get(day).map(Vec::as_slice).unwrap_or_default();
         for (service, value) in values.iter().enumerate().filter(|(_, value)| **value > 0) {
@@ -215,15 +216,11 @@ pub(super) fn heat(activity: &Activity) -> Chart {
             None => cut(name, 36),
         };
     }
-    let (more_keys, pairs) =
-        (activity.keys.total - i64::try_from(keys.len()).unwrap_or_default(), activity.pairs.total);
-    chart.more = (more_keys > 0).then(|| {
-        format!(
-            "Of {}, the busiest; there are {}.",
-            counted(activity.keys.total, "key", "keys"),
-            counted(pairs, "pair", "pairs")
-        )
-    });
+    let shown = i64::try_from(chart.marks.len()).unwrap_or_default();
+    let all = activity.pairs.total;
+    // The others are in no cell, which does not mean that there is nothing in it.
+    chart.more = (shown < all)
+        .then(|| format!("Shown are {} of {}, those of the busiest.", count(shown), counted(all, "pair", "pairs")));
     chart
 }
 
@@ -245,7 +242,8 @@ pub(super) fn calendar(posture: &Posture, days: &[NaiveDate]) -> Chart {
     };
     lanes.sort_by_key(|(lane, days)| (std::cmp::Reverse(worth(days)), *lane));
     lanes.truncate(LANES);
-    let step = WIDTH / i64::try_from(days.len().max(1)).unwrap_or(1);
+    let of_all = i64::try_from(days.len().max(1)).unwrap_or(1);
+    let step = WIDTH / of_all;
     let places: BTreeMap<NaiveDate, i64> = days.iter().copied().zip(0..).collect();
     let mut chart = Chart { width: LEFT + WIDTH + 8, ..Chart::default() };
     for (((account, region), of_lane), row) in lanes.iter().zip(0..) {
@@ -262,7 +260,7 @@ pub(super) fn calendar(posture: &Posture, days: &[NaiveDate]) -> Chart {
             for (state, hours) in hours.into_iter().filter(|(_, hours)| *hours > 0) {
                 let (low, high) = (below * ROOM / all, (below + hours) * ROOM / all);
                 chart.marks.push(Mark {
-                    x: LEFT + at * step + 1,
+                    x: LEFT + at * WIDTH / of_all + 1,
                     y: y + 1 + ROOM - high.max(low + 1),
                     width: (step - 2).max(1),
                     height: (high - low).max(1),
@@ -284,7 +282,7 @@ pub(super) fn calendar(posture: &Posture, days: &[NaiveDate]) -> Chart {
     for (day, at) in days.iter().zip(0..) {
         if is_labelled(*day, at, days.len()) {
             let text = day.format("%-d %b").to_string();
-            chart.columns.push(Label { x: LEFT + at * step + step / 2, y: bottom + 16, text });
+            chart.columns.push(Label { x: LEFT + at * WIDTH / of_all + step / 2, y: bottom + 16, text });
         }
     }
     let hours = Hours::of(&posture.coverage);

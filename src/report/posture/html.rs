@@ -7,6 +7,7 @@ use askama::Template;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use chrono::NaiveDate;
 
 use super::charts::{Chart, Mark, by_day, calendar, heat, spark};
 use super::{Hours, NEXT, caveats, count, counted, gaps, headline, minute, section, short, sized};
@@ -87,6 +88,8 @@ struct List<'p> {
 struct Card<'p> {
     finding: &'p Finding,
     title: &'p str,
+    /// The message with names for ARNs.
+    brief: String,
     severity: &'static str,
     /// The worst is the greatest.
     weight: usize,
@@ -126,6 +129,10 @@ impl<'p> Page<'p> {
     fn of(posture: &'p Posture) -> Self {
         let window = posture.window;
         let days = days(posture.looked_at);
+        // Days before the first log are no days without decrypts.
+        let first = posture.provenance.sources.first_event.map(|at| at.date_naive());
+        let logged: Vec<NaiveDate> =
+            days.iter().copied().filter(|day| first.is_none_or(|first| *day >= first)).collect();
         let activity = &posture.decrypts;
         let key_name = |arn: &str| {
             let key = activity.keys.rows.iter().find(|key| key.key_arn == arn);
@@ -181,7 +188,7 @@ impl<'p> Page<'p> {
             severities: Severity::ALL.into_iter().rev().map(Severity::name).collect(),
             keys: posture.keys_at_risk.iter().take(SHOWN).map(key_row).collect(),
             keys_more: posture.keys_at_risk.len().saturating_sub(SHOWN),
-            by_day: by_day(activity, &days),
+            by_day: by_day(activity, &logged),
             heat: heat(activity),
             pairs,
             pairs_more: pairs_more + pairs_left,
@@ -227,8 +234,8 @@ fn figures(posture: &Posture) -> Vec<Figure> {
     let number = |number: usize| count(sized(number));
     vec![
         Figure { number: number(findings.new.len()), what: "new findings", class: worst },
-        Figure { number: number(findings.ongoing.len() + findings.unjudged.len()), what: "still open", class: "quiet" },
-        Figure { number: number(findings.resolved.len()), what: "resolved", class: "quiet" },
+        Figure { number: number(posture.counts.open - posture.counts.new), what: "still open", class: "quiet" },
+        Figure { number: number(posture.counts.resolved), what: "resolved", class: "quiet" },
         Figure { number: number(posture.keys_at_risk.len()), what: "keys at risk", class: "quiet" },
         Figure { number: roughly(posture.decrypts.total.recent), what: "recent decrypts", class: "quiet" },
         Figure {
@@ -249,9 +256,13 @@ fn roughly(number: i64) -> String {
 
 fn lists(posture: &Posture) -> Vec<List<'_>> {
     let findings = &posture.findings;
+    let new = match posture.previous_until {
+        Some(_) => "Not in the report before, or not as bad.",
+        None => "With an event of this window, or with none at all.",
+    };
     let all = [
-        ("new", "New", "Not in the report before, or not as bad.", &findings.new),
-        ("ongoing", "Still open", "In the report before too.", &findings.ongoing),
+        ("new", "New", new, &findings.new),
+        ("ongoing", "Still open", "Found before, or without an event of the window.", &findings.ongoing),
         (
             "unjudged",
             "Not to be judged now",
@@ -281,7 +292,7 @@ fn lists(posture: &Posture) -> Vec<List<'_>> {
 fn card<'p>(posture: &'p Posture, finding: &'p Finding) -> Card<'p> {
     let time = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(plain);
     let facts = [
-        ("Detail", finding.detail.clone()),
+        ("Detail", super::detail(finding).map(str::to_owned)),
         ("Accepted because", finding.reason.clone()),
         ("Key", finding.key_arn.clone()),
         ("Principal", finding.principal.clone()),
@@ -296,12 +307,27 @@ fn card<'p>(posture: &'p Posture, finding: &'p Finding) -> Card<'p> {
     Card {
         finding,
         title: about.map_or(finding.detector.as_str(), |about| about.title.as_str()),
+        brief: brief(posture, finding),
         severity: finding.severity.name(),
         weight: Severity::ALL.iter().position(|one| *one == finding.severity).unwrap_or_default(),
         seen: finding.last_seen.map(minute).unwrap_or_default(),
         facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         next: section(posture, &finding.detector, NEXT).map(pieces).unwrap_or_default(),
     }
+}
+
+/// The message as a line has room for it: the key and the principal by the names that people call them.
+fn brief(posture: &Posture, finding: &Finding) -> String {
+    let mut brief = finding.message.clone();
+    if let Some(key_arn) = &finding.key_arn {
+        let aliases =
+            posture.keys_at_risk.iter().find(|key| key.key_arn == *key_arn).and_then(|key| key.aliases.as_deref());
+        brief = brief.replace(key_arn.as_str(), &short(key_arn, aliases));
+    }
+    if let Some(principal) = finding.principal.as_ref().filter(|principal| !principal.is_empty()) {
+        brief = brief.replace(principal.as_str(), &short(principal, None));
+    }
+    brief
 }
 
 /// Prose, cut at its backticks.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{NEXT, caveats, count, counted, gaps, headline, minute, section, short, sized};
 use crate::detect::Finding;
 use crate::posture::Posture;
+use crate::query::Severity;
 use crate::report::markdown::{escape, table};
 
 /// Findings that are told at length, and rows of a table; the JSON has all.
@@ -63,10 +64,13 @@ fn findings(out: &mut String, posture: &Posture) -> std::fmt::Result {
     if !findings.new.is_empty() {
         writeln!(out, "\n## New\n")?;
     }
-    for finding in findings.new.iter().take(SHOWN) {
+    let (now, later): (Vec<&Finding>, Vec<&Finding>) =
+        findings.new.iter().partition(|finding| finding.severity >= Severity::Medium);
+    for finding in now.iter().take(SHOWN) {
         new_finding(out, posture, finding)?;
     }
-    left_out(out, findings.new.len())?;
+    left_out(out, now.len())?;
+    listed(out, "New, and less urgent", &later)?;
     for (heading, list) in [
         ("Still open", &findings.ongoing),
         ("Found before, and not to be judged now", &findings.unjudged),
@@ -74,18 +78,23 @@ fn findings(out: &mut String, posture: &Posture) -> std::fmt::Result {
         ("Too long ago by now", &findings.aged),
         ("Accepted", &findings.accepted),
     ] {
-        if list.is_empty() {
-            continue;
-        }
-        writeln!(out, "\n## {heading}\n")?;
-        let rows = list.iter().take(SHOWN).map(|finding| {
-            let seen = finding.last_seen.map(minute).unwrap_or_default();
-            vec![finding.severity.name().to_owned(), finding.detector.clone(), finding.message.clone(), seen]
-        });
-        writeln!(out, "{}", table(&["severity", "detector", "finding", "last seen"], &rows.collect::<Vec<_>>()))?;
-        left_out(out, list.len())?;
+        listed(out, heading, &list.iter().collect::<Vec<_>>())?;
     }
     Ok(())
+}
+
+/// Findings as a table.
+fn listed(out: &mut String, heading: &str, list: &[&Finding]) -> std::fmt::Result {
+    if list.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## {heading}\n")?;
+    let rows = list.iter().take(SHOWN).map(|finding| {
+        let seen = finding.last_seen.map(minute).unwrap_or_default();
+        vec![finding.severity.name().to_owned(), finding.detector.clone(), finding.message.clone(), seen]
+    });
+    writeln!(out, "{}", table(&["severity", "detector", "finding", "last seen"], &rows.collect::<Vec<_>>()))?;
+    left_out(out, list.len())
 }
 
 fn new_finding(out: &mut String, posture: &Posture, finding: &Finding) -> std::fmt::Result {
@@ -94,10 +103,10 @@ fn new_finding(out: &mut String, posture: &Posture, finding: &Finding) -> std::f
     writeln!(out, "{}\n", escape(&finding.message))?;
     writeln!(out, "- {}{seen}", counted(finding.events, "event", "events"))?;
     for (what, text) in [
-        ("key", &finding.key_arn),
-        ("principal", &finding.principal),
-        ("asset", &finding.asset),
-        ("detail", &finding.detail),
+        ("key", finding.key_arn.as_deref()),
+        ("principal", finding.principal.as_deref()),
+        ("asset", finding.asset.as_deref()),
+        ("detail", super::detail(finding)),
     ] {
         if let Some(text) = text {
             writeln!(out, "- {what}: {}", escape(text))?;

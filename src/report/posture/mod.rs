@@ -16,7 +16,7 @@ mod ocsf;
 mod sarif;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -69,7 +69,10 @@ pub fn posture_document(posture: &Posture, form: Form) -> Result<Document, Docum
             let lines = batches.iter().map(|batch| json_text(batch, false));
             lines.collect::<Result<Vec<_>, _>>()?.join("\n")
         }
-        Form::Sarif => json_text(&sarif::log(posture), true)?,
+        Form::Sarif => {
+            left_out = posture.findings.open().count().saturating_sub(sarif::RESULTS_MAX);
+            json_text(&sarif::log(posture), true)?
+        }
     };
     Ok(Document { text, left_out })
 }
@@ -131,6 +134,11 @@ fn short(arn: &str, aliases: Option<&str>) -> String {
     }
 }
 
+/// What else there is to know of a finding, unless its message says it.
+fn detail(finding: &Finding) -> Option<&str> {
+    finding.detail.as_deref().filter(|detail| !finding.message.contains(detail))
+}
+
 /// How many findings there are of each severity, the worst first, in words.
 fn by_severity(findings: &[Finding]) -> String {
     let told = Severity::ALL.into_iter().rev().filter_map(|severity| {
@@ -142,13 +150,16 @@ fn by_severity(findings: &[Finding]) -> String {
 
 /// The report's findings in one sentence: what a person wants to know first.
 fn headline(posture: &Posture) -> String {
-    let new = &posture.findings.new;
-    match (new.len(), posture.findings.open().count() - new.len()) {
-        (0, 0) => "Nothing new, and nothing open.".to_owned(),
-        (0, open) => format!("Nothing new. {} still open.", counted(sized(open), "finding is", "findings are")),
-        (count, _) => {
-            let findings = counted(sized(count), "new finding", "new findings");
-            format!("{findings}: {}.", by_severity(new))
+    let counts = posture.counts;
+    let still = counts.open - counts.new;
+    let still = (still > 0).then(|| counted(sized(still), "finding is still open", "findings are still open"));
+    match (counts.new, still, &posture.no_events) {
+        (0, _, Some(_)) => "Nothing could be judged: there is no event to look at.".to_owned(),
+        (0, None, None) => "Nothing new, and nothing open.".to_owned(),
+        (0, Some(still), None) => format!("Nothing new. {still}."),
+        (new, ..) => {
+            let findings = counted(sized(new), "new finding", "new findings");
+            format!("{findings}: {}.", by_severity(&posture.findings.new))
         }
     }
 }
@@ -162,7 +173,8 @@ fn caveats(posture: &Posture) -> Vec<String> {
         caveats.push(format!("That nothing was found means nothing: {why}."));
     } else if posture.window.since == posture.window.until {
         let end = minute(posture.window.until);
-        caveats.push(format!("No later log has come since the report before: the logs still end at {end}."));
+        let new = if posture.counts.new > 0 { " What is new came late, or from an inventory." } else { "" };
+        caveats.push(format!("No later log has come since the report before: the logs still end at {end}.{new}"));
     }
     if let Some(begin) = posture.provenance.sources.first_event.filter(|begin| *begin - posture.looked_at.since > DAY) {
         caveats.push(format!("The logs begin at {}: of the time before nothing is known.", minute(begin)));
@@ -176,16 +188,22 @@ fn caveats(posture: &Posture) -> Vec<String> {
         let (unknown, all) = (count(hours.unknown), hours.proven + hours.observed + hours.unknown + hours.blind);
         caveats.push(format!("Of {unknown} of {} nothing is known.", counted(all, "hour", "hours")));
     }
-    let whole: Vec<&str> = posture
-        .not_evaluated
-        .iter()
-        .map(|gap| gap.detector.as_str())
-        .filter(|name| !posture.evaluated.iter().any(|one| one == name))
-        .collect();
-    if !whole.is_empty() {
-        let detectors = counted(sized(whole.len()), "detector was", "detectors were");
-        caveats.push(format!("{detectors} not evaluated; why is told below."));
-    }
+    let skipped: BTreeSet<&str> = posture.not_evaluated.iter().map(|gap| gap.detector.as_str()).collect();
+    let partly = skipped.iter().filter(|name| posture.evaluated.iter().any(|one| one == *name)).count();
+    let whole = skipped.len() - partly;
+    let told = match (whole, partly) {
+        (0, 0) => None,
+        (0, partly) => {
+            Some(format!("{} not evaluated for everything", counted(sized(partly), "detector was", "detectors were")))
+        }
+        (whole, 0) => Some(format!("{} not evaluated", counted(sized(whole), "detector was", "detectors were"))),
+        (whole, partly) => Some(format!(
+            "{} not evaluated, and {} not for everything",
+            counted(sized(whole), "detector was", "detectors were"),
+            count(sized(partly))
+        )),
+    };
+    caveats.extend(told.map(|told| format!("{told}; why is told below.")));
     if posture.provenance.sources.damaged > 0 {
         let objects = counted(posture.provenance.sources.damaged, "log object", "log objects");
         caveats.push(format!("{objects} could not be read to the end."));

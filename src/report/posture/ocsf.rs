@@ -68,7 +68,7 @@ fn event(posture: &Posture, finding: &Finding) -> Value {
         "metadata": {
             "version": "1.6.0",
             "profiles": ["cloud"],
-            "uid": format!("{}-{until}", finding.fingerprint),
+            "uid": format!("{}-{until}-{}", finding.fingerprint, finding.status.name()),
             "log_name": "AWS CloudTrail",
             "product": {
                 "name": "keytrail",

@@ -13,11 +13,15 @@ use crate::detect::{Finding, Status};
 use crate::posture::{About, Posture};
 use crate::query::Severity;
 
+/// Results that GitHub takes; the worst come first.
+pub(super) const RESULTS_MAX: usize = 25_000;
+
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(super) fn log(posture: &Posture) -> Value {
     let rules: Vec<&About> = posture.detectors.iter().collect();
-    let results: Vec<Value> = posture.findings.open().map(|finding| result(&rules, finding)).collect();
+    let results: Vec<Value> =
+        posture.findings.open().take(RESULTS_MAX).map(|finding| result(&rules, finding)).collect();
     let gaps = super::gaps(posture);
     let told = |gap: &Gap<'_>, detector: &str| {
         let of = if gap.keys > 0 { format!(" for {} keys", gap.keys) } else { String::new() };

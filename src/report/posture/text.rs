@@ -63,6 +63,10 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
             writeln!(out, "{:>7} {what} ({})", count(sized(list.len())), by_severity(list))?;
         }
     }
+    let hidden = posture.counts.open - findings.open().count();
+    if hidden > 0 {
+        writeln!(out, "{:>7} still open and not shown (--new)", count(sized(hidden)))?;
+    }
     keys(out, posture)?;
     decrypts(out, posture)?;
     idle(out, posture)?;

@@ -25,8 +25,10 @@ const BYTES_MAX: usize = 256 * 1024;
 pub(super) enum Failure {
     /// It may be taken soon: not before so long, where the receiver says so.
     Passing { why: String, after: Option<Duration> },
-    /// It would not be taken a second later either.
+    /// This message would not be taken a second later either.
     Lasting { why: String },
+    /// No message would: the address or the right to it is gone.
+    Closed { why: String },
 }
 
 impl Failure {

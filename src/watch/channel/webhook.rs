@@ -108,7 +108,15 @@ fn judged(response: &Response) -> Result<(), Failure> {
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         return Err(Failure::passing(why));
     }
-    Err(Failure::Lasting { why })
+    // What is wrong with a message is another matter than an address that takes none.
+    let is_about_the_message = matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::CONFLICT
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    );
+    Err(if is_about_the_message { Failure::Lasting { why } } else { Failure::Closed { why } })
 }
 
 /// How long `Retry-After` asks to wait: seconds, or until an instant (RFC 9110 §10.2.3), by the receiver's own clock.
