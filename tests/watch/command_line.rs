@@ -220,7 +220,10 @@ fn what_gets_worse_and_what_ends_and_comes_back_is_told_again() {
     fs::write(&detector, format!("{USERS}HAVING count(*) > 100\n")).unwrap();
     told(&["medium", "high"]);
     assert_eq!(open(&dir).len(), 0);
+    // It is met again without a later event: that is no news. With one it is.
     fs::write(&detector, USERS).unwrap();
+    told(&["medium", "high"]);
+    dir.log("c.json.gz", &[root_uses(0, "2026-01-05T15:00:00Z")]);
     told(&["medium", "high", "high"]);
     told(&["medium", "high", "high"]);
     let lines = fs::read_to_string(dir.join("told.ndjson")).unwrap();
