@@ -9,10 +9,10 @@ use super::Which;
 
 const WATCH_HELP: &str = "\
 Each finding is told once on each channel: when it opens, when it gets worse, and when it
-comes back after it had ended. What is accepted in keytrail.toml is not told. What was told is
-in the lake, in the table notifications; what is still to be told is worked out from it, so
-that nothing is lost when keytrail is killed or a receiver is away: it is told at the next
-look, or after the next start.
+comes back, by a later event, after it had ended. What is accepted in keytrail.toml is not
+told. What was told is in the lake, in the table notifications; what is still to be told is
+worked out from it, so that nothing is lost when keytrail is killed or a receiver is away:
+it is told at the next look, or after the next start.
 
 Once means exactly once as long as the receiver answers and keytrail lives. A receiver that
 takes a message and hangs before it says so, or a keytrail killed between the answer and its
