@@ -4,27 +4,57 @@
 -- ## What it holds
 -- One row per call, with all columns of `events` and `failed` (the outcome is not `ok`). Calls that changed nothing
 -- (`outcome = 'dry_run'`) are here; what repeats another event is not: CloudTrail's patches of events that it had
--- delivered before (`original_event_id`), unless the lake has not got the event itself, and the copies that a VPC
--- endpoint logs (`AwsVpceEvent`).
+-- delivered before (`original_event_id`), unless the lake has not got the event itself; the copies that a VPC
+-- endpoint logs (`AwsVpceEvent`); and a copy without an event id, where the lake has the event with its id.
 -- ## How a cross-account call is counted
 -- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
--- operation and key: they are one row. The row is the owner's copy when the owner's log is in the lake, else the
--- caller's, else what there is. Who called is told by the caller's copy, since the owner sees no more than an account
--- and an opaque id. What else the chosen copy lacks (address, user agent, encryption context, asset) comes from the
--- others. An event with a `shared_event_id` and no twin, as service principals' calls have, is a row like any other.
+-- operation and key: they are one row. A copy that names its key by an alias only is of the key that another copy names,
+-- where these name one. All columns of the row come from one copy: one that succeeded where any did, of these the owner's,
+-- else the caller's in full, else the one that comes first in a fixed order. There are two exceptions. Who called is told by the copy
+-- that knows the caller best, since the owner sees no more than an account and an opaque id. And what the chosen copy lacks of
+-- address, user agent, asset and the like is filled in from the owner's or the caller's.
+-- An event with a `shared_event_id` and no twin, as service principals' calls have, is a row like any other.
+-- ## What stays two
+-- Two copies without a common `shared_event_id` and with different event ids; a copy without an event id that differs
+-- from the other in its account, request id, key or caller's id.
 
 -- Grouped by everything that twins have in common, not only by what tells two calls apart: a filter passes through
 -- GROUP BY when it names only columns that it groups by, so that one on a key, a time or an operation prunes the scan
--- on both sides of the union. Plain max() and no window function, since DataFusion walks a window row by row. Most
--- events share nothing and are not grouped at all.
+-- on both sides of the union. No window function, since DataFusion walks a window row by row; first_value with one
+-- order, in which no two copies are equal, takes every column from the same copy. Most events share nothing and are not grouped at all.
 WITH logged AS (
     SELECT *
     FROM kms_events
     WHERE (original_event_id IS NULL OR original_event_id = event_id)
       AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
 ),
+shared AS (
+    SELECT * FROM logged WHERE shared_event_id IS NOT NULL
+),
+-- Few copies lack a key. They are a branch of their own, so that a filter on a key still prunes the other. A copy that meets the same
+-- key in two others is here twice, which the grouping does not see.
+completed AS (
+    SELECT * FROM shared WHERE key_arn IS NOT NULL
+    UNION ALL
+    SELECT
+        nameless.* REPLACE (
+            named.key_arn AS key_arn,
+            named.key_id AS key_id,
+            coalesce(named.key_account_id, nameless.key_account_id) AS key_account_id,
+            coalesce(named.key_region, nameless.key_region) AS key_region,
+            coalesce(nameless.dest_key_arn, named.dest_key_arn) AS dest_key_arn
+        )
+    FROM shared AS nameless
+    LEFT JOIN shared AS named
+        ON named.shared_event_id = nameless.shared_event_id
+        AND named.event_time = nameless.event_time
+        AND named.event_date = nameless.event_date
+        AND named.event_name = nameless.event_name
+        AND named.key_arn IS NOT NULL
+    WHERE nameless.key_arn IS NULL
+),
 -- `knows_caller`: 2 the caller's own log and the caller in full, 1 one of the two, 0 an account and an opaque id.
-copies AS (
+judged AS (
     SELECT
         *,
         coalesce(account_id = key_account_id, false) AS is_owner,
@@ -33,199 +63,127 @@ copies AS (
             WHEN principal_account_id = account_id OR principal NOT LIKE 'acct:%' THEN 1
             ELSE 0
         END AS knows_caller
-    FROM logged
-    WHERE shared_event_id IS NOT NULL
+    FROM completed
+),
+-- The greatest `place` is the copy that the row is made of, and the greatest `caller_place` the one that knows who called.
+copies AS (
+    SELECT
+        *,
+        is_owner OR knows_caller = 2 AS is_told,
+        concat(
+            CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END, CASE WHEN is_owner THEN 1 ELSE 0 END, knows_caller,
+            event_id, ' ', account_id, ' ', region
+        ) AS place,
+        concat(
+            knows_caller, CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END, event_id, ' ', account_id, ' ', region
+        ) AS caller_place
+    FROM judged
 ),
 told_once AS (
     SELECT
-        coalesce(
-            max(event_id) FILTER (WHERE is_owner),
-            max(event_id) FILTER (WHERE knows_caller = 2),
-            max(event_id)
-        ) AS event_id,
+        first_value(event_id ORDER BY place DESC) AS event_id,
         shared_event_id,
-        NULL AS original_event_id,
+        CAST(NULL AS VARCHAR) AS original_event_id,
         event_time,
         event_date,
-        coalesce(
-            max(event_source) FILTER (WHERE is_owner),
-            max(event_source) FILTER (WHERE knows_caller = 2),
-            max(event_source)
-        ) AS event_source,
+        first_value(event_source ORDER BY place DESC) AS event_source,
         event_name,
-        coalesce(
-            max(event_type) FILTER (WHERE is_owner),
-            max(event_type) FILTER (WHERE knows_caller = 2),
-            max(event_type)
-        ) AS event_type,
+        first_value(event_type ORDER BY place DESC) AS event_type,
         usage_class,
-        coalesce(
-            max(read_only) FILTER (WHERE is_owner),
-            max(read_only) FILTER (WHERE knows_caller = 2),
-            max(read_only)
-        ) AS read_only,
-        coalesce(
-            max(account_id) FILTER (WHERE is_owner),
-            max(account_id) FILTER (WHERE knows_caller = 2),
-            max(account_id)
-        ) AS account_id,
-        coalesce(
-            max(region) FILTER (WHERE is_owner),
-            max(region) FILTER (WHERE knows_caller = 2),
-            max(region)
-        ) AS region,
-        CASE WHEN bool_or(is_owner) THEN max(error_code) FILTER (WHERE is_owner) ELSE max(error_code) END AS error_code,
-        CASE
-            WHEN bool_or(is_owner) THEN max(error_message) FILTER (WHERE is_owner)
-            ELSE max(error_message)
-        END AS error_message,
-        CASE WHEN bool_or(is_owner) THEN max(outcome) FILTER (WHERE is_owner) ELSE max(outcome) END AS outcome,
+        CAST(first_value(CAST(read_only AS TINYINT) ORDER BY place DESC) AS BOOLEAN) AS read_only,
+        first_value(account_id ORDER BY place DESC) AS account_id,
+        first_value(region ORDER BY place DESC) AS region,
+        first_value(error_code ORDER BY place DESC) AS error_code,
+        first_value(error_message ORDER BY place DESC) AS error_message,
+        first_value(outcome ORDER BY place DESC) AS outcome,
         key_arn,
         key_id,
         key_account_id,
         key_region,
         coalesce(
-            max(key_alias) FILTER (WHERE is_owner),
-            max(key_alias) FILTER (WHERE knows_caller = 2),
-            max(key_alias)
+            first_value(key_alias ORDER BY place DESC),
+            first_value(key_alias ORDER BY place DESC) FILTER (WHERE is_told AND key_alias IS NOT NULL)
         ) AS key_alias,
         dest_key_arn,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(principal) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(principal) FILTER (WHERE knows_caller = 1)
-            ELSE max(principal)
-        END AS principal,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(principal_type) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(principal_type) FILTER (WHERE knows_caller = 1)
-            ELSE max(principal_type)
-        END AS principal_type,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(principal_id) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(principal_id) FILTER (WHERE knows_caller = 1)
-            ELSE max(principal_id)
-        END AS principal_id,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(principal_inferred) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(principal_inferred) FILTER (WHERE knows_caller = 1)
-            ELSE max(principal_inferred)
-        END AS principal_inferred,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(principal_account_id) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(principal_account_id) FILTER (WHERE knows_caller = 1)
-            ELSE max(principal_account_id)
-        END AS principal_account_id,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(session_name) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(session_name) FILTER (WHERE knows_caller = 1)
-            ELSE max(session_name)
-        END AS session_name,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(session_arn) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(session_arn) FILTER (WHERE knows_caller = 1)
-            ELSE max(session_arn)
-        END AS session_arn,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(access_key_id) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(access_key_id) FILTER (WHERE knows_caller = 1)
-            ELSE max(access_key_id)
-        END AS access_key_id,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(session_start) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(session_start) FILTER (WHERE knows_caller = 1)
-            ELSE max(session_start)
-        END AS session_start,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(source_identity) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(source_identity) FILTER (WHERE knows_caller = 1)
-            ELSE max(source_identity)
-        END AS source_identity,
-        CASE max(knows_caller)
-            WHEN 2 THEN max(mfa) FILTER (WHERE knows_caller = 2)
-            WHEN 1 THEN max(mfa) FILTER (WHERE knows_caller = 1)
-            ELSE max(mfa)
-        END AS mfa,
+        first_value(principal ORDER BY caller_place DESC) AS principal,
+        first_value(principal_type ORDER BY caller_place DESC) AS principal_type,
+        first_value(principal_id ORDER BY caller_place DESC) AS principal_id,
+        CAST(first_value(CAST(principal_inferred AS TINYINT) ORDER BY caller_place DESC) AS BOOLEAN) AS principal_inferred,
+        first_value(principal_account_id ORDER BY caller_place DESC) AS principal_account_id,
+        first_value(session_name ORDER BY caller_place DESC) AS session_name,
+        first_value(session_arn ORDER BY caller_place DESC) AS session_arn,
+        first_value(access_key_id ORDER BY caller_place DESC) AS access_key_id,
+        first_value(session_start ORDER BY caller_place DESC) AS session_start,
+        first_value(source_identity ORDER BY caller_place DESC) AS source_identity,
+        CAST(first_value(CAST(mfa AS TINYINT) ORDER BY caller_place DESC) AS BOOLEAN) AS mfa,
         coalesce(
-            max(invoked_by) FILTER (WHERE is_owner),
-            max(invoked_by) FILTER (WHERE knows_caller = 2),
-            max(invoked_by)
+            first_value(invoked_by ORDER BY place DESC),
+            first_value(invoked_by ORDER BY place DESC) FILTER (WHERE is_told AND invoked_by IS NOT NULL)
         ) AS invoked_by,
-        coalesce(max(via) FILTER (WHERE is_owner), max(via) FILTER (WHERE knows_caller = 2), max(via)) AS via,
         coalesce(
-            max(source_ip) FILTER (WHERE is_owner),
-            max(source_ip) FILTER (WHERE knows_caller = 2),
-            max(source_ip)
+            first_value(via ORDER BY place DESC),
+            first_value(via ORDER BY place DESC) FILTER (WHERE is_told AND via IS NOT NULL)
+        ) AS via,
+        coalesce(
+            first_value(source_ip ORDER BY place DESC),
+            first_value(source_ip ORDER BY place DESC) FILTER (WHERE is_told AND source_ip IS NOT NULL)
         ) AS source_ip,
         coalesce(
-            max(user_agent) FILTER (WHERE is_owner),
-            max(user_agent) FILTER (WHERE knows_caller = 2),
-            max(user_agent)
+            first_value(user_agent ORDER BY place DESC),
+            first_value(user_agent ORDER BY place DESC) FILTER (WHERE is_told AND user_agent IS NOT NULL)
         ) AS user_agent,
         coalesce(
-            max(vpc_endpoint_id) FILTER (WHERE is_owner),
-            max(vpc_endpoint_id) FILTER (WHERE knows_caller = 2),
-            max(vpc_endpoint_id)
+            first_value(vpc_endpoint_id ORDER BY place DESC),
+            first_value(vpc_endpoint_id ORDER BY place DESC) FILTER (WHERE is_told AND vpc_endpoint_id IS NOT NULL)
         ) AS vpc_endpoint_id,
         coalesce(
-            max(tls_version) FILTER (WHERE is_owner),
-            max(tls_version) FILTER (WHERE knows_caller = 2),
-            max(tls_version)
+            first_value(tls_version ORDER BY place DESC),
+            first_value(tls_version ORDER BY place DESC) FILTER (WHERE is_told AND tls_version IS NOT NULL)
         ) AS tls_version,
         coalesce(
-            first_value(encryption_context) FILTER (WHERE is_owner AND encryption_context IS NOT NULL),
-            first_value(encryption_context) FILTER (WHERE encryption_context IS NOT NULL)
+            first_value(encryption_context ORDER BY place DESC),
+            first_value(encryption_context ORDER BY place DESC) FILTER (WHERE is_told AND encryption_context IS NOT NULL)
         ) AS encryption_context,
-        coalesce(max(asset) FILTER (WHERE is_owner), max(asset) FILTER (WHERE knows_caller = 2), max(asset)) AS asset,
         coalesce(
-            max(asset_type) FILTER (WHERE is_owner),
-            max(asset_type) FILTER (WHERE knows_caller = 2),
-            max(asset_type)
-        ) AS asset_type,
+            first_value(asset ORDER BY place DESC),
+            first_value(asset ORDER BY place DESC) FILTER (WHERE is_told AND asset IS NOT NULL)
+        ) AS asset,
+        -- Kind and trust are those of the copy that names the asset.
+        CASE
+            WHEN first_value(asset ORDER BY place DESC) IS NOT NULL THEN first_value(asset_type ORDER BY place DESC)
+            ELSE first_value(asset_type ORDER BY place DESC) FILTER (WHERE is_told AND asset IS NOT NULL)
+        END AS asset_type,
+        CASE
+            WHEN first_value(asset ORDER BY place DESC) IS NOT NULL THEN first_value(asset_trust ORDER BY place DESC)
+            ELSE first_value(asset_trust ORDER BY place DESC) FILTER (WHERE is_told AND asset IS NOT NULL)
+        END AS asset_trust,
         coalesce(
-            max(asset_trust) FILTER (WHERE is_owner),
-            max(asset_trust) FILTER (WHERE knows_caller = 2),
-            max(asset_trust)
-        ) AS asset_trust,
-        coalesce(
-            max(key_material_id) FILTER (WHERE is_owner),
-            max(key_material_id) FILTER (WHERE knows_caller = 2),
-            max(key_material_id)
+            first_value(key_material_id ORDER BY place DESC),
+            first_value(key_material_id ORDER BY place DESC) FILTER (WHERE is_told AND key_material_id IS NOT NULL)
         ) AS key_material_id,
         coalesce(
-            max(grant_id) FILTER (WHERE is_owner),
-            max(grant_id) FILTER (WHERE knows_caller = 2),
-            max(grant_id)
+            first_value(grant_id ORDER BY place DESC),
+            first_value(grant_id ORDER BY place DESC) FILTER (WHERE is_told AND grant_id IS NOT NULL)
         ) AS grant_id,
         coalesce(
-            max(request_id) FILTER (WHERE is_owner),
-            max(request_id) FILTER (WHERE knows_caller = 2),
-            max(request_id)
+            first_value(request_id ORDER BY place DESC),
+            first_value(request_id ORDER BY place DESC) FILTER (WHERE is_told AND request_id IS NOT NULL)
         ) AS request_id,
         coalesce(
-            max(request_parameters) FILTER (WHERE is_owner),
-            max(request_parameters) FILTER (WHERE knows_caller = 2),
-            max(request_parameters)
+            first_value(request_parameters ORDER BY place DESC),
+            first_value(request_parameters ORDER BY place DESC) FILTER (WHERE is_told AND request_parameters IS NOT NULL)
         ) AS request_parameters,
         coalesce(
-            max(response_elements) FILTER (WHERE is_owner),
-            max(response_elements) FILTER (WHERE knows_caller = 2),
-            max(response_elements)
+            first_value(response_elements ORDER BY place DESC),
+            first_value(response_elements ORDER BY place DESC) FILTER (WHERE is_told AND response_elements IS NOT NULL)
         ) AS response_elements,
         coalesce(
-            max(additional_event_data) FILTER (WHERE is_owner),
-            max(additional_event_data) FILTER (WHERE knows_caller = 2),
-            max(additional_event_data)
+            first_value(additional_event_data ORDER BY place DESC),
+            first_value(additional_event_data ORDER BY place DESC)
+                FILTER (WHERE is_told AND additional_event_data IS NOT NULL)
         ) AS additional_event_data,
-        coalesce(
-            max(source_object) FILTER (WHERE is_owner),
-            max(source_object) FILTER (WHERE knows_caller = 2),
-            max(source_object)
-        ) AS source_object,
-        coalesce(
-            max(record_index) FILTER (WHERE is_owner),
-            max(record_index) FILTER (WHERE knows_caller = 2),
-            max(record_index)
-        ) AS record_index
+        first_value(source_object ORDER BY place DESC) AS source_object,
+        first_value(record_index ORDER BY place DESC) AS record_index
     FROM copies
     GROUP BY
         shared_event_id, event_time, event_date, event_name, usage_class,
@@ -234,14 +192,27 @@ told_once AS (
 SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
 FROM logged
 WHERE shared_event_id IS NULL
+  AND event_id NOT LIKE 'fp:%'
 UNION ALL
 SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
 FROM told_once
 UNION ALL
--- Patches of what is not there. Nearly always none passes the filters, and then the join's other side reads no file.
-SELECT patch.*, (patch.outcome IS DISTINCT FROM 'ok') AS failed
-FROM kms_events AS patch
+-- What repeats another event, where that is not there. Nearly always none passes the filters, and then the joins' other sides read no
+-- file. A null joins nothing: each kind of repeat is looked for on one side only.
+SELECT odd.* EXCEPT (bare_request_id), (odd.outcome IS DISTINCT FROM 'ok') AS failed
+FROM (
+    SELECT *, CASE WHEN event_id LIKE 'fp:%' THEN request_id END AS bare_request_id
+    FROM kms_events
+    WHERE (original_event_id <> event_id OR (event_id LIKE 'fp:%' AND shared_event_id IS NULL))
+      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+) AS odd
 LEFT ANTI JOIN kms_events AS patched
-    ON patched.event_id = patch.original_event_id
-WHERE patch.original_event_id <> patch.event_id
-  AND coalesce(patch.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+    ON patched.event_id = odd.original_event_id
+LEFT ANTI JOIN kms_events AS whole
+    ON whole.request_id = odd.bare_request_id
+    AND whole.event_time = odd.event_time
+    AND whole.event_name = odd.event_name
+    AND whole.account_id = odd.account_id
+    AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
+    AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
+    AND whole.event_id NOT LIKE 'fp:%'

@@ -10,7 +10,7 @@ use super::arn::{self, Arn};
 use super::asset::{self, Trust};
 use super::columns::{Event, Text};
 use super::json;
-use super::key::{self, Keys};
+use super::key::{self, Alias, Keys};
 use super::operation::{self, UsageClass};
 use super::principal::{self, Caller};
 use super::redact;
@@ -60,7 +60,7 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     if repeats || !operation::is_kept(source, name) {
         return Ok(Decoded::Other);
     }
-    let event_time = record.event_time.get().and_then(instant).filter(|time| *time < YEAR_10000);
+    let event_time = record.event_time.get().and_then(event_second).filter(|time| *time < YEAR_10000);
     let event_time = event_time.ok_or(Unusable::NoTime)?;
     let class = UsageClass::of(source, name);
     let mut event = Box::new(Event { event_time: Some(event_time), ..Event::default() });
@@ -72,6 +72,9 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
         event.via = via(&event, None);
     } else {
         kms(&mut event, &mut record);
+    }
+    if event.account_id.is_none() {
+        event.account_id = record.user_identity.account_id.take_filled();
     }
     if class.keeps_json() {
         free_form(&mut event, &record)?;
@@ -106,8 +109,14 @@ fn call<'a>(event: &mut Event<'a>, record: &mut Record<'a>, class: UsageClass) {
     event.vpc_endpoint_id = record.vpc_endpoint_id.take();
     event.tls_version = record.tls_details.tls_version.take();
     event.request_id = record.request_id.take();
-    event.account_id =
-        record.recipient_account_id.take_filled().or_else(|| record.user_identity.account_id.clone().take_filled());
+    event.account_id = record.recipient_account_id.take_filled().or_else(|| whose_log(record));
+}
+
+/// Whose log a record without `recipientAccountId` is from: the caller's, unless it knows the caller as an outsider, by an account
+/// and an opaque id alone. Only the log of the resource's owner shows callers so (facts §2.2), and the key names the owner.
+fn whose_log<'a>(record: &Record<'a>) -> Text<'a> {
+    let identity = &record.user_identity;
+    if identity.kind.get() == Some("AWSAccount") { None } else { identity.account_id.clone().take_filled() }
 }
 
 fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
@@ -130,12 +139,12 @@ fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
 
 /// The key, the context and what else only KMS events have.
 fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
-    event.key_alias = key::alias(record);
+    let alias = key::alias(record);
     let keys = Keys::find(record, event.account_id.as_deref(), event.region.as_deref());
+    name_key(event, keys, alias);
     if event.account_id.is_none() {
-        event.account_id = keys.key.as_deref().and_then(Arn::new).and_then(Arn::account).map(|id| id.to_owned().into());
+        event.account_id.clone_from(&event.key_account_id);
     }
-    name_key(event, keys);
     event.encryption_context = context(&mut record.request_parameters.named);
     let asset = asset::asset(&event.encryption_context);
     let (service, asset) = asset.map(|mut asset| (asset.service.take(), asset)).unzip();
@@ -156,12 +165,19 @@ fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
         response.grant_id.take().or_else(|| request.grant_id.take()).or_else(|| additional.grant_id.take());
 }
 
-fn name_key<'a>(event: &mut Event<'a>, keys: Keys<'a>) {
-    if let Some(key) = &keys.key {
-        event.key_account_id = arn::part(key, |arn| Arn::new(arn)?.account());
-        event.key_region = arn::part(key, |arn| Arn::new(arn)?.region());
-        event.key_id = arn::part(key, arn::key_id);
+/// Which key, and whose. Where only an alias is named, the key has the alias's owner and Region: an alias lives beside its key, and
+/// without an ARN it is one of the account and Region that were called (facts §3.2.1, §6.3).
+fn name_key<'a>(event: &mut Event<'a>, keys: Keys<'a>, alias: Option<Alias<'a>>) {
+    let owned = keys.key.as_ref().or_else(|| alias.as_ref().and_then(|alias| alias.arn.as_ref()));
+    if let Some(arn) = owned {
+        event.key_account_id = arn::part(arn, |arn| Arn::new(arn)?.account());
+        event.key_region = arn::part(arn, |arn| Arn::new(arn)?.region());
+        event.key_id = arn::part(arn, arn::key_id);
+    } else if alias.is_some() {
+        event.key_account_id.clone_from(&event.account_id);
+        event.key_region.clone_from(&event.region);
     }
+    event.key_alias = alias.map(|alias| alias.name);
     event.key_arn = keys.key;
     event.dest_key_arn = keys.destination;
 }
@@ -243,6 +259,12 @@ fn fingerprint(record: &Record<'_>) -> String {
     ];
     let parts: Vec<&str> = parts.into_iter().map(|part| part.get().unwrap_or_default()).collect();
     format!("fp:{}", parts.join("/"))
+}
+
+/// When an event happened, in whole seconds: CloudTrail writes no fractions (facts §1.2), so that a copy which has one, added on its
+/// way by something else, is the same event all the same.
+fn event_second(text: &str) -> Option<i64> {
+    instant(text).map(|micros| micros - micros.rem_euclid(1_000_000))
 }
 
 /// An RFC 3339 instant in microseconds since the epoch.

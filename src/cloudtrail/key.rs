@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use super::arn::{Arn, is_key_arn, key_id, partition};
+use super::arn::{self, Arn, is_key_arn, key_id, partition};
 use super::columns::Text;
 use super::wire::{KmsRequest, Record};
 
@@ -99,24 +99,33 @@ fn arn_in_message(message: &str) -> Option<&str> {
     })
 }
 
-/// The alias that a request named, as `alias/…`; it tells what the caller meant, not which key that was.
+/// The alias that a record names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias<'a> {
+    /// As `alias/…`.
+    pub name: Cow<'a, str>,
+    /// Its whole ARN, which tells its account and Region, where the record has that.
+    pub arn: Text<'a>,
+}
+
+/// The alias that a request named; it tells what the caller meant, not which key that was.
 #[must_use]
-pub fn alias<'a>(record: &Record<'a>) -> Text<'a> {
+pub fn alias<'a>(record: &Record<'a>) -> Option<Alias<'a>> {
     let request = &record.request_parameters.named;
     let named = [&request.alias_name, &request.key_id, &record.resources.alias];
-    named.into_iter().find_map(|text| {
-        let value = text.filled()?;
-        let at = if value.starts_with("alias/") {
-            0
-        } else if value.starts_with("arn:") {
-            value.find(":alias/")? + 1
-        } else {
-            return None;
-        };
-        Some(match text.clone().take()? {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[at..]),
-            Cow::Owned(text) => Cow::Owned(text[at..].to_owned()),
-        })
+    let name = named.into_iter().find_map(|text| alias_name(&text.clone().take_filled()?))?;
+    // A request may have the plain name of what the resources name in full.
+    let is_it = |arn: &Cow<'a, str>| alias_name(arn).as_deref() == Some(&*name) && arn.starts_with("arn:");
+    let arn = named.into_iter().filter_map(|text| text.clone().take_filled()).find(is_it);
+    Some(Alias { name, arn })
+}
+
+/// The part of a name or ARN from `alias/` on.
+fn alias_name<'a>(text: &Cow<'a, str>) -> Text<'a> {
+    arn::part(text, |text| match text {
+        _ if text.starts_with("alias/") => Some(text),
+        _ if text.starts_with("arn:") => text.find(":alias/").map(|colon| &text[colon + 1..]),
+        _ => None,
     })
 }
 

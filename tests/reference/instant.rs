@@ -8,6 +8,12 @@ pub fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(instant.timestamp_micros())
 }
 
+/// The second that an instant is in: events have no fractions (facts §1.2).
+pub fn second(instant: DateTime<Utc>) -> DateTime<Utc> {
+    use chrono::DurationRound;
+    instant.duration_trunc(chrono::TimeDelta::seconds(1)).unwrap()
+}
+
 /// ISO 8601's basic form, as one AWS document has it: `20230710T120755Z`.
 pub fn iso_basic(text: &str) -> Option<DateTime<Utc>> {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();

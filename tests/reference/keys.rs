@@ -112,9 +112,11 @@ fn arn_inside(message: &str) -> Option<String> {
     arns.into_iter().find(|arn| arn.contains(":key/") && arn.split(':').nth(2) == Some("kms")).map(str::to_owned)
 }
 
-/// The account whose log this is, as far as the record says so itself.
+/// The account whose log this is, as far as the record says so itself. An owner's log shows a caller of another account
+/// with no more than an account and an opaque id (facts §2.2): there the caller's account is not the log's.
 pub fn log_account(record: &Record) -> Option<String> {
-    record.filled("recipientAccountId").or_else(|| record.filled("userIdentity.accountId"))
+    let is_outsider = record.text("userIdentity.type").as_deref() == Some("AWSAccount");
+    record.filled("recipientAccountId").or_else(|| record.filled("userIdentity.accountId").filter(|_| !is_outsider))
 }
 
 /// What follows `:key/`.
@@ -125,6 +127,18 @@ pub fn key_id(arn: &str) -> Option<String> {
 /// A colon field of an ARN, counted from 0; nothing where it is empty.
 pub fn arn_field(arn: &str, index: usize) -> Option<String> {
     arn.split(':').nth(index).filter(|field| !field.is_empty()).map(str::to_owned)
+}
+
+/// Account and Region of what an event names by alias only: those of the alias's ARN, else those that were called.
+pub fn alias_place(record: &Record) -> (Option<String>, Option<String>) {
+    let Some(alias) = alias(record) else { return (None, None) };
+    let mut arns = vec![record.text("requestParameters.aliasName"), record.text("requestParameters.keyId")];
+    arns.extend(record.resource_arns().into_iter().map(Some));
+    let arn = arns.into_iter().flatten().find(|arn| arn.starts_with("arn:") && arn.ends_with(&format!(":{alias}")));
+    match arn {
+        Some(arn) => (arn_field(&arn, 4), arn_field(&arn, 3)),
+        None => (log_account(record), record.filled("awsRegion")),
+    }
 }
 
 /// The alias that an event names: a text that begins with `alias/`, or that part of an alias's ARN.

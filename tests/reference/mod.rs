@@ -103,7 +103,7 @@ pub fn decode(record: &str) -> Verdict {
         return Verdict::Other;
     }
     // What is of no interest needs no time; only what would be kept is rejected for the lack of one.
-    let Some(time) = json.at("eventTime").text().and_then(|text| instant::rfc3339(&text)) else {
+    let Some(time) = json.at("eventTime").text().and_then(|text| instant::rfc3339(&text)).map(instant::second) else {
         return Verdict::Rejected;
     };
     Verdict::Kept(row(&Record { json, time, source, name, class }))
@@ -180,12 +180,17 @@ fn fingerprint(record: &Record) -> String {
 /// Which key, and whose log this is.
 fn keys(record: &Record, row: &mut Map<String, Value>) {
     let keys = keys::keys(record);
-    let key_account = keys.source.as_deref().and_then(|arn| keys::arn_field(arn, 4));
+    let (key_account, key_region) = match keys.source.as_deref() {
+        Some(arn) => (keys::arn_field(arn, 4), keys::arn_field(arn, 3)),
+        None => keys::alias_place(record),
+    };
+    let account = keys::log_account(record).or(key_account.clone());
+    let account = account.or_else(|| record.filled("userIdentity.accountId"));
     let columns: [(&str, Value); 7] = [
-        ("account_id", keys::log_account(record).or(key_account.clone()).into()),
+        ("account_id", account.into()),
         ("key_id", keys.source.as_deref().and_then(keys::key_id).into()),
         ("key_account_id", key_account.into()),
-        ("key_region", keys.source.as_deref().and_then(|arn| keys::arn_field(arn, 3)).into()),
+        ("key_region", key_region.into()),
         ("key_arn", keys.source.into()),
         ("dest_key_arn", keys.destination.into()),
         ("key_alias", keys::alias(record).into()),

@@ -121,6 +121,8 @@ fn set(event: &mut Event<'static>, name: &str, value: Option<String>) {
         "outcome" => &mut event.outcome,
         "error_code" => &mut event.error_code,
         "key" => &mut event.key_arn,
+        "owner" => &mut event.key_account_id,
+        "request" => &mut event.request_id,
         "alias" => &mut event.key_alias,
         "dest" => &mut event.dest_key_arn,
         "principal" => &mut event.principal,
@@ -151,7 +153,11 @@ fn set(event: &mut Event<'static>, name: &str, value: Option<String>) {
 fn finish(event: &mut Event<'static>) {
     let key = event.key_arn.clone().unwrap_or_default();
     let field = |at: usize| key.split(':').nth(at).map(|text| text.to_owned().into());
-    (event.key_region, event.key_account_id) = (field(3), field(4));
+    if event.key_arn.is_some() {
+        (event.key_region, event.key_account_id) = (field(3), field(4));
+    } else if event.key_account_id.is_some() {
+        event.key_region = Some("eu-west-1".into());
+    }
     event.key_id = key.split_once(":key/").map(|(_, id)| id.to_owned().into());
     event.event_date = event.event_time.map(|micros| i32::try_from(micros.div_euclid(86_400_000_000)).unwrap());
     event.usage_class = match event.event_name.as_deref().unwrap_or_default() {
@@ -160,7 +166,10 @@ fn finish(event: &mut Event<'static>) {
         "GenerateDataKey" => Some("generate".into()),
         "DescribeKey" => Some("read".into()),
         "AssumeRole" => Some("context".into()),
-        "CreateGrant" => Some("access".into()),
+        "CreateGrant" | "CreateAlias" | "UpdateAlias" | "DeleteAlias" => Some("access".into()),
+        "EnableKey" | "DisableKey" | "ScheduleKeyDeletion" | "CancelKeyDeletion" | "DeleteKey" => {
+            Some("lifecycle".into())
+        }
         other => panic!("no class for `{other}` in the tests' tables"),
     };
     if event.principal_type.is_none() {

@@ -66,8 +66,9 @@ fn scans(plan: &LogicalPlan) -> Vec<Vec<String>> {
 #[tokio::test]
 async fn filters_on_key_time_and_operation_reach_every_scan_through_the_views() {
     let session = session().await;
-    // The side of each patch's own event is looked at by ids, which are known only when the query runs.
-    for (view, sides, patched) in [("calls", 3, 1), ("usage", 6, 2)] {
+    // What a repeat repeats is looked at by ids, which are known only when the query runs; a copy without a key is of the key that
+    // its twin names, so that the twin's side is not looked at by key alone.
+    for (view, sides, others) in [("calls", 4, 3), ("usage", 8, 6)] {
         for (filter, reaches) in [
             ("key_arn = 'k'", "key_arn = Utf8(\"k\")"),
             ("key_id = 'k'", "Utf8(\"k\")"),
@@ -78,8 +79,8 @@ async fn filters_on_key_time_and_operation_reach_every_scan_through_the_views() 
             let plan = session.sql(&format!("SELECT principal FROM {view} WHERE {filter}")).await.unwrap();
             let scans = scans(&session.state().optimize(plan.logical_plan()).unwrap());
             let reached = |filters: &&Vec<String>| filters.iter().any(|filter| filter.contains(reaches));
-            assert_eq!(scans.iter().filter(reached).count(), sides, "{view} {filter}: {scans:?}");
-            assert_eq!(scans.len(), sides + patched, "{view} {filter}: {scans:?}");
+            assert!(scans.iter().filter(reached).count() >= sides, "{view} {filter}: {scans:?}");
+            assert_eq!(scans.len(), sides + others, "{view} {filter}: {scans:?}");
         }
     }
 }

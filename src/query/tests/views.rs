@@ -95,6 +95,27 @@ const TWINS: &[(&str, &str, &str)] = &[
         "x2 B role/app - - - - false",
     ),
     (
+        "both name an alias only: the alias's owner is the key's",
+        "id  shared  account key owner alias     principal      caller session ip
+         o1  s1      A       -   A     alias/x   acct:B/AROAX   B      opaque  10.9.9.9
+         c1  s1      B       -   A     alias/x   role/app       B      i-1     10.0.0.1",
+        "o1 A role/app i-1 10.9.9.9 - - false",
+    ),
+    (
+        "the caller's copy names an alias, the owner's the key",
+        "id  shared  account key  owner alias     principal      caller session ip
+         o1  s1      A       A/k1 A     -         acct:B/AROAX   B      opaque  -
+         c1  s1      B       -    A     alias/x   role/app       B      i-1     10.0.0.1",
+        "o1 A role/app i-1 10.0.0.1 - - false",
+    ),
+    (
+        "two logs, neither the owner's nor the caller's in full: every column is of one of them",
+        "id  shared  account key  principal      caller session ip       asset context
+         b1  s1      B       A/k1 acct:X/AROAX   X      opaque  9.9.9.9  zzz   k=v
+         b2  s1      C       A/k1 acct:X/AROAX   X      -       1.1.1.1  aaa   -",
+        "b2 C acct:X/AROAX - 1.1.1.1 aaa - false",
+    ),
+    (
         "without a shared id nothing is joined, without an account nothing is lost",
         "id  shared  account key  principal      caller session ip      asset
          n1  -       A       A/k1 role/app       A      -       -        -
@@ -111,6 +132,90 @@ async fn a_cross_account_call_counts_once_and_no_call_is_lost() {
     for (case, events, expected) in TWINS {
         let expected: Vec<&str> = expected.lines().map(str::trim).collect();
         assert_eq!(rows(&session(events).await, CALLS).await, expected.join("\n"), "{case}");
+    }
+}
+
+/// The alias-only copy is of the key that the other copy names, so that a question about the key finds the caller.
+#[tokio::test]
+async fn a_copy_that_names_an_alias_is_of_the_key_that_its_twin_names() {
+    let session = session(
+        "id  shared  account key  owner alias   principal      caller
+         o1  s1      A       A/k1 A     -       acct:B/AROAX   B
+         c1  s1      B       -    A     alias/x role/app       B",
+    )
+    .await;
+    let sql =
+        "SELECT event_id, key_arn, key_id, key_account_id, key_alias, principal FROM calls WHERE key_arn LIKE '%/k1'";
+    assert_eq!(rows(&session, sql).await, "o1 A/k1 k1 A alias/x role/app");
+}
+
+/// A copy that lost its id on the way is no call of its own where the whole one is there; where it is not, or another request was
+/// made, it is.
+#[tokio::test]
+async fn an_event_without_an_id_counts_once_beside_its_copy_with_one() {
+    let session = session(
+        "id     request account key
+         e1     r1      A       A/k1
+         fp:1   r1      A       A/k1
+         fp:2   r2      A       A/k1
+         fp:3   -       A       A/k1
+         fp:4   r1      A       A/k2",
+    )
+    .await;
+    assert_eq!(rows(&session, "SELECT event_id FROM calls ORDER BY event_id").await, "e1\nfp:2\nfp:3\nfp:4");
+}
+
+#[tokio::test]
+async fn an_alias_means_what_it_named_then() {
+    let session = session(
+        "id operation   owner alias   key  time
+         e1 CreateAlias A     alias/x A/k1 1T08
+         e2 UpdateAlias A     alias/x A/k2 1T10
+         e3 DeleteAlias A     alias/x A/k2 1T12
+         e4 UpdateAlias A     alias/y A/k3 1T08
+         e5 DeleteAlias A     alias/z A/k4 1T08
+         e6 CreateAlias A     alias/w A/k5 1T08
+         e7 UpdateAlias A     alias/w A/k6 1T08",
+    )
+    .await;
+    let sql = "SELECT alias, key_arn, from_time, until_time, is_later FROM alias_targets ORDER BY alias, from_time";
+    // What alias/y named before is not known; alias/z named k4 as far back as no change is missing. Two changes of one second
+    // say nothing of what comes after.
+    assert_eq!(
+        rows(&session, sql).await,
+        "alias/x A/k1 1T08 1T10 false
+         alias/x A/k2 1T10 1T12 false
+         alias/y A/k3 1T08 - false
+         alias/z A/k4 - 1T08 true"
+            .replace("\n         ", "\n")
+    );
+}
+
+/// The order of what happened in one second is that of a key's life (facts §5.2), whatever the ids are.
+#[tokio::test]
+async fn the_life_of_a_key_decides_the_order_within_a_second() {
+    let last = |table: String| async move {
+        let session = session(&table).await;
+        rows(&session, "SELECT last_value(event_name ORDER BY event_time, step) FROM key_changes").await
+    };
+    let cases: [(&[(&str, &str)], &str); 7] = [
+        (&[("1T08", "DisableKey"), ("1T08", "ScheduleKeyDeletion")], "ScheduleKeyDeletion"),
+        (&[("1T08", "ScheduleKeyDeletion"), ("1T08", "CancelKeyDeletion")], "CancelKeyDeletion"),
+        (
+            &[("1T07", "ScheduleKeyDeletion"), ("1T08", "CancelKeyDeletion"), ("1T08", "ScheduleKeyDeletion")],
+            "ScheduleKeyDeletion",
+        ),
+        (&[("1T07", "ScheduleKeyDeletion"), ("1T08", "CancelKeyDeletion"), ("1T08", "EnableKey")], "EnableKey"),
+        (&[("1T07", "EnableKey"), ("1T08", "DisableKey"), ("1T08", "EnableKey")], "EnableKey"),
+        (&[("1T07", "DisableKey"), ("1T08", "DisableKey"), ("1T08", "EnableKey")], "DisableKey"),
+        (&[("1T08", "DeleteKey"), ("1T08", "ScheduleKeyDeletion")], "DeleteKey"),
+    ];
+    for (changes, expected) in cases {
+        for ids in [["a", "b", "c"], ["c", "b", "a"]] {
+            let lines = changes.iter().zip(ids).map(|((time, name), id)| format!("{id} {name} A/k1 {time}"));
+            let table = format!("id operation key time\n{}", lines.collect::<Vec<_>>().join("\n"));
+            assert_eq!(last(table).await, expected, "{changes:?} {ids:?}");
+        }
     }
 }
 
