@@ -42,7 +42,10 @@ WITH moved AS (
 named AS (
     SELECT
         m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_name, m.event_time, m.event_id,
-        last_value(e.key_arn ORDER BY e.event_time, e.event_id) AS named_arn,
+        -- A call of the second in which the alias was pointed at a key may have come before that.
+        last_value(
+            e.key_arn ORDER BY e.event_time, e.event_name IN ('CreateAlias', 'UpdateAlias'), e.event_id
+        ) AS named_arn,
         -- A call that two accounts logged is one.
         count(DISTINCT coalesce(e.shared_event_id, e.event_id)) FILTER (
             WHERE e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')

@@ -20,27 +20,29 @@
 -- help, so act within the waiting period.
 WITH steps AS (
     SELECT
-        key_arn,
-        principal,
-        principal_type,
-        key_account_id,
-        key_region,
-        event_name,
-        event_time,
-        event_id,
-        last_value(CASE WHEN event_name <> 'PutKeyPolicy' THEN event_name END) IGNORE NULLS OVER before AS state_call,
-        last_value(CASE WHEN event_name <> 'PutKeyPolicy' THEN principal END) IGNORE NULLS OVER before AS scheduler
-    FROM calls
-    WHERE event_name IN ('PutKeyPolicy', 'ScheduleKeyDeletion', 'CancelKeyDeletion')
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND event_time >= $since - CAST(concat($lookback_days, ' days') AS INTERVAL)
-      AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($lookback_days, ' days') AS INTERVAL) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+        c.key_arn,
+        c.principal,
+        c.principal_type,
+        c.key_account_id,
+        c.key_region,
+        c.event_name,
+        c.event_time,
+        c.event_id,
+        last_value(CASE WHEN c.event_name <> 'PutKeyPolicy' THEN c.event_name END) IGNORE NULLS OVER before AS state_call,
+        last_value(CASE WHEN c.event_name <> 'PutKeyPolicy' THEN c.principal END) IGNORE NULLS OVER before AS scheduler
+    FROM calls AS c
+    LEFT JOIN key_changes AS k ON k.key_arn = c.key_arn AND k.event_id = c.event_id
+    WHERE c.event_name IN ('PutKeyPolicy', 'ScheduleKeyDeletion', 'CancelKeyDeletion')
+      AND c.outcome = 'ok'
+      AND c.key_arn IS NOT NULL
+      AND c.event_time >= $since - CAST(concat($lookback_days, ' days') AS INTERVAL)
+      AND c.event_time < $until
+      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($lookback_days, ' days') AS INTERVAL) AS DATE)
+      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    -- A change of the policy in the second of another change comes last; the others in the order of a key's life.
     WINDOW before AS (
-        PARTITION BY key_arn
-        ORDER BY event_time, CASE WHEN event_name = 'PutKeyPolicy' THEN 1 ELSE 0 END, event_id
+        PARTITION BY c.key_arn
+        ORDER BY c.event_time, coalesce(k.step, 9), c.event_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     )
 )

@@ -9,22 +9,47 @@
 -- ## What it answers
 -- Every alias that a KMS call named, with the key that the call then reached. An alias that was pointed at another key
 -- has a row for each; the latest `last_seen` comes first. `key_arn` is null where no call told which key it was.
+-- `named_from` and `named_until` are the span in which the alias is known to have named the key, from the changes of the alias and from
+-- inventories (see the view `alias_targets`); null is not known, or still.
+WITH called AS (
+    SELECT
+        key_alias,
+        key_arn,
+        key_account_id,
+        key_region,
+        count(*) AS calls,
+        min(event_time) AS first_seen,
+        max(event_time) AS last_seen
+    FROM calls
+    WHERE key_alias IS NOT NULL
+      AND ($alias IS NULL OR (key_alias LIKE replace(replace(replace(replace(CAST($alias AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
+      AND ($key_arn IS NULL OR key_arn = $key_arn)
+      AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($since IS NULL OR event_time >= $since)
+      AND ($until IS NULL OR event_time < $until)
+      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
+      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
+    GROUP BY key_alias, key_arn, key_account_id, key_region
+),
+named AS (
+    SELECT
+        alias,
+        key_arn,
+        CASE WHEN count(*) = count(from_time) THEN min(from_time) END AS named_from,
+        CASE WHEN count(*) = count(until_time) THEN max(until_time) END AS named_until
+    FROM alias_targets
+    GROUP BY alias, key_arn
+)
 SELECT
-    key_alias,
-    key_arn,
-    key_account_id,
-    key_region,
-    count(*) AS calls,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen
-FROM calls
-WHERE key_alias IS NOT NULL
-  AND ($alias IS NULL OR (key_alias LIKE replace(replace(replace(replace(CAST($alias AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
-  AND ($key_arn IS NULL OR key_arn = $key_arn)
-  AND ($key_id IS NULL OR key_id = $key_id)
-  AND ($since IS NULL OR event_time >= $since)
-  AND ($until IS NULL OR event_time < $until)
-  AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-  AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
-GROUP BY key_alias, key_arn, key_account_id, key_region
-ORDER BY key_alias, last_seen DESC, key_arn
+    c.key_alias,
+    c.key_arn,
+    c.key_account_id,
+    c.key_region,
+    c.calls,
+    c.first_seen,
+    c.last_seen,
+    n.named_from,
+    n.named_until
+FROM called AS c
+LEFT JOIN named AS n ON n.alias = c.key_alias AND n.key_arn = c.key_arn
+ORDER BY c.key_alias, c.last_seen DESC, c.key_arn

@@ -6,7 +6,7 @@
 -- ---
 -- ## What it answers
 -- One row per account, key id and day with a use; siblings of a multi-Region key are one. `calls` succeeded, between
--- `first_used` and `last_used`; `failing` failed because the key is disabled, pending deletion or otherwise unusable. A key
+-- `first_used` and `last_used`, the latter by `last_principal`; `failing` failed because the key is disabled, pending deletion or otherwise unusable. A key
 -- that is used once a quarter shows here, and in no look-back that is shorter.
 SELECT
     key_account_id AS account_id,
@@ -15,7 +15,9 @@ SELECT
     count(*) FILTER (WHERE outcome = 'ok') AS calls,
     count(*) FILTER (WHERE outcome = 'key_unusable') AS failing,
     min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_used,
-    max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_used
+    max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_used,
+    last_value(principal ORDER BY event_time, event_id) FILTER (WHERE outcome = 'ok') AS last_principal,
+    last_value(event_id ORDER BY event_time, event_id) FILTER (WHERE outcome = 'ok') AS last_event_id
 FROM usage
 WHERE outcome IN ('ok', 'key_unusable')
   AND key_arn IS NOT NULL

@@ -16,34 +16,25 @@
 -- `[[key]]` in the expectations file that names the key (an entry for every key names none). `has_trails` says whether
 -- the latest inventory could list the trails of its account and Region. `is_own`: its account is one of `own_accounts`.
 -- `has_last_usage_event` says whether the lake has the event that GetKeyLastUsage names.
-WITH changes AS (
+WITH changed AS (
     SELECT
         key_arn,
-        event_time,
-        event_name,
-        event_id,
-        CASE
-            WHEN event_name = 'ScheduleKeyDeletion'
-            THEN coalesce(
-                (regexp_match(response_elements, '"pendingWindowInDays":([0-9]{1,3})[^0-9]'))[1],
-                (regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,3})[^0-9]'))[1],
-                '30'
-            )
-        END AS window_days
-    FROM kms_events
-    WHERE event_name IN ('EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey')
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND event_time < $until
-      AND ($key_id IS NULL OR key_id = $key_id)
-),
-changed AS (
-    SELECT
-        key_arn,
-        last_value(event_name ORDER BY event_time, event_id) AS last_change,
+        last_value(event_name ORDER BY event_time, step) AS last_change,
         max(event_time) AS changed_at,
-        last_value(window_days ORDER BY event_time, event_id) AS window_days
-    FROM changes
+        last_value(
+            CASE
+                WHEN event_name = 'ScheduleKeyDeletion'
+                THEN coalesce(
+                    (regexp_match(response_elements, '"pendingWindowInDays":([0-9]{1,3})[^0-9]'))[1],
+                    (regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,3})[^0-9]'))[1],
+                    '30'
+                )
+            END
+            ORDER BY event_time, step
+        ) AS window_days
+    FROM key_changes
+    WHERE event_time < $until
+      AND ($key_id IS NULL OR key_id = $key_id)
     GROUP BY key_arn
 ),
 called AS (
@@ -124,11 +115,11 @@ kept AS (
     WHERE ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
       AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
 ),
--- The last that is known of each trail's key, by event or by inventory, whichever is later. Null is none.
+-- The last that is known of each trail's key, by event or by inventory, whichever is later; all that are of one instant. Null is none.
 trail_settings AS (
     SELECT trail_arn, kms_key_id
     FROM (
-        SELECT trail_arn, kms_key_id, row_number() OVER (PARTITION BY trail_arn ORDER BY known_at DESC, kms_key_id) AS place
+        SELECT trail_arn, kms_key_id, rank() OVER (PARTITION BY trail_arn ORDER BY known_at DESC) AS place
         FROM (
             SELECT trail_arn, kms_key_id, taken_at AS known_at
             FROM trails

@@ -1,46 +1,78 @@
 -- ---
 -- title = "Calls that used a key which the record does not name"
--- params.account = { type = "text", doc = "only of this account's log" }
+-- params.account = { type = "text", doc = "only keys that this account owns, or may own" }
 -- params.since   = { type = "timestamp", required = true, doc = "only calls at or after this instant" }
 -- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
 -- ---
 -- ## What it answers
--- One row per account, Region and alias: calls that succeeded, or failed because their key cannot be used, and name no key by
--- its ARN; or of ReEncrypt not the one that encrypted. `key_alias` is what they called it by. They may have used any key of the
--- place; `of_keys` are those that have the alias, by the latest inventory.
+-- One row per account, Region, alias and key: calls that succeeded, or failed because their key cannot be used, and name no key by
+-- its ARN; or of ReEncrypt not the one that encrypted. `key_alias` is what they called it by, and `key_arn` the key that the alias
+-- named at that time (see the view `alias_targets`); null where that is not known, and any key of the place may be meant.
+-- ## Whose key it may be
+-- An alias tells its account. Where a call names nothing, the key may belong to any account that logged it, or to the caller's.
 WITH unnamed AS (
     SELECT
+        event_id,
+        event_time,
+        shared_event_id,
         account_id,
+        principal_account_id,
         region,
-        CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias,
-        count(*) AS calls,
-        max(event_time) AS last_used,
-        max(event_id) AS event_id
+        CASE WHEN key_arn IS NULL THEN key_account_id END AS key_account_id,
+        CASE WHEN key_arn IS NULL THEN key_region END AS key_region,
+        CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias
     FROM calls
     WHERE usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
       AND outcome IN ('ok', 'key_unusable')
       AND event_name <> 'GenerateRandom'
       AND (key_arn IS NULL OR (event_name = 'ReEncrypt' AND dest_key_arn IS NULL))
-      -- As in `who`: an account that is a constant would be dropped from the order of one side of a union.
-      AND ($account IS NULL OR account_id = $account) IS TRUE
       AND event_time >= $since
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY 1, 2, 3
+),
+-- Nearly always there is none, and then the join's other side reads no file.
+logged AS (
+    SELECT event_id, account_id FROM unnamed WHERE key_account_id IS NULL
+    UNION ALL
+    SELECT event_id, principal_account_id FROM unnamed WHERE key_account_id IS NULL AND principal_account_id IS NOT NULL
+    UNION ALL
+    SELECT u.event_id, e.account_id
+    FROM (
+        SELECT event_id, event_time, shared_event_id
+        FROM unnamed
+        WHERE key_account_id IS NULL AND shared_event_id IS NOT NULL
+    ) AS u
+    JOIN kms_events AS e ON e.shared_event_id = u.shared_event_id AND e.event_time = u.event_time
+    UNION ALL
+    SELECT event_id, key_account_id FROM unnamed WHERE key_account_id IS NOT NULL
+),
+placed AS (
+    SELECT
+        u.event_id,
+        u.event_time,
+        l.account_id,
+        coalesce(u.key_region, u.region) AS region,
+        u.key_alias
+    FROM (SELECT event_id, account_id FROM logged GROUP BY event_id, account_id) AS l
+    JOIN unnamed AS u ON u.event_id = l.event_id
+    WHERE ($account IS NULL OR l.account_id = $account) IS TRUE
 )
 SELECT
-    u.account_id,
-    u.region,
-    u.key_alias,
-    max(u.calls) AS calls,
-    max(u.last_used) AS last_used,
-    max(u.event_id) AS event_id,
-    array_agg(i.key_arn) FILTER (WHERE i.key_arn IS NOT NULL) AS of_keys
-FROM unnamed AS u
-LEFT JOIN key_inventory AS i
-    ON i.account_id = u.account_id
-    AND i.region = u.region
-    AND strpos(i.aliases, concat('"', u.key_alias, '"')) > 0
-GROUP BY u.account_id, u.region, u.key_alias
-ORDER BY u.account_id, u.region, u.key_alias
+    p.account_id,
+    p.region,
+    p.key_alias,
+    t.key_arn,
+    coalesce(t.is_later, false) AS is_later,
+    count(*) AS calls,
+    max(p.event_time) AS last_used,
+    last_value(p.event_id ORDER BY p.event_time, p.event_id) AS event_id
+FROM placed AS p
+LEFT JOIN alias_targets AS t
+    ON t.account_id = p.account_id
+    AND t.region = p.region
+    AND t.alias = p.key_alias
+    AND (t.from_time IS NULL OR t.from_time < p.event_time)
+    AND (t.until_time IS NULL OR t.until_time > p.event_time)
+GROUP BY p.account_id, p.region, p.key_alias, t.key_arn, t.is_later
+ORDER BY p.account_id, p.region, p.key_alias, t.key_arn, is_later

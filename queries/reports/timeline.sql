@@ -1,15 +1,17 @@
 -- ---
 -- title = "What happened, event by event"
--- params.key_arn    = { type = "text", doc = "only events on this key, by its ARN, ReEncrypt's destination included" }
--- params.key_id     = { type = "text", doc = "only events on keys with this id, in any account and Region" }
--- params.principal  = { type = "text", doc = "only this principal; `*` stands for any characters" }
--- params.session    = { type = "text", doc = "only this session, by its name or its STS ARN, and the STS call that opened it" }
--- params.access_key = { type = "text", doc = "only calls signed with this access key, and the STS call that issued it" }
--- params.asset      = { type = "text", doc = "only this asset; `*` stands for any characters" }
--- params.source_ip  = { type = "text", doc = "only calls from this address" }
--- params.since      = { type = "timestamp", doc = "only events at or after this instant" }
--- params.until      = { type = "timestamp", doc = "only events before this instant" }
--- params.limit      = { type = "integer", doc = "at most so many of the earliest events; all when not given" }
+-- params.key_arn     = { type = "text", doc = "only events on this key, by its ARN, ReEncrypt's destination included" }
+-- params.key_id      = { type = "text", doc = "only events on keys with this id, in any account and Region" }
+-- params.alias       = { type = "text", doc = "only calls that name this alias, such as alias/orders, and no key" }
+-- params.alias_owner = { type = "text", doc = "only aliases of this account and Region, such as 111122223333/eu-west-1" }
+-- params.principal   = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.session     = { type = "text", doc = "only this session, by its name or its STS ARN, and the STS call that opened it" }
+-- params.access_key  = { type = "text", doc = "only calls signed with this access key, and the STS call that issued it" }
+-- params.asset       = { type = "text", doc = "only this asset; `*` stands for any characters" }
+-- params.source_ip   = { type = "text", doc = "only calls from this address" }
+-- params.since       = { type = "timestamp", doc = "only events at or after this instant" }
+-- params.until       = { type = "timestamp", doc = "only events before this instant" }
+-- params.limit       = { type = "integer", doc = "at most so many of the earliest events; all when not given" }
 -- ---
 -- ## What it answers
 -- KMS events and the events that give them meaning (STS, CloudTrail, S3, RDS, EBS and Secrets Manager settings), oldest
@@ -53,6 +55,8 @@ SELECT
 FROM events
 WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
+  AND ($alias IS NULL OR ((key_arn IS NULL) IS TRUE AND (key_alias = $alias) IS TRUE))
+  AND ($alias_owner IS NULL OR (concat(key_account_id, '/', key_region) = $alias_owner) IS TRUE)
   AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($session IS NULL
        OR session_name = $session

@@ -12,7 +12,7 @@ mod incident;
 mod report;
 mod watch;
 
-pub(crate) use check_deletion::CheckDeletion;
+pub(crate) use check_deletion::{CheckDeletion, LOOKBACK_DAYS_DEFAULT, WATCH_DAYS_DEFAULT};
 pub(crate) use detect::{Detect, ExpectationsCommand};
 pub(crate) use incident::{ChainCommand, Timeline};
 pub(crate) use report::Report;
@@ -35,7 +35,7 @@ Exit codes: 0 done, 1 bad news, 2 wrong usage or failure, 3 done but some input 
 #[command(name = "keytrail", version, after_help = EXAMPLES, styles = Styles::plain(), max_term_width = 100)]
 pub(crate) struct Arguments {
     /// The lake: a folder or `s3://bucket/prefix` of Delta tables, made by `ingest`
-    #[arg(long, global = true, value_name = "LAKE", env = "KEYTRAIL_LAKE", default_value = "./keytrail-lake")]
+    #[arg(long, global = true, value_name = "LAKE", env = "KEYTRAIL_LAKE", default_value = LAKE_DEFAULT)]
     pub lake: String,
     /// How answers are written [default: table]
     ///
@@ -61,6 +61,37 @@ pub(crate) struct Arguments {
     pub aws: Aws,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The lake that is asked where none is named.
+const LAKE_DEFAULT: &str = "./keytrail-lake";
+
+impl Arguments {
+    /// The options of every command that were given, as they are written in a command that keytrail prints: each with a space
+    /// before it, and quoted for a shell.
+    pub fn repeated(&self) -> String {
+        let mut text = String::new();
+        let mut add = |name: &str, value: &str| text.push_str(&format!(" {name} {}", quoted(value)));
+        if self.lake != LAKE_DEFAULT {
+            add("--lake", &self.lake);
+        }
+        for folder in &self.queries {
+            add("--queries", &folder.to_string_lossy());
+        }
+        if let Some(file) = &self.expectations {
+            add("--expectations", &file.to_string_lossy());
+        }
+        text
+    }
+}
+
+/// A text as one word of a shell's command.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn form_parser() -> impl clap::builder::TypedValueParser<Value = Form> {

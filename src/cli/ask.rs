@@ -6,13 +6,14 @@ use anyhow::Result;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use keytrail::engine::{Engine, Rows};
+use keytrail::instant::{self, plain};
 use keytrail::lake::tables::TABLES;
 use keytrail::query::{Kind, Query, QueryError};
 
 use super::args::{By, Explain, NamedQuery, Sql, Who, Window};
-use super::key::{self, Key};
+use super::key::{self, Key, Span};
 use super::{Context, Hinted, Outcome};
 
 pub(super) type Given = Vec<(String, String)>;
@@ -42,25 +43,73 @@ pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: &Row
     Ok(Outcome::Done)
 }
 
-/// Runs a query once per key, or once without a key, and joins the rows.
+/// Runs a query once per key, or once without a key, and joins the rows. An alias that named several keys is asked for with each
+/// key's own time; rows that do not say which key they are of get a column that does.
 pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], given: &Given) -> Result<Rows> {
     let now = Utc::now();
     let run = |key: Option<&Key>| {
         let mut given = given.clone();
-        given.extend(key.map(Key::parameter));
+        if let Some(key) = key {
+            given.extend(key.parameters());
+            narrow(&mut given, query, key.span(), now)?;
+        }
         let values = query.bind(&given, now)?;
         anyhow::Ok(context.runtime.block_on(engine.run(query, values))?)
     };
+    // A query may have no question for calls that name no key.
+    let takes = |name: &str| query.params.iter().any(|param| param.name == name);
+    let keys: Vec<&Key> = keys.iter().filter(|key| key.parameters().iter().all(|(name, _)| takes(name))).collect();
     let Some((first, rest)) = keys.split_first() else { return run(None) };
     let mut rows = run(Some(first))?;
-    for key in rest {
-        rows.batches.extend(run(Some(key))?.batches);
+    if rest.is_empty() {
+        return Ok(rows);
     }
-    if !rest.is_empty() && rows.schema.column_with_name("event_time").is_some() {
+    let is_named = rows.schema.column_with_name("key_arn").is_some();
+    if !is_named {
+        rows = of_key(&rows, first)?;
+    }
+    for key in rest {
+        let more = run(Some(key))?;
+        rows.batches.extend(if is_named { more } else { of_key(&more, key)? }.batches);
+    }
+    if rows.schema.column_with_name("event_time").is_some() {
         let limit = given.iter().find(|(name, _)| name == "limit").and_then(|(_, value)| value.parse().ok());
         rows = in_order_of_time(&rows, limit)?;
     }
     Ok(rows)
+}
+
+/// Narrows the time of a question to a key's own.
+fn narrow(given: &mut Given, query: &Query, (from, until): Span, now: DateTime<Utc>) -> Result<()> {
+    let mut bound = |name: &str,
+                     bound: Option<DateTime<Utc>>,
+                     is_narrower: fn(DateTime<Utc>, DateTime<Utc>) -> bool| {
+        let Some(bound) = bound.filter(|_| query.params.iter().any(|param| param.name == name)) else { return Ok(()) };
+        match given.iter_mut().find(|(given, _)| given == name) {
+            Some((_, value)) if is_narrower(bound, instant::parse(value, now)?) => *value = plain(bound),
+            Some(_) => {}
+            None => given.push((name.to_owned(), plain(bound))),
+        }
+        anyhow::Ok(())
+    };
+    bound("since", from, |bound, asked| bound > asked)?;
+    // The second of a change is both keys': whole seconds do not tell which one was called.
+    bound("until", until.map(|until| until + TimeDelta::seconds(1)), |bound, asked| bound < asked)
+}
+
+/// The rows with the key that they are of as their first column.
+fn of_key(rows: &Rows, key: &Key) -> Result<Rows> {
+    let (Key::Arn(name, _) | Key::Id(name) | Key::Alias(name, _)) = key;
+    let mut fields = vec![Arc::new(Field::new("key_arn", DataType::Utf8, true))];
+    fields.extend(rows.schema.fields().iter().cloned());
+    let schema = Arc::new(Schema::new(fields));
+    let with_key = |batch: &RecordBatch| {
+        let named = StringArray::from(vec![name.as_str(); batch.num_rows()]);
+        let columns = std::iter::once(Arc::new(named) as _).chain(batch.columns().iter().cloned());
+        RecordBatch::try_new(Arc::clone(&schema), columns.collect())
+    };
+    let batches = rows.batches.iter().map(with_key).collect::<std::result::Result<_, _>>()?;
+    Ok(Rows { schema, batches })
 }
 
 /// The rows of several keys as one list of events, the oldest first.

@@ -8,9 +8,9 @@ use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
 use keytrail::engine::Rows;
 use keytrail::instant;
 use keytrail::report::{Format, verdict_text};
-use keytrail::verdict::{Answer, Asked, Phase, Verdict, check};
+use keytrail::verdict::{Answer, Asked, Options, Phase, Verdict, check};
 
-use super::args::CheckDeletion;
+use super::args::{CheckDeletion, LOOKBACK_DAYS_DEFAULT, WATCH_DAYS_DEFAULT};
 use super::{Context, Hinted, Outcome, key};
 
 /// Lengths of a look-back, in days.
@@ -35,7 +35,8 @@ pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcom
     let engine = context.engine()?;
     let key_arn = arguments.key.as_ref().map(|name| key::one(context, &engine, name, "a verdict")).transpose()?;
     let (watch_days, accept_observed) = (arguments.watch_days, arguments.accept_observed);
-    let asked = Asked { key_arn, since, until, now, watch_days, accept_observed };
+    let options = options(context, arguments, length);
+    let asked = Asked { key_arn, since, until, now, watch_days, accept_observed, options };
     let verdicts = context.runtime.block_on(check(&engine, &context.catalog, &asked))?;
     if arguments.all {
         return all(context, verdicts);
@@ -51,6 +52,23 @@ pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcom
         Answer::Unknown => Outcome::Incomplete,
         Answer::NoUseFound => Outcome::Done,
     })
+}
+
+/// What the commands that a verdict prints repeat: what was given and is not the default.
+fn options(context: &Context, arguments: &CheckDeletion, length: Duration) -> Options {
+    let mut check = String::new();
+    if length != Duration::days(LOOKBACK_DAYS_DEFAULT) {
+        let hours = length.num_hours();
+        let age = if hours % 24 == 0 { format!("{}d", hours / 24) } else { format!("{hours}h") };
+        check.push_str(&format!(" --lookback {age}"));
+    }
+    if arguments.watch_days != WATCH_DAYS_DEFAULT {
+        check.push_str(&format!(" --watch-days {}", arguments.watch_days));
+    }
+    if arguments.accept_observed {
+        check.push_str(" --accept-observed");
+    }
+    Options { everywhere: context.repeated.clone(), check, has_until: arguments.until.is_some() }
 }
 
 /// The reasons as rows, for formats that have no other form.

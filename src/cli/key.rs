@@ -2,12 +2,14 @@
 //! inventory.
 
 use anyhow::Result;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use keytrail::cloudtrail::arn::{Arn, is_key_arn};
 use keytrail::cloudtrail::key::is_bare_id;
 use keytrail::engine::{Engine, Rows};
+use keytrail::instant::plain;
 use keytrail::report::texts;
+use serde::Deserialize;
 
 use super::{Context, Hinted};
 
@@ -17,31 +19,48 @@ const START_MIN: usize = 4;
 /// Names shown when a key is not known.
 const NEAR_MAX: usize = 5;
 
-/// One key as the parameters of a query name it.
+/// What a question is about, as the parameters of a query name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// By its ARN.
-    Arn(String),
-    /// By its id, in any account and Region.
+    /// One key, by its ARN; and the time in which the alias that was asked for named it, where it has named others.
+    Arn(String, Span),
+    /// Keys by their id, in any account and Region.
     Id(String),
+    /// Calls that name an alias and no key: its name and, where that is known, `account/region`.
+    Alias(String, Option<String>),
 }
 
+/// From when until when, as far as there is a begin and an end.
+pub(super) type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 impl Key {
-    /// The parameter that selects the key in a shipped query.
-    pub fn parameter(&self) -> (String, String) {
+    /// The parameters that select it in a shipped query.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let given = |name: &str, value: &String| (name.to_owned(), value.clone());
         match self {
-            Self::Arn(arn) => ("key_arn".to_owned(), arn.clone()),
-            Self::Id(id) => ("key_id".to_owned(), id.clone()),
+            Self::Arn(arn, _) => vec![given("key_arn", arn)],
+            Self::Id(id) => vec![given("key_id", id)],
+            Self::Alias(name, owner) => {
+                owner.iter().map(|owner| given("alias_owner", owner)).chain([given("alias", name)]).collect()
+            }
+        }
+    }
+
+    /// The time that is asked about, beside that of the question.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Arn(_, span) => *span,
+            _ => (None, None),
         }
     }
 }
 
-/// The keys that a name stands for: one for an ARN or id, and for an alias every key that it named in the logs, because
-/// an alias may be pointed at another key, and the one that it names in the latest inventory.
+/// What a name stands for: one key for an ARN or id; for an alias every key that it named, each for the time in which it did, and the
+/// calls that name the alias alone.
 pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<Vec<Key>> {
     let name = name.trim();
     if is_key_arn(name) {
-        return Ok(vec![Key::Arn(name.to_owned())]);
+        return Ok(vec![Key::Arn(name.to_owned(), (None, None))]);
     }
     let alias = match name.split_once(":alias/") {
         Some((_, alias)) if name.starts_with("arn:") => format!("alias/{alias}"),
@@ -49,40 +68,82 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
         _ if is_bare_id(name) => return Ok(vec![Key::Id(name.to_ascii_lowercase())]),
         _ => format!("alias/{name}"),
     };
-    let rows = ask(context, engine, "aliases", &[("alias", &alias)])?;
     // An alias ARN also says whose alias it is.
-    let place =
-        |arn: &str| Arn::new(arn).map(|arn| (arn.account().map(str::to_owned), arn.region().map(str::to_owned)));
-    let wanted = place(name);
-    let named = texts(&rows.batches, "key_alias").into_iter().zip(texts(&rows.batches, "key_arn"));
-    let logged = named.filter(|(found, _)| found.as_deref() == Some(alias.as_str())).filter_map(|(_, arn)| arn);
+    let owner = Arn::new(name).and_then(|arn| Some(format!("{}/{}", arn.account()?, arn.region()?)));
+    let is_wanted = |found: Option<String>| owner.is_none() || found == owner;
+    let owner_of = |arn: &str| Arn::new(arn).and_then(|arn| Some(format!("{}/{}", arn.account()?, arn.region()?)));
+    let rows: Vec<Named> = ask(context, engine, "aliases", &[("alias", &alias)])?.read()?;
+    let mut keys: Vec<Key> = Vec::new();
+    let mut is_alone = false;
+    for row in rows.into_iter().filter(|row| row.key_alias == alias && is_wanted(row.owner())) {
+        match row.key_arn {
+            Some(arn) => keys.push(Key::Arn(arn, (row.named_from, row.named_until))),
+            None => is_alone = true,
+        }
+    }
     // An inventory knows the names of keys that nobody called by them.
     let found = ask(context, engine, "keys-as-of", &[("alias", &alias)])?;
-    let mut arns: Vec<Key> = Vec::new();
-    for arn in logged.chain(texts(&found.batches, "key_arn").into_iter().flatten()) {
-        if (wanted.is_none() || place(&arn) == wanted) && !arns.contains(&Key::Arn(arn.clone())) {
-            arns.push(Key::Arn(arn));
+    for arn in texts(&found.batches, "key_arn").into_iter().flatten() {
+        let is_new = !keys.iter().any(|key| matches!(key, Key::Arn(known, _) if *known == arn));
+        if is_new && is_wanted(owner_of(&arn)) {
+            keys.push(Key::Arn(arn, (None, None)));
         }
     }
-    match arns.len() {
-        0 if !name.contains("alias/") => Ok(vec![Key::Id(whole_id(context, engine, name)?)]),
-        0 => Err(unknown(context, engine, name)?.into()),
-        1 => Ok(arns),
-        more => {
-            context
-                .printer
-                .note(&format!("note: {alias} named {more} keys in this lake; the answer is about all of them"));
-            Ok(arns)
-        }
+    match &mut keys[..] {
+        [] if is_alone => {}
+        [] if !name.contains("alias/") => return Ok(vec![Key::Id(whole_id(context, engine, name)?)]),
+        [] => return Err(unknown(context, engine, name)?.into()),
+        // Of one key there is nothing to tell apart.
+        [Key::Arn(_, span)] => *span = (None, None),
+        several => note_spans(context, &alias, several),
     }
+    if is_alone {
+        keys.push(Key::Alias(alias, owner));
+    }
+    Ok(keys)
+}
+
+/// A row of `aliases`.
+#[derive(Deserialize)]
+struct Named {
+    key_alias: String,
+    key_arn: Option<String>,
+    key_account_id: Option<String>,
+    key_region: Option<String>,
+    named_from: Option<DateTime<Utc>>,
+    named_until: Option<DateTime<Utc>>,
+}
+
+impl Named {
+    fn owner(&self) -> Option<String> {
+        Some(format!("{}/{}", self.key_account_id.as_ref()?, self.key_region.as_ref()?))
+    }
+}
+
+/// Says which keys an alias named, and when: the answer is about each for its time.
+fn note_spans(context: &Context, alias: &str, keys: &[Key]) {
+    let mut lines =
+        vec![format!("note: {alias} named {} keys; each is asked about for the time in which it did", keys.len())];
+    for key in keys {
+        let Key::Arn(arn, (from, until)) = key else { continue };
+        let from = from.map(|at| format!(" from {}", plain(at)));
+        let until = until.map(|at| format!(" until {}", plain(at)));
+        let when = match (from, until) {
+            (None, None) => ", at a time that is not known: all of its use is shown".to_owned(),
+            (from, until) => format!("{}{}", from.unwrap_or_default(), until.unwrap_or_default()),
+        };
+        lines.push(format!("  {arn}{when}"));
+    }
+    context.printer.note(&lines.join("\n"));
 }
 
 /// The one key that a name stands for: about several, there is no one answer, which is `what`.
 pub(super) fn one(context: &Context, engine: &Engine, name: &str, what: &str) -> Result<String> {
-    let mut arns: Vec<String> = Vec::new();
+    let (mut arns, mut is_alone): (Vec<String>, bool) = (Vec::new(), false);
     for found in resolve(context, engine, name)? {
         match found {
-            Key::Arn(arn) => arns.push(arn),
+            Key::Arn(arn, _) => arns.push(arn),
+            Key::Alias(..) => is_alone = true,
             Key::Id(id) => {
                 let rows = ["keys", "keys-as-of"].map(|query| ask(context, engine, query, &[("key_id", &id)]));
                 for rows in rows {
@@ -95,6 +156,11 @@ pub(super) fn one(context: &Context, engine: &Engine, name: &str, what: &str) ->
     arns.dedup();
     match arns.as_slice() {
         [arn] => Ok(arn.clone()),
+        [] if is_alone => Err(Hinted::new(
+            format!("no call and no inventory tells which key {name} names"),
+            format!("`keytrail who {name}` shows who called it; `keytrail inventory` records which key it names"),
+        )
+        .into()),
         [] => {
             must_be_known(context, engine, name, &[])?;
             Ok(name.to_owned())
@@ -123,9 +189,10 @@ fn whole_id(context: &Context, engine: &Engine, start: &str) -> Result<String> {
 /// Whether the lake has seen the key at all; fails with near matches when it has not.
 pub(super) fn must_be_known(context: &Context, engine: &Engine, name: &str, keys: &[Key]) -> Result<()> {
     for key in keys {
-        let (parameter, value) = key.parameter();
+        let (Key::Arn(value, _) | Key::Id(value)) = key else { return Ok(()) };
+        let parameter = if matches!(key, Key::Id(_)) { "key_id" } else { "key_arn" };
         for known in ["keys", "keys-as-of"] {
-            if ask(context, engine, known, &[(&parameter, &value)])?.count() > 0 {
+            if ask(context, engine, known, &[(parameter, value)])?.count() > 0 {
                 return Ok(());
             }
         }

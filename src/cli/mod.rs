@@ -71,6 +71,8 @@ impl Hinted {
 pub(crate) struct Context {
     pub lake: Lake,
     pub lake_uri: String,
+    /// The options of every command that were given, for commands that are printed.
+    pub repeated: String,
     pub aws: AwsOptions,
     pub catalog: Catalog,
     pub expectations: Expectations,
@@ -138,7 +140,9 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         let message = format!("{} is a form of `keytrail report` only", form.name());
         return Err(Hinted::new(message, "--format table, json, ndjson, csv or markdown").into());
     }
-    let context = Context { lake, lake_uri: arguments.lake, aws, catalog, expectations, form, printer, runtime };
+    let repeated = arguments.repeated();
+    let context =
+        Context { lake, lake_uri: arguments.lake, repeated, aws, catalog, expectations, form, printer, runtime };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Inventory(options) => inventory::run(&context, &options),

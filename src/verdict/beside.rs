@@ -80,14 +80,9 @@ pub(super) fn siblings(key_arn: &str, set: &Set) -> Vec<Sibling> {
 
 /// The later of what the logs and `GetKeyLastUsage` tell.
 pub(super) fn last_use(set: &Set) -> Option<LastUse> {
-    let logged = set.days.iter().filter_map(|day| day.last_used).max().map(|at| {
-        let by = set.dependents.iter().find(|dependent| dependent.last_used == Some(at));
-        LastUse {
-            at,
-            source: "log",
-            principal: by.and_then(|by| by.principal.clone()),
-            event_id: by.and_then(|by| by.last_event_id.clone()),
-        }
+    let logged = set.days.iter().max_by_key(|day| day.last_used).and_then(|day| {
+        let (principal, event_id) = (day.last_principal.clone(), day.last_event_id.clone());
+        Some(LastUse { at: day.last_used?, source: "log", principal, event_id })
     });
     let told = set.members.iter().filter_map(|key| {
         let (at, event_id) = (key.last_usage_time?, key.last_usage_event_id.clone());
@@ -123,6 +118,13 @@ pub(super) fn warnings(set: &Set, asked: &Asked) -> Vec<String> {
                 plain(start)
             ));
         }
+    }
+    let older: i64 = set.days.iter().filter(|day| day.last_used < Some(asked.since)).map(|day| day.calls).sum();
+    if older > 0 {
+        let last = set.days.iter().filter(|day| day.last_used < Some(asked.since)).max_by_key(|day| day.last_used);
+        let by = last.and_then(|day| day.last_principal.as_ref()).map_or_else(String::new, |by| format!(" by {by}"));
+        let at = last.and_then(|day| day.last_used).map_or_else(String::new, |at| format!(", last at {}", plain(at)));
+        warnings.push(format!("it was used {} before the look-back{at}{by}", count(older, "time")));
     }
     let denied: i64 = set.dependents.iter().map(|dependent| dependent.denied).sum();
     if denied > 0 {

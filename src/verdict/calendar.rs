@@ -77,6 +77,9 @@ pub struct LaneCoverage {
     pub hours: Hours,
     /// The end of the last hour that counts: what happened later is known only as far as it is in the lake.
     pub known_until: Option<DateTime<Utc>>,
+    /// The end of the last hour of which there is any log, whether it counts or not.
+    #[serde(skip)]
+    pub(super) logged_until: Option<DateTime<Utc>>,
     #[serde(skip)]
     pub(super) gaps: Vec<Gap>,
 }
@@ -122,6 +125,8 @@ pub(super) fn cover(
         Worth::Unknown | Worth::Blind => false,
     };
     let known_until = hours(asked).filter(is_counted).last().map(|hour| hour + TimeDelta::hours(1));
+    let is_logged = |hour: &DateTime<Utc>| matches!(worth(hour), Worth::Proven | Worth::Observed);
+    let logged_until = hours(asked).filter(is_logged).last().map(|hour| hour + TimeDelta::hours(1));
     let end = asked.until - LAG;
     let (mut all, mut gaps): (Hours, Vec<Gap>) = (Hours::default(), Vec::new());
     for hour in hours(asked) {
@@ -145,7 +150,7 @@ pub(super) fn cover(
             }),
         }
     }
-    LaneCoverage { account_id: account_id.clone(), region: region.clone(), hours: all, known_until, gaps }
+    LaneCoverage { account_id: account_id.clone(), region: region.clone(), hours: all, known_until, logged_until, gaps }
 }
 
 /// The look-back as weeks, of the lanes that matter and the days with use.

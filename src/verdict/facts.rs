@@ -111,6 +111,8 @@ pub struct UseDay {
     pub failing: i64,
     pub first_used: Option<DateTime<Utc>>,
     pub last_used: Option<DateTime<Utc>>,
+    pub last_principal: Option<String>,
+    pub last_event_id: Option<String>,
 }
 
 /// A grant as the logs tell of it; a row of `deletion-grants`.
@@ -132,11 +134,12 @@ pub struct Unnamed {
     pub account_id: String,
     pub region: String,
     pub key_alias: Option<String>,
+    pub key_arn: Option<String>,
+    #[serde(default)]
+    pub is_later: bool,
     pub calls: i64,
     pub last_used: DateTime<Utc>,
     pub event_id: Option<String>,
-    #[serde(default)]
-    pub of_keys: Vec<String>,
 }
 
 /// What the logs are worth in an hour.
@@ -160,6 +163,15 @@ pub struct LaneHour {
     pub state: Worth,
     pub is_doubtful: bool,
     pub reason: Option<String>,
+}
+
+/// Where the logs of an account and Region end; a row of `deletion-ends`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct LogsEnd {
+    pub account_id: String,
+    pub region: String,
+    pub last_event: DateTime<Utc>,
 }
 
 /// Something that a key was seen to encrypt or decrypt; a row of `deletion-assets`.
@@ -186,6 +198,8 @@ pub struct Facts {
     pub hours: BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
     /// Uses of a key that is not named.
     pub unnamed: Vec<Unnamed>,
+    /// The last event of each account and Region.
+    pub ends: BTreeMap<Lane, DateTime<Utc>>,
 }
 
 /// A key and its siblings in other Regions, with all that was seen of them.
@@ -257,6 +271,9 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
         lane.insert(hour.hour, hour);
     }
     facts.unnamed = source.rows("deletion-unnamed").await?;
+    for end in source.rows::<LogsEnd>("deletion-ends").await? {
+        facts.ends.insert((end.account_id, end.region), end.last_event);
+    }
     Ok(facts)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::beside::{assets, cannot_see, grants, last_use, siblings, warnings, yearly_cost};
 use super::calendar::{Gap, LaneCoverage, cover, weeks};
@@ -32,7 +32,8 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
     let lanes: Vec<LaneCoverage> = lanes.iter().map(|lane| cover(lane, hours.get(lane), asked, &counts)).collect();
 
     let mut reasons = needed(set, asked);
-    reasons.extend(unnamed(set, &facts.unnamed));
+    reasons.extend(ended(key_arn, &lanes, &facts.ends, asked));
+    reasons.extend(unnamed(set, &facts.unnamed, &lanes));
     reasons.extend(unsettled(key, phase, set, asked));
     reasons.extend(lanes.iter().flat_map(|lane| uncovered(lane, asked)));
     // The worst news first: whoever reads one line must read the one that keeps data alive.
@@ -44,12 +45,16 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
             code: "no_use_found",
             key_arn: Some(key_arn.to_owned()),
             message: format!(
-                "nobody used it from {} until {}, and every hour of that is vouched for",
+                "nobody used it from {} until {}, and every hour of that is vouched for{}",
                 plain(asked.since),
                 lanes.iter().filter_map(|lane| lane.known_until).min().map_or_else(String::new, plain),
+                agreed(set),
             ),
             settle: None,
         });
+    }
+    for step in reasons.iter_mut().filter_map(|reason| reason.settle.as_mut()) {
+        steps::repeat_options(step, asked);
     }
     let (coverage, dependents) = (coverage(set, lanes, hours, asked), set.dependents.clone());
     let mut verdict = Verdict {
@@ -77,6 +82,12 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
     };
     verdict.next_steps = steps::next(&verdict, key, asked);
     verdict
+}
+
+/// What `GetKeyLastUsage` adds to that, where it tells of a use: one in the look-back would have decided.
+fn agreed(set: &Set) -> String {
+    let last = set.members.iter().filter_map(|key| key.last_usage_time).max();
+    last.map_or_else(String::new, |at| format!("; GetKeyLastUsage agrees: the last use was at {}", plain(at)))
 }
 
 /// Where a key stands: by the inventory, or by a change that is later.
@@ -194,29 +205,65 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
     reasons
 }
 
-/// Uses in the set's accounts and Regions of a key that their records do not name: of one of its keys, by their alias, or of
-/// any.
-fn unnamed(set: &Set, unnamed: &[Unnamed]) -> Vec<Reason> {
+/// Where logs end long before the look-back does, no hour after that can count: said first, with the question that they can answer.
+fn ended(key_arn: &str, lanes: &[LaneCoverage], ends: &BTreeMap<Lane, DateTime<Utc>>, asked: &Asked) -> Option<Reason> {
+    let last_event = |lane: &LaneCoverage| ends.get(&(lane.account_id.clone(), lane.region.clone())).copied();
+    let ended = lanes.iter().filter_map(|lane| Some((lane.logged_until.max(last_event(lane))?, lane)));
+    let (end, lane) = ended.min_by_key(|(end, _)| *end)?;
+    let early = (asked.until - end).num_days();
+    // To the second after the last event, so that it is in the look-back.
+    let until = end.duration_trunc(TimeDelta::seconds(1)).unwrap_or(end) + TimeDelta::seconds(1);
+    (early >= 1).then(|| Reason {
+        supports: Answer::Unknown,
+        code: "logs_ended",
+        key_arn: None,
+        message: format!(
+            "the logs of {} in {} end at {}, {} before the end of the look-back ({})",
+            lane.account_id,
+            lane.region,
+            plain(end),
+            count(early, "day"),
+            plain(asked.until),
+        ),
+        settle: Some(settle::ask_until(key_arn, until)),
+    })
+}
+
+/// Uses in the set's accounts and Regions of a key that their records do not name: of the key that their alias named then, or,
+/// where that is not known, of any.
+///
+/// An alias that is known by something later only (an inventory, its deletion) named the same key before as far as no change of it is
+/// missing: where the logs of the look-back are complete.
+fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage]) -> Vec<Reason> {
     let mut reasons = Vec::new();
+    let is_complete = |row: &Unnamed| {
+        let lane = lanes.iter().find(|lane| (&lane.account_id, &lane.region) == (&row.account_id, &row.region));
+        lane.is_some_and(|lane| lane.gaps.is_empty())
+    };
     for row in unnamed {
-        let here = || set.members.iter().filter(|key| (&key.account_id, &key.region) == (&row.account_id, &row.region));
+        let here = || set.members.iter().any(|key| (&key.account_id, &key.region) == (&row.account_id, &row.region));
         let alias = row.key_alias.as_deref();
-        let named = here().find(|key| {
-            row.of_keys.contains(&key.key_arn) || key.aliases.iter().any(|one| Some(one.as_str()) == alias)
-        });
         let (calls, at) = (count(row.calls, "time"), plain(row.last_used));
         let by = alias.map_or_else(String::new, |alias| format!(" by {alias}"));
         let event = row.event_id.as_deref().unwrap_or("without an id");
-        if let Some(key) = named {
-            let message =
-                format!("used {calls}{by}, last at {at}, in records that name no key (such as event {event})");
-            reasons.push(reason(Answer::InUse, "used", Some(&key.key_arn), message, None));
-        } else if row.of_keys.is_empty() && here().next().is_some() {
-            let message = format!(
-                "a key of {} in {} was used {calls}{by}, last at {at}, and the records do not say which (such as event {event})",
-                row.account_id, row.region
-            );
-            reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, None));
+        let known = row.key_arn.as_deref().filter(|_| !row.is_later || is_complete(row));
+        match known {
+            Some(arn) if set.members.iter().any(|key| key.key_arn == arn) => {
+                let message = format!(
+                    "used {calls}{by}, last at {at}: the records name no key, and the alias named this one then (such as event {event})"
+                );
+                reasons.push(reason(Answer::InUse, "used", Some(arn), message, None));
+            }
+            None if here() => {
+                let message = format!(
+                    "a key of {} in {} was used {calls}{by}, last at {at}: the records do not say which key{} (such as event {event})",
+                    row.account_id,
+                    row.region,
+                    if alias.is_some() { ", and it is not known which one the alias named then" } else { "" },
+                );
+                reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, None));
+            }
+            _ => {}
         }
     }
     reasons
@@ -283,7 +330,8 @@ fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason
                 );
             }
         }
-        if let Some(at) = member.last_usage_time
+        // One before the look-back is no obstacle: it says that there was none since.
+        if let Some(at) = member.last_usage_time.filter(|at| *at >= asked.since)
             && !member.has_last_usage_event
             && !knows_use(set, at)
         {

@@ -13,6 +13,8 @@
 mod beside;
 mod calendar;
 mod facts;
+#[cfg(test)]
+mod growth_tests;
 mod judge;
 mod steps;
 #[cfg(test)]
@@ -39,6 +41,17 @@ pub enum VerdictError {
     Engine(#[from] EngineError),
 }
 
+/// What a person wrote on the command line beside the question, to be written again in the commands that a verdict prints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What every command of keytrail takes, such as ` --lake s3://b/lake`: empty, or with a space before it.
+    pub everywhere: String,
+    /// What `check-deletion` takes besides, such as ` --lookback 30d`.
+    pub check: String,
+    /// Whether the end of the look-back was given.
+    pub has_until: bool,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -54,6 +67,8 @@ pub struct Asked {
     pub watch_days: i64,
     /// Whether an hour that nothing proves counts where `GetKeyLastUsage` tells of no use since the look-back began.
     pub accept_observed: bool,
+    /// What the commands that are printed repeat.
+    pub options: Options,
 }
 
 /// The answer, in one word.
@@ -144,7 +159,7 @@ pub struct LastUse {
     pub at: DateTime<Utc>,
     /// `log` or `GetKeyLastUsage`.
     pub source: &'static str,
-    /// Whose, where the look-back has it.
+    /// Whose, where a log tells.
     pub principal: Option<String>,
     /// The event.
     pub event_id: Option<String>,

@@ -7,9 +7,6 @@ use super::judge::count;
 use super::{Answer, Asked, Phase, Step, Verdict};
 use crate::instant::plain;
 
-/// Days of a look-back that need not be named.
-const LOOKBACK_DAYS: i64 = 90;
-
 /// The waiting period that a deletion is scheduled with, in days: the longest that KMS takes.
 const WINDOW_DAYS: i64 = 30;
 
@@ -50,7 +47,17 @@ pub(super) fn next(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> 
             step.command = None;
         }
     }
+    steps.iter_mut().for_each(|step| repeat_options(step, asked));
     steps
+}
+
+/// Writes again what the user wrote: a command that is pasted must ask the same lake the same question.
+pub(super) fn repeat_options(step: &mut Step, asked: &Asked) {
+    let Some(command) = step.command.as_mut().filter(|command| command.starts_with("keytrail ")) else { return };
+    if command.starts_with("keytrail check-deletion ") {
+        command.push_str(&asked.options.check);
+    }
+    command.push_str(&asked.options.everywhere);
 }
 
 fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
@@ -63,9 +70,8 @@ fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
             settle.push(one);
         }
     }
-    let days = (asked.until - asked.since).num_days();
-    let lookback = if days == LOOKBACK_DAYS { String::new() } else { format!(" --lookback {days}d") };
-    let ask_again = step("then ask again", Some(format!("keytrail check-deletion {arn}{lookback}")));
+    let until = if asked.options.has_until { format!(" --until {}", plain(asked.until)) } else { String::new() };
+    let ask_again = step("then ask again", Some(format!("keytrail check-deletion {arn}{until}")));
     match verdict.phase {
         Phase::Deleted if verdict.replicas.iter().any(|sibling| sibling.phase != Phase::Deleted) => {
             steps.push(step("nothing: it is gone, and its siblings in other Regions read what it encrypted", None));
@@ -197,8 +203,14 @@ fn replicas_first(verdict: &Verdict) -> Option<Step> {
 
 /// What would settle a doubt.
 pub(super) mod settle {
-    use super::{Asked, DateTime, Member, Step, TimeDelta, Utc, step};
+    use super::{Asked, DateTime, Member, Step, TimeDelta, Utc, plain, step};
     use crate::verdict::calendar::LaneCoverage;
+
+    /// Asks about the time of which there are logs.
+    pub fn ask_until(key_arn: &str, until: DateTime<Utc>) -> Step {
+        let command = format!("keytrail check-deletion {key_arn} --until {}", plain(until));
+        step("ask about the time that the logs are of", Some(command))
+    }
 
     pub fn inventory(key: &Member) -> Step {
         step("take an inventory", Some(format!("keytrail inventory --from aws --region {}", key.region)))

@@ -9,7 +9,7 @@ use proptest::sample::Index;
 use super::calendar::{cover, weeks};
 use super::facts::{Dependent, Facts, Granted, Lane, LaneHour, Member, Set, UseDay, Worth};
 use super::judge::{judge, phase};
-use super::{Answer, Asked, Phase};
+use super::{Answer, Asked, Options, Phase};
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -17,7 +17,15 @@ fn time(text: &str) -> DateTime<Utc> {
 
 fn asked() -> Asked {
     let (since, until) = (time("2026-05-01T00:30:00Z"), time("2026-05-04T12:00:00Z"));
-    Asked { key_arn: None, since, until, now: until, watch_days: 30, accept_observed: false }
+    Asked {
+        key_arn: None,
+        since,
+        until,
+        now: until,
+        watch_days: 30,
+        accept_observed: false,
+        options: Options::default(),
+    }
 }
 
 fn lane() -> Lane {

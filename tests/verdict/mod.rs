@@ -7,6 +7,8 @@
 //!
 //! What is wanted is written from the words and from facts §6, §8.4 and §9, never from what the command prints.
 
+mod aliases;
+mod clock;
 mod commands;
 mod properties;
 mod scenarios;

@@ -2,6 +2,12 @@
 
 use clap::Args;
 
+/// Days of a look-back that are not asked for otherwise.
+pub(crate) const LOOKBACK_DAYS_DEFAULT: i64 = 90;
+
+/// Days for which a disabled key is watched, likewise.
+pub(crate) const WATCH_DAYS_DEFAULT: i64 = 30;
+
 const CHECK_DELETION_HELP: &str = "\
 The verdict is in_use, unknown or no_use_found, and never \"safe\".
 
@@ -35,13 +41,13 @@ pub(crate) struct CheckDeletion {
     #[arg(long)]
     pub all: bool,
     /// How far back use counts, such as 90d, 26w or 8760h
-    #[arg(long, value_name = "AGE", default_value = "90d")]
+    #[arg(long, value_name = "AGE", default_value_t = format!("{LOOKBACK_DAYS_DEFAULT}d"))]
     pub lookback: String,
     /// The instant that the verdict is about: RFC 3339, YYYY-MM-DD, or an age [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// How many quiet days a disabled key is to have before its deletion is scheduled
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    #[arg(long, value_name = "DAYS", default_value_t = WATCH_DAYS_DEFAULT, value_parser = clap::value_parser!(i64).range(1..=3650))]
     pub watch_days: i64,
     /// Let KMS's own record of each key's last use vouch for hours that no digests prove
     ///

@@ -1,0 +1,73 @@
+-- ---
+-- title = "Every change of a key's state, in the order in which it took effect"
+-- ---
+-- ## What it holds
+-- One row per successful EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion and DeleteKey of a key that is named, with
+-- `step`: its place among the changes of one second, counted from 1. Order by `event_time, step` to follow a key.
+-- ## Which of one second comes first
+-- Times are whole seconds, and event ids are random: the life of a key decides. A key that is pending deletion can neither be
+-- disabled nor enabled, so that of DisableKey and ScheduleKeyDeletion in one second the latter is the last; a CancelKeyDeletion comes
+-- before it where the key had been pending already, and after it where it had not; a deleted key is changed no more. EnableKey and
+-- DisableKey in one second leave the key as it was.
+WITH changes AS (
+    SELECT
+        key_arn,
+        key_id,
+        key_account_id,
+        event_time,
+        event_date,
+        event_name,
+        event_id,
+        principal,
+        request_parameters,
+        response_elements,
+        -- As for a key that was enabled before.
+        array_position(
+            make_array('DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'EnableKey', 'DeleteKey'),
+            CAST(event_name AS VARCHAR)
+        ) AS usual_step
+    FROM kms_events
+    WHERE event_name IN ('EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey')
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+),
+seconds AS (
+    SELECT key_arn, event_time, last_value(event_name ORDER BY usual_step) AS last_name
+    FROM changes
+    GROUP BY key_arn, event_time
+),
+after_others AS (
+    SELECT
+        key_arn,
+        event_time,
+        CASE lag(last_name) OVER (PARTITION BY key_arn ORDER BY event_time)
+            WHEN 'ScheduleKeyDeletion' THEN 'pending'
+            WHEN 'DisableKey' THEN 'disabled'
+            WHEN 'CancelKeyDeletion' THEN 'disabled'
+        END AS was
+    FROM seconds
+)
+SELECT
+    c.key_arn,
+    c.key_id,
+    c.key_account_id,
+    c.event_time,
+    c.event_date,
+    CAST(CASE a.was
+        WHEN 'pending' THEN array_position(
+            make_array('CancelKeyDeletion', 'EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'DeleteKey'),
+            CAST(c.event_name AS VARCHAR)
+        )
+        WHEN 'disabled' THEN array_position(
+            make_array('EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey'),
+            CAST(c.event_name AS VARCHAR)
+        )
+        ELSE c.usual_step
+    END AS BIGINT) AS step,
+    c.event_name,
+    c.event_id,
+    c.principal,
+    c.request_parameters,
+    c.response_elements
+FROM changes AS c
+JOIN after_others AS a ON a.key_arn = c.key_arn AND a.event_time = c.event_time

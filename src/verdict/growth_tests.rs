@@ -1,0 +1,395 @@
+//! More logs never weaken a verdict: whatever is added to a lake (an event, the other account's copy of one, a second delivery,
+//! an account), no key that was in use is in use no more, and no doubt is lifted unless what was used is found.
+//!
+//! ```text
+//! records ─► some of them in a lake ─► verdicts ─┐
+//!            the others as well     ─► verdicts ─┴► never nearer to `no_use_found`
+//! ```
+//!
+//! Every hour counts as proven here, so that nothing but the events decides. Each case has accounts of its own, so that one
+//! lake holds many.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::facts::{LaneHour, Worth, read};
+use super::judge::judge;
+use super::{Answer, Asked, Options};
+use crate::cloudtrail::columns::EventBuilder;
+use crate::cloudtrail::decode::{Decoded, decode};
+use crate::engine::Engine;
+use crate::expectations::Expectations;
+use crate::lake::Lake;
+use crate::lake::events::EventsWriter;
+use crate::lake::inventory::{InventoryRow, KeyRow, Snapshot};
+use crate::lake::snapshots::record;
+use crate::query::Catalog;
+
+/// Cases in a lake, and lakes: 540 cases in all. Asking is what takes its time, so that few lakes hold many.
+const CASES: usize = 270;
+const LAKES: u8 = 2;
+
+const REGION: &str = "eu-west-1";
+
+fn asked() -> Asked {
+    let time = |text: &str| text.parse().unwrap();
+    let (since, until) = (time("2026-05-01T00:00:00Z"), time("2026-05-04T00:00:00Z"));
+    let options = Options::default();
+    Asked { key_arn: None, since, until, now: until, watch_days: 30, accept_observed: false, options }
+}
+
+/// How a record tells which key was used.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Key,
+    KeyAndAlias,
+    Alias,
+    PlainAlias,
+    Nothing,
+}
+
+/// Which copies of a call there are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Copies {
+    Own,
+    Owner,
+    Caller,
+    Both,
+}
+
+/// How a second delivery of a record differs from the first.
+#[derive(Debug, Clone, Copy)]
+enum Again {
+    Not,
+    Equal,
+    WithFraction,
+    WithoutId,
+    WithoutRecipient,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+struct Deed {
+    operation: &'static str,
+    error: Option<&'static str>,
+    /// Of the two keys of the account.
+    key: u32,
+    named: Named,
+    /// Whether the other copy of a cross-account call names the key as this one does, or by its ARN.
+    is_named_alike: bool,
+    copies: Copies,
+    again: Again,
+    /// Seconds since the look-back's begin.
+    at: i64,
+    /// For each record that comes of it whether it is in the lake from the beginning.
+    is_early: [bool; 4],
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let operation = prop_oneof![
+        4 => Just("GenerateDataKey"),
+        4 => Just("Decrypt"),
+        2 => Just("ReEncrypt"),
+        1 => Just("GetPublicKey"),
+        1 => Just("DescribeKey"),
+        1 => Just("DisableKey"),
+        1 => Just("ScheduleKeyDeletion"),
+        1 => Just("CreateGrant"),
+    ];
+    let error = prop_oneof![
+        6 => Just(None),
+        1 => Just(Some("AccessDenied")),
+        1 => Just(Some("DisabledException")),
+        1 => Just(Some("DryRunOperationException")),
+    ];
+    let named = prop_oneof![
+        3 => Just(Named::Key),
+        2 => Just(Named::KeyAndAlias),
+        4 => Just(Named::Alias),
+        1 => Just(Named::PlainAlias),
+        1 => Just(Named::Nothing),
+    ];
+    let copies = prop_oneof![1 => Just(Copies::Own), 1 => Just(Copies::Owner), 1 => Just(Copies::Caller), 4 => Just(Copies::Both)];
+    let again = prop_oneof![
+        4 => Just(Again::Not),
+        1 => Just(Again::Equal),
+        1 => Just(Again::WithFraction),
+        1 => Just(Again::WithoutId),
+        1 => Just(Again::WithoutRecipient),
+    ];
+    (operation, error, 1..=2_u32, named, any::<bool>(), copies, again, 0..3 * 86_400_i64, any::<[bool; 4]>()).prop_map(
+        |(operation, error, key, named, is_named_alike, copies, again, at, is_early)| Deed {
+            operation,
+            error,
+            key,
+            named,
+            is_named_alike,
+            copies,
+            again,
+            at,
+            is_early,
+        },
+    )
+}
+
+/// A case: where its alias leads by the inventory, and what happened.
+#[derive(Debug, Clone)]
+struct Story {
+    alias_of: Option<u32>,
+    /// An alias is made for a key, before or within the look-back; that is known from the beginning.
+    created: Option<(u32, i64)>,
+    deeds: Vec<Deed>,
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let created = prop::option::weighted(0.4, (1..=2_u32, -86_400..2 * 86_400_i64));
+    (prop::option::weighted(0.5, 1..=2_u32), created, prop::collection::vec(deed(), 1..4))
+        .prop_map(|(alias_of, created, deeds)| Story { alias_of, created, deeds })
+}
+
+fn owner(case: usize) -> String {
+    format!("{:012}", 100_000_000_000 + case)
+}
+
+fn outsider(case: usize) -> String {
+    format!("{:012}", 200_000_000_000 + case)
+}
+
+fn key_arn(case: usize, key: u32) -> String {
+    format!("arn:aws:kms:{REGION}:{}:key/{key:08}-2222-4333-8444-{case:012}", owner(case))
+}
+
+fn alias_arn(case: usize) -> String {
+    format!("arn:aws:kms:{REGION}:{}:alias/a", owner(case))
+}
+
+fn instant(seconds: i64) -> String {
+    crate::instant::plain(asked().since + chrono::TimeDelta::seconds(seconds))
+}
+
+/// One copy of a deed, as the log of an account has it.
+fn copy(case: usize, number: usize, deed: &Deed, log: &str, is_opaque: bool, named: Named) -> Value {
+    let caller = if deed.copies == Copies::Own { owner(case) } else { outsider(case) };
+    let key = key_arn(case, deed.key);
+    let (request, arn) = match named {
+        Named::Key => (json!(key), Some(key.clone())),
+        Named::KeyAndAlias => (json!(alias_arn(case)), Some(key.clone())),
+        Named::Alias => (json!(alias_arn(case)), Some(alias_arn(case))),
+        Named::PlainAlias => (json!("alias/a"), None),
+        Named::Nothing => (Value::Null, None),
+    };
+    let request = if deed.operation == "Decrypt" && matches!(named, Named::Key) { Value::Null } else { request };
+    let mut resources: Vec<Value> =
+        arn.iter().map(|arn| json!({"accountId": owner(case), "type": "AWS::KMS::Key", "ARN": arn})).collect();
+    if deed.operation == "ReEncrypt" && matches!(named, Named::Key) {
+        let other = key_arn(case, 3 - deed.key);
+        resources.push(json!({"accountId": owner(case), "type": "AWS::KMS::Key", "ARN": other}));
+    }
+    let identity = if is_opaque {
+        json!({"type": "AWSAccount", "principalId": "AROACALLERCALLERCALL1:s", "accountId": caller})
+    } else {
+        json!({"type": "AssumedRole", "principalId": "AROACALLERCALLERCALL1:s", "accountId": caller,
+            "arn": format!("arn:aws:sts::{caller}:assumed-role/app/s"),
+            "sessionContext": {"sessionIssuer": {"type": "Role", "arn": format!("arn:aws:iam::{caller}:role/app")}}})
+    };
+    let mut record = json!({
+        "eventVersion": "1.11", "eventTime": instant(deed.at), "eventSource": "kms.amazonaws.com",
+        "eventName": deed.operation, "awsRegion": REGION, "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli",
+        "userIdentity": identity, "requestParameters": {"keyId": request}, "responseElements": null,
+        "requestID": format!("{case}-{number}-{log}"), "eventID": format!("{case:08}-{number:04}-4333-8444-{log}"),
+        "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": log, "resources": resources,
+        "eventCategory": "Management",
+    });
+    if deed.operation == "CreateGrant" {
+        record["requestParameters"]["granteePrincipal"] = "arn:aws:iam::111122223333:role/x".into();
+        record["responseElements"] = json!({"grantId": format!("g{case}-{number}"), "keyId": key});
+    }
+    if deed.copies != Copies::Own {
+        record["sharedEventID"] = format!("{case:08}-{number:04}-4333-8444-000000000000").into();
+    }
+    if let Some(error) = deed.error {
+        record["errorCode"] = error.into();
+        record["errorMessage"] = match error {
+            "DisabledException" => format!("{key} is disabled."),
+            other => other.to_owned(),
+        }
+        .into();
+    }
+    record
+}
+
+fn delivered_again(record: &Value, again: Again) -> Option<Value> {
+    let mut second = record.clone();
+    let members = second.as_object_mut()?;
+    match again {
+        Again::Not => return None,
+        Again::Equal => {}
+        Again::WithFraction => {
+            let time = record["eventTime"].as_str()?.replace('Z', ".123Z");
+            members.insert("eventTime".to_owned(), time.into());
+        }
+        Again::WithoutId => drop(members.remove("eventID")),
+        Again::WithoutRecipient => drop(members.remove("recipientAccountId")),
+    }
+    Some(second)
+}
+
+/// The records of a case: those that are there from the beginning, and those that are added.
+fn records(case: usize, story: &Story) -> [Vec<Value>; 2] {
+    let (mut early, mut late) = (Vec::new(), Vec::new());
+    if let Some((key, at)) = story.created {
+        let arn = key_arn(case, key);
+        early.push(json!({
+            "eventTime": instant(at), "eventSource": "kms.amazonaws.com", "eventName": "CreateAlias", "awsRegion": REGION,
+            "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::{}:user/ops", owner(case)), "accountId": owner(case)},
+            "requestParameters": {"aliasName": "alias/a", "targetKeyId": arn}, "eventID": format!("{case}-alias"),
+            "recipientAccountId": owner(case),
+            "resources": [{"ARN": arn, "accountId": owner(case)}, {"ARN": alias_arn(case), "accountId": owner(case)}],
+        }));
+    }
+    for (number, deed) in story.deeds.iter().enumerate() {
+        let mut all = Vec::new();
+        if deed.copies == Copies::Own {
+            all.push(copy(case, number, deed, &owner(case), false, deed.named));
+        }
+        if matches!(deed.copies, Copies::Owner | Copies::Both) {
+            all.push(copy(case, number, deed, &owner(case), true, deed.named));
+        }
+        if matches!(deed.copies, Copies::Caller | Copies::Both) {
+            let named = if deed.is_named_alike { deed.named } else { Named::Key };
+            all.push(copy(case, number, deed, &outsider(case), false, named));
+        }
+        all.extend(all.clone().iter().filter_map(|record| delivered_again(record, deed.again)));
+        for (record, is_early) in all.into_iter().zip(deed.is_early) {
+            if is_early { early.push(record) } else { late.push(record) }
+        }
+    }
+    [early, late]
+}
+
+/// An inventory that knows everything of the two keys of each case, and of a key of each outsider.
+fn inventory(stories: &[Story]) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    let taken_at = (asked().until - chrono::TimeDelta::minutes(30)).timestamp_micros();
+    let text = |text: &str| Some(text.to_owned());
+    for (case, story) in stories.iter().enumerate() {
+        for key in 1..=2 {
+            let key_arn = key_arn(case, key);
+            let aliases = if story.alias_of == Some(key) { r#"["alias/a"]"# } else { "[]" };
+            snapshot.keys.push(KeyRow {
+                taken_at,
+                source: "aws",
+                key_id: key_arn.split_once(":key/").map(|(_, id)| id.to_owned()),
+                account_id: Some(owner(case)),
+                region: text(REGION),
+                key_arn,
+                state: text("Enabled"),
+                key_manager: text("CUSTOMER"),
+                aliases: text(aliases),
+                grants: text("[]"),
+                ..KeyRow::default()
+            });
+        }
+        snapshot.inventories.push(InventoryRow {
+            taken_at,
+            source: "aws",
+            account_id: Some(owner(case)),
+            region: text(REGION),
+            keys: Some(2),
+            trails: Some(0),
+            unknown_fields: None,
+        });
+    }
+    snapshot
+}
+
+async fn add(lake: &Lake, records: &[Value]) {
+    let texts: Vec<String> = records.iter().map(Value::to_string).collect();
+    let mut builder = EventBuilder::default();
+    for (index, text) in texts.iter().enumerate() {
+        let Decoded::Kept(mut event) = decode(text).unwrap() else { panic!("{text} is not kept") };
+        (event.source_object, event.record_index) = (Some("o".into()), i32::try_from(index).ok());
+        builder.append(&event).unwrap();
+    }
+    EventsWriter::open(lake).await.unwrap().append(&builder.finish().unwrap()).await.unwrap();
+}
+
+/// The answer for every key of the cases, all hours of all accounts being proven.
+async fn answers(lake: &Lake, cases: usize) -> BTreeMap<String, Answer> {
+    let (catalog, asked) = (Catalog::shipped(), asked());
+    let engine = Engine::open(lake, &catalog, &Expectations::default()).await.unwrap();
+    let mut facts = read(&engine, &catalog, &asked).await.unwrap();
+    for case in 0..cases {
+        let (account_id, region) = (owner(case), REGION.to_owned());
+        let hours = (0..72).map(|hour| {
+            let hour = asked.since + chrono::TimeDelta::hours(hour);
+            let (account_id, region) = (account_id.clone(), region.clone());
+            (hour, LaneHour { account_id, region, hour, state: Worth::Proven, is_doubtful: false, reason: None })
+        });
+        let hours = hours.collect();
+        facts.hours.insert((account_id, region), hours);
+    }
+    let keys = facts.sets.values().flat_map(|set| set.members.iter().map(move |member| (set, member)));
+    keys.map(|(set, member)| (member.key_arn.clone(), judge(&member.key_arn, set, &facts, &asked).verdict)).collect()
+}
+
+/// Stories that are the same in every run.
+fn stories(seed: u8) -> Vec<Story> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    (0..CASES).map(|_| story().new_tree(&mut runner).unwrap().current()).collect()
+}
+
+/// Faults of one lake, and how many keys had each answer before and after.
+async fn grown(seed: u8) -> (Vec<String>, BTreeMap<(Answer, Answer), u32>) {
+    let stories = stories(seed);
+    let folder = TempDir::new().unwrap();
+    let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+    record(&lake, &inventory(&stories)).await.unwrap();
+    let (early, late): (Vec<_>, Vec<_>) =
+        stories.iter().enumerate().map(|(case, story)| records(case, story)).map(|[early, late]| (early, late)).unzip();
+    add(&lake, &early.concat()).await;
+    let before = answers(&lake, CASES).await;
+    add(&lake, &late.concat()).await;
+    let after = answers(&lake, CASES).await;
+    let (mut faults, mut moves) = (Vec::new(), BTreeMap::<(Answer, Answer), u32>::new());
+    for (case, story) in stories.iter().enumerate() {
+        for key in 1..=2 {
+            let [before_answer, after_answer] = [&before, &after].map(|answers| answers[&key_arn(case, key)]);
+            *moves.entry((before_answer, after_answer)).or_default() += 1;
+            // A doubt about several keys is lifted where the use is found to be of the other one.
+            let is_found = before_answer == Answer::Unknown && after[&key_arn(case, 3 - key)] == Answer::InUse;
+            if after_answer > before_answer && !is_found {
+                faults.push(format!("key {key}: {before_answer:?} became {after_answer:?} in {story:#?}"));
+            }
+        }
+    }
+    (faults, moves)
+}
+
+#[test]
+fn what_is_added_never_speaks_for_deletion() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (mut faults, mut moves) = (Vec::new(), BTreeMap::<(Answer, Answer), u32>::new());
+    for seed in 0..LAKES {
+        let (more, counted) = runtime.block_on(grown(seed));
+        faults.extend(more);
+        for (change, count) in counted {
+            *moves.entry(change).or_default() += count;
+        }
+    }
+    assert!(faults.is_empty(), "{} faults, the first: {}", faults.len(), faults[0]);
+    // The property says little if every verdict is alike, or none changes.
+    let count = |before, after| moves.get(&(before, after)).copied().unwrap_or_default();
+    assert!(count(Answer::NoUseFound, Answer::InUse) > 40, "{moves:?}");
+    assert!(count(Answer::Unknown, Answer::InUse) > 10, "{moves:?}");
+    assert!(
+        count(Answer::InUse, Answer::InUse) > 40 && count(Answer::NoUseFound, Answer::NoUseFound) > 40,
+        "{moves:?}"
+    );
+}
