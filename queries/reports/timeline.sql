@@ -3,6 +3,7 @@
 -- params.key_arn    = { type = "text", doc = "only events on this key, by its ARN, ReEncrypt's destination included" }
 -- params.key_id     = { type = "text", doc = "only events on keys with this id, in any account and Region" }
 -- params.principal  = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.person     = { type = "text", doc = "only calls for this person: an id of IAM Identity Center, a source identity or the session of an Identity Center role; `*` stands for any characters" }
 -- params.session    = { type = "text", doc = "only this session, by its name or its STS ARN, and the STS call that opened it" }
 -- params.access_key = { type = "text", doc = "only calls signed with this access key, and the STS call that issued it" }
 -- params.asset      = { type = "text", doc = "only this asset; `*` stands for any characters" }
@@ -43,6 +44,8 @@ SELECT
     session_arn,
     session_start,
     source_identity,
+    on_behalf_of,
+    identity_store,
     mfa,
     shared_event_id,
     account_id,
@@ -54,6 +57,10 @@ FROM events
 WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
   AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
+  AND ($person IS NULL
+       OR (on_behalf_of LIKE replace(replace(replace(replace(CAST($person AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE
+       OR (source_identity LIKE replace(replace(replace(replace(CAST($person AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE
+       OR (principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' AND session_name LIKE replace(replace(replace(replace(CAST($person AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($session IS NULL
        OR session_name = $session
        OR session_arn = $session
