@@ -145,6 +145,21 @@ told_once AS (
             WHEN 1 THEN max(mfa) FILTER (WHERE knows_caller = 1)
             ELSE max(mfa)
         END AS mfa,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(on_behalf_of) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(on_behalf_of) FILTER (WHERE knows_caller = 1)
+            ELSE max(on_behalf_of)
+        END AS on_behalf_of,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(identity_store) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(identity_store) FILTER (WHERE knows_caller = 1)
+            ELSE max(identity_store)
+        END AS identity_store,
+        CASE max(knows_caller)
+            WHEN 2 THEN max(principal_tags) FILTER (WHERE knows_caller = 2)
+            WHEN 1 THEN max(principal_tags) FILTER (WHERE knows_caller = 1)
+            ELSE max(principal_tags)
+        END AS principal_tags,
         coalesce(
             max(invoked_by) FILTER (WHERE is_owner),
             max(invoked_by) FILTER (WHERE knows_caller = 2),
