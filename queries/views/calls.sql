@@ -4,8 +4,8 @@
 -- ## What it holds
 -- One row per call, with all columns of `events` and `failed` (the outcome is not `ok`). Calls that changed nothing
 -- (`outcome = 'dry_run'`) are here; what repeats another event is not: CloudTrail's patches of events that it had
--- delivered before (`original_event_id`), unless the lake has not got the event itself, and the copies that a VPC
--- endpoint logs (`AwsVpceEvent`).
+-- delivered before (`original_event_id`), unless the lake has not got the event itself. Of what VPC endpoints log
+-- (`AwsVpceEvent`) there is what nothing else tells, such as calls that an endpoint denied (see `endpoint_calls`).
 -- ## How a cross-account call is counted
 -- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
 -- operation and key: they are one row. The row is the owner's copy when the owner's log is in the lake, else the
@@ -21,7 +21,9 @@ WITH logged AS (
     SELECT *
     FROM kms_events
     WHERE (original_event_id IS NULL OR original_event_id = event_id)
-      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+    UNION ALL
+    SELECT *
+    FROM endpoint_calls
 ),
 -- `knows_caller`: 2 the caller's own log and the caller in full, 1 one of the two, 0 an account and an opaque id.
 copies AS (
@@ -259,4 +261,3 @@ FROM kms_events AS patch
 LEFT ANTI JOIN kms_events AS patched
     ON patched.event_id = patch.original_event_id
 WHERE patch.original_event_id <> patch.event_id
-  AND coalesce(patch.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
