@@ -6,7 +6,7 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · cli · detect · verdict · incident · report · watch ·
+//!                                                   hostile · answers · cli · detect · verdict · incident · report · watch ·
 //!                                                   other_engine
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! is run as a user runs it.
 
 mod agreement;
+mod answers;
 mod cli;
 mod detect;
 mod evidence;

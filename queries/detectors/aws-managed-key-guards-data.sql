@@ -58,7 +58,7 @@ traffic AS (
 asked AS (
     SELECT
         event_id, event_time, event_name, account_id, region, principal,
-        CASE WHEN region LIKE 'cn-%' THEN 'aws-cn' WHEN region LIKE 'us-gov-%' THEN 'aws-us-gov' ELSE 'aws' END AS partition,
+        aws_partition(principal, region) AS partition,
         request_parameters,
         response_elements,
         CASE

@@ -212,9 +212,7 @@ SELECT
         WHEN is_still AND NOT is_replaced THEN 'critical'
     END AS severity,
     concat(
-        'arn:aws',
-        CASE WHEN home_region LIKE 'cn-%' THEN '-cn' WHEN home_region LIKE 'us-gov-%' THEN '-us-gov' ELSE '' END,
-        ':cloudtrail:', home_region, ':', account_id, ':trail/', trail
+        'arn:', aws_partition(principal, home_region), ':cloudtrail:', home_region, ':', account_id, ':trail/', trail
     ) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
 FROM outcomes

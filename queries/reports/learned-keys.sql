@@ -16,6 +16,8 @@ WITH seen AS (
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
       AND principal IS NOT NULL
+      -- Whom no record names is nobody to be expected.
+      AND principal <> 'unknown'
       AND event_time >= $since
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)

@@ -5,6 +5,7 @@
 -- params.alias       = { type = "text", doc = "only calls that name this alias, such as alias/orders, and no key" }
 -- params.alias_owner = { type = "text", doc = "only aliases of this account and Region, such as 111122223333/eu-west-1" }
 -- params.principal   = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.person      = { type = "text", doc = "only calls for this person: an id of IAM Identity Center, a source identity or the session of an Identity Center role; `*` stands for any characters" }
 -- params.session     = { type = "text", doc = "only this session, by its name or its STS ARN, and the STS call that opened it" }
 -- params.access_key  = { type = "text", doc = "only calls signed with this access key, and the STS call that issued it" }
 -- params.asset       = { type = "text", doc = "only this asset; `*` stands for any characters" }
@@ -45,6 +46,8 @@ SELECT
     session_arn,
     session_start,
     source_identity,
+    on_behalf_of,
+    identity_store,
     mfa,
     shared_event_id,
     account_id,
@@ -58,6 +61,10 @@ WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($alias IS NULL OR ((key_arn IS NULL) IS TRUE AND (key_alias = $alias) IS TRUE))
   AND ($alias_owner IS NULL OR (concat(key_account_id, '/', key_region) = $alias_owner) IS TRUE)
   AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
+  AND ($person IS NULL
+       OR (on_behalf_of LIKE replace(replace(replace(replace(CAST($person AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE
+       OR (source_identity LIKE replace(replace(replace(replace(CAST($person AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE
+       OR (principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' AND session_name LIKE replace(replace(replace(replace(CAST($person AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($session IS NULL
        OR session_name = $session
        OR session_arn = $session

@@ -4,8 +4,13 @@
 -- ## What it holds
 -- One row per call, with all columns of `events` and `failed` (the outcome is not `ok`). Calls that changed nothing
 -- (`outcome = 'dry_run'`) are here; what repeats another event is not: CloudTrail's patches of events that it had
--- delivered before (`original_event_id`), unless the lake has not got the event itself; the copies that a VPC
--- endpoint logs (`AwsVpceEvent`); and a copy without an event id, where the lake has the event with its id.
+-- delivered before (`original_event_id`), a copy without an event id, and what a VPC endpoint logs (`AwsVpceEvent`); each of these is here
+-- where the lake has not got the event that it repeats.
+-- ## Calls that only a VPC endpoint logged
+-- A call that an endpoint's policy denied (`error_code` is `VpceAccessDenied`) never reached KMS and is logged nowhere else; the
+-- endpoint's owner sees it, also when the caller is of another account. A call that the endpoint let through is logged by KMS as well, with
+-- the same `request_id` and operation. Where KMS's own event of it is missing, the call counts as one that succeeded, so that no key
+-- looks unused because a log is missing.
 -- ## How a cross-account call is counted
 -- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
 -- operation and key: they are one row. A copy that names its key by an alias only is of the key that another copy names,
@@ -25,8 +30,7 @@
 WITH logged AS (
     SELECT *
     FROM kms_events
-    WHERE (original_event_id IS NULL OR original_event_id = event_id)
-      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+    WHERE original_event_id IS NULL OR original_event_id = event_id
 ),
 shared AS (
     SELECT * FROM logged WHERE shared_event_id IS NOT NULL
@@ -116,6 +120,9 @@ told_once AS (
         first_value(session_start ORDER BY caller_place DESC) AS session_start,
         first_value(source_identity ORDER BY caller_place DESC) AS source_identity,
         CAST(first_value(CAST(mfa AS TINYINT) ORDER BY caller_place DESC) AS BOOLEAN) AS mfa,
+        first_value(on_behalf_of ORDER BY caller_place DESC) AS on_behalf_of,
+        first_value(identity_store ORDER BY caller_place DESC) AS identity_store,
+        first_value(principal_tags ORDER BY caller_place DESC) AS principal_tags,
         coalesce(
             first_value(invoked_by ORDER BY place DESC),
             first_value(invoked_by ORDER BY place DESC) FILTER (WHERE is_told AND invoked_by IS NOT NULL)
@@ -198,21 +205,42 @@ SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
 FROM told_once
 UNION ALL
 -- What repeats another event, where that is not there. Nearly always none passes the filters, and then the joins' other sides read no
--- file. A null joins nothing: each kind of repeat is looked for on one side only.
-SELECT odd.* EXCEPT (bare_request_id), (odd.outcome IS DISTINCT FROM 'ok') AS failed
+-- file. A null joins nothing: each kind of repeat is looked for on one side only. A VPC endpoint's clock is not that of KMS.
+SELECT odd.* EXCEPT (is_endpoint, repeated_request), (odd.outcome IS DISTINCT FROM 'ok') AS failed
 FROM (
-    SELECT *, CASE WHEN event_id LIKE 'fp:%' THEN request_id END AS bare_request_id
-    FROM kms_events
-    WHERE (original_event_id <> event_id OR (event_id LIKE 'fp:%' AND shared_event_id IS NULL))
-      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+    SELECT
+        *,
+        CASE
+            WHEN is_endpoint THEN coalesce(request_id, shared_event_id)
+            WHEN event_id LIKE 'fp:%' THEN request_id
+        END AS repeated_request
+    FROM (
+        SELECT
+            * REPLACE (coalesce(principal, principal_id, 'unknown') AS principal),
+            coalesce(event_type, '') IN ('AwsVpceEvent', 'AwsVpceEvents') AS is_endpoint
+        FROM events
+        WHERE event_source = 'kms.amazonaws.com'
+          AND (
+              event_type IN ('AwsVpceEvent', 'AwsVpceEvents')
+              OR original_event_id <> event_id
+              OR (event_id LIKE 'fp:%' AND shared_event_id IS NULL)
+          )
+    )
+    WHERE NOT is_endpoint OR original_event_id IS NULL OR original_event_id = event_id
 ) AS odd
 LEFT ANTI JOIN kms_events AS patched
     ON patched.event_id = odd.original_event_id
+    AND patched.event_id <> odd.event_id
 LEFT ANTI JOIN kms_events AS whole
-    ON whole.request_id = odd.bare_request_id
-    AND whole.event_time = odd.event_time
+    ON coalesce(whole.request_id, whole.shared_event_id) = odd.repeated_request
     AND whole.event_name = odd.event_name
-    AND whole.account_id = odd.account_id
-    AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
-    AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
-    AND whole.event_id NOT LIKE 'fp:%'
+    AND (
+        odd.is_endpoint
+        OR (
+            whole.event_time = odd.event_time
+            AND whole.account_id = odd.account_id
+            AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
+            AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
+            AND whole.event_id NOT LIKE 'fp:%'
+        )
+    )

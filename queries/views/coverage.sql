@@ -63,6 +63,8 @@ WITH told AS (
     FROM events
     CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
+      -- What VPC endpoints log is another log, and shows nothing of this one.
+      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
       AND event_time >= h.from_time AND event_time < h.until_time
     GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time))
     UNION ALL

@@ -6,7 +6,7 @@
 -- GetSessionToken. `principal`, `session_name`, `session_arn`, `session_id` (`AROA…:name`) and `access_key_id` are what later
 -- calls of the session carry; `caller` and the other `caller_` columns say who asked for the credentials, and with which
 -- credentials of their own. `expires_at` is as STS says, else what was asked for, else what STS gives when nothing is asked.
--- For AWS services STS logs no `session_id`; `session_arn` follows from the role and the session's name.
+-- `principal_tags` are the session's tags, as JSON. For AWS services STS logs no `session_id`; `session_arn` follows from the role and the session's name.
 -- ## A role of another account
 -- is assumed in two logs, as events with one `shared_event_id`: the caller's log names the caller, the role owner's only an
 -- account and an opaque id. The row is the one that names the caller. Where only the role owner's log is in the lake, `caller`
@@ -22,7 +22,8 @@ WITH logged AS (
         json_member(response_elements, 'credentials') AS credentials,
         json_member(response_elements, 'assumedRoleUser') AS assumed,
         json_member(response_elements, 'federatedUser') AS federated,
-        json_member(request_parameters, 'targetPrincipal') AS target
+        json_member(request_parameters, 'targetPrincipal') AS target,
+        aws_partition(principal, region) AS partition
     FROM events
     WHERE event_source = 'sts.amazonaws.com'
       AND event_name IN (
@@ -66,7 +67,7 @@ SELECT
         WHEN event_name = 'GetFederationToken' THEN concat(json_member(federated, 'arn'), '|', principal)
         WHEN event_name = 'GetSessionToken' THEN principal
         WHEN target LIKE 'arn:%' THEN target
-        WHEN target IS NOT NULL THEN concat('arn:aws:iam::', target, ':root')
+        WHEN target IS NOT NULL THEN concat('arn:', partition, ':iam::', target, ':root')
         ELSE json_member(request_parameters, 'roleArn')
     END AS principal,
     CASE
@@ -105,6 +106,7 @@ SELECT
         )
     ) AS expires_at,
     coalesce(json_member(request_parameters, 'sourceIdentity'), source_identity) AS source_identity,
+    principal_tags,
     principal AS caller,
     principal_type AS caller_type,
     principal_id AS caller_id,
@@ -113,6 +115,7 @@ SELECT
     session_arn AS caller_session_arn,
     access_key_id AS caller_access_key_id,
     session_start AS caller_session_start,
+    on_behalf_of AS caller_on_behalf_of,
     mfa AS caller_mfa,
     via,
     source_ip,

@@ -236,6 +236,8 @@ pub(crate) enum By {
     Principal,
     /// The same, per asset
     Asset,
+    /// The same, per person behind a role: by IAM Identity Center, source identity or its session
+    Person,
 }
 
 #[derive(Debug, Args)]

@@ -128,7 +128,11 @@ pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
     let mut given = Given::new();
     set(&mut given, "principal", arguments.principal.as_deref());
     set_window(&mut given, &arguments.window);
-    let name = if arguments.by == By::Asset { "who-by-asset" } else { "who" };
+    let name = match arguments.by {
+        By::Principal => "who",
+        By::Asset => "who-by-asset",
+        By::Person => "who-by-person",
+    };
     let rows = per_key(context, &engine, context.catalog.get(name)?, &keys, &given)?;
     if rows.count() == 0 {
         key::must_be_known(context, &engine, &arguments.key, &keys)?;

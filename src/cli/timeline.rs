@@ -32,6 +32,7 @@ pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
     let mut given = Given::new();
     set(&mut given, "principal", arguments.involved.principal.as_deref());
     set(&mut given, "session", arguments.involved.session.as_deref());
+    set(&mut given, "person", arguments.person.as_deref());
     set(&mut given, "access_key", arguments.access_key.as_deref());
     set(&mut given, "asset", arguments.asset.as_deref());
     set(&mut given, "source_ip", arguments.involved.source_ip.as_deref());

@@ -84,12 +84,58 @@ pub fn part<'a>(text: &Cow<'a, str>, of: impl for<'t> Fn(&'t str) -> Option<&'t 
     }
 }
 
-/// The partition that a Region belongs to.
+/// The partition that a Region belongs to, by the names that AWS gives to the Regions of each (botocore's `endpoints`
+/// and `partitions` data). A Region that no rule knows is taken for one of `aws`.
 #[must_use]
 pub fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
+    let mut names = region.split('-');
+    match (names.next().unwrap_or_default(), names.next().unwrap_or_default()) {
+        ("cn", _) => "aws-cn",
+        ("eusc", _) => "aws-eusc",
+        (_, "gov") => "aws-us-gov",
+        (_, "iso") => "aws-iso",
+        (_, "isob") => "aws-iso-b",
+        (_, "isoe") => "aws-iso-e",
+        (_, "isof") => "aws-iso-f",
         _ => "aws",
+    }
+}
+
+/// The partition of a record: that of the first of its own ARNs, which AWS wrote, else of the Region that it is from.
+/// A partition that is younger than this table is so told right wherever a record has any ARN.
+#[must_use]
+pub fn partition_of<'t>(arns: &[Option<&'t str>], region: &'t str) -> &'t str {
+    let of_arn = arns.iter().flatten().find_map(|arn| Arn::new(arn)?.partition());
+    of_arn.unwrap_or_else(|| partition(region))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_region_is_of_its_partition() {
+        for (region, wanted) in [
+            ("eu-west-1", "aws"),
+            ("us-east-1", "aws"),
+            ("il-central-1", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("", "aws"),
+        ] {
+            assert_eq!(partition(region), wanted, "{region}");
+        }
+    }
+
+    #[test]
+    fn an_arn_of_the_record_comes_before_its_region() {
+        let role = Some("arn:aws-new:iam::111122223333:role/app");
+        assert_eq!(partition_of(&[None, Some("AROAEXAMPLE"), Some("arn::x"), role], "xx-new-east-1"), "aws-new");
+        assert_eq!(partition_of(&[None], "us-iso-east-1"), "aws-iso");
     }
 }

@@ -2,7 +2,13 @@
 //!
 //! One table maps context keys to a kind of resource and the service behind it (facts §4.1); its order is the priority
 //! when a context has several (facts §4.2: a service's own ARN before RDS before EBS before S3). A context that no rule
-//! knows still yields an asset when one of its values is an ARN.
+//! knows still yields an asset when one of its values is an ARN, unless that is a key's: the hierarchical keyring of the
+//! AWS Encryption SDK puts the key that guards its branch keys into the context (`kms-arn`), which says nothing of the data.
+//!
+//! An object's ARN is the exception to the order. S3 sets it, and adds to it what whoever stored the object asked for:
+//! CloudTrail adds its trail to each log object. So whoever reads the object reads *the object*, through S3, and only
+//! the service that stored it has to do with what it added. ECR's layers lie in buckets of AWS's own, where the repository is
+//! all that is known to anyone else.
 //!
 //! A context is the caller's word unless a service set it or KMS checked it: [`Trust`].
 
@@ -118,23 +124,29 @@ const RULES: &[Rule] = &[
     plain("aws:rds:db-id", "rds.amazonaws.com", "rds-instance"),
     plain("aws:rds:dbc-id", "rds.amazonaws.com", "rds-cluster"),
     Rule { key: "aws:ebs:id", service: "ec2.amazonaws.com", shape: Shape::Ebs },
-    Rule { key: "aws:s3:arn", service: "s3.amazonaws.com", shape: Shape::S3 },
+    S3,
 ];
+
+const S3: Rule = Rule { key: "aws:s3:arn", service: "s3.amazonaws.com", shape: Shape::S3 };
 
 /// Prefix of the context keys of ReEncrypt's destination.
 pub const DESTINATION: &str = "destination:";
 
-/// The resource that a context names.
+/// Of the services that store objects in buckets of AWS's own.
+const OWN_BUCKETS: &str = "ecr.amazonaws.com";
+
+/// The resource that a context names. `maker` is the service that made the call, where the record names it.
 #[must_use]
-pub fn asset<'a>(context: &Context<'a>) -> Option<Asset<'a>> {
+pub fn asset<'a>(context: &Context<'a>, maker: Option<&str>) -> Option<Asset<'a>> {
     if context.is_empty() {
         return None;
     }
-    let rule = RULES.iter().find_map(|rule| value(context, rule.key).map(|value| (rule, value)));
-    match rule {
-        Some((rule, value)) => Some(by_rule(rule, value, context)),
-        None => by_arn(context),
+    let found = |rule: &'static Rule| Some((rule, value(context, rule.key)?));
+    let Some(mut first) = RULES.iter().find_map(found) else { return by_arn(context) };
+    if first.0.service != OWN_BUCKETS && maker != Some(first.0.service) {
+        first = found(&S3).unwrap_or(first);
     }
+    Some(by_rule(first.0, first.1, context))
 }
 
 fn value<'c, 'a>(context: &'c Context<'a>, key: &str) -> Option<&'c Cow<'a, str>> {
@@ -162,12 +174,16 @@ fn by_rule<'a>(rule: &Rule, found: &Cow<'a, str>, context: &Context<'a>) -> Asse
 }
 
 fn by_arn<'a>(context: &Context<'a>) -> Option<Asset<'a>> {
-    let (_, name) = context.iter().find(|(key, value)| !key.starts_with(DESTINATION) && value.starts_with("arn:"))?;
+    let is_data = |arn: Arn<'_>| arn.service() != Some("kms");
+    let (_, name) =
+        context.iter().find(|(key, value)| !key.starts_with(DESTINATION) && Arn::new(value).is_some_and(is_data))?;
     let service = Arn::new(name).and_then(Arn::service);
+    // An identity in a context says whose the data is, and not that IAM or STS encrypted it.
+    let calls = service.filter(|service| !matches!(*service, "iam" | "sts"));
     Some(Asset {
         name: name.clone(),
         kind: service.map(|service| Cow::Owned(service.to_owned())),
-        service: service.map(|service| Cow::Owned(format!("{service}.amazonaws.com"))),
+        service: calls.map(|service| Cow::Owned(format!("{service}.amazonaws.com"))),
     })
 }
 
@@ -175,9 +191,13 @@ fn by_arn<'a>(context: &Context<'a>) -> Option<Asset<'a>> {
 mod tests {
     use super::*;
 
-    fn found(pairs: &[(&'static str, &'static str)]) -> Option<(String, String)> {
+    fn asset_of(pairs: &[(&'static str, &'static str)], maker: Option<&str>) -> Option<Asset<'static>> {
         let context: Vec<_> = pairs.iter().map(|(key, value)| (Cow::Borrowed(*key), Cow::Borrowed(*value))).collect();
-        asset(&context).map(|asset| (asset.kind.unwrap().into_owned(), asset.name.into_owned()))
+        asset(&context, maker)
+    }
+
+    fn found(pairs: &[(&'static str, &'static str)]) -> Option<(String, String)> {
+        asset_of(pairs, None).map(|asset| (asset.kind.unwrap().into_owned(), asset.name.into_owned()))
     }
 
     #[test]
@@ -201,5 +221,31 @@ mod tests {
         }
         assert_eq!(found(&[("Department", "Engineering")]), None);
         assert_eq!(found(&[("destination:x", "arn:aws:s3:::b")]), None);
+    }
+
+    #[test]
+    fn an_object_is_read_through_s3_and_stored_by_whoever_added_to_its_context() {
+        let trail = "arn:aws:cloudtrail:eu-west-1:1:trail/t";
+        let pairs = [("aws:cloudtrail:arn", trail), ("aws:s3:arn", "arn:aws:s3:::b/AWSLogs/x.json.gz")];
+        for reader in [None, Some("athena.amazonaws.com"), Some("s3.amazonaws.com")] {
+            let asset = asset_of(&pairs, reader).unwrap();
+            let (kind, service) = (asset.kind.as_deref(), asset.service.as_deref());
+            assert_eq!((kind, service), (Some("s3-object"), Some("s3.amazonaws.com")), "{reader:?}");
+        }
+        let stored = asset_of(&pairs, Some("cloudtrail.amazonaws.com")).unwrap();
+        assert_eq!((stored.kind.as_deref(), stored.name.as_ref()), (Some("cloudtrail-trail"), trail));
+        // What a caller has S3 add is not a secret that Secrets Manager read.
+        let forged = [("SecretARN", "arn:aws:secretsmanager:eu-west-1:1:secret:s"), ("aws:s3:arn", "arn:aws:s3:::b/k")];
+        assert_eq!(found(&forged).unwrap().0, "s3-object");
+    }
+
+    #[test]
+    fn a_key_in_a_context_is_no_asset_and_an_identity_no_service() {
+        const KEY: &str = "arn:aws:kms:eu-west-1:1:key/k";
+        assert_eq!(found(&[("branch-key-id", "b1"), ("kms-arn", KEY)]), None);
+        assert_eq!(found(&[("kms_cmk_id", "arn:aws:kms:eu-west-1:1:alias/a")]), None);
+        assert_eq!(found(&[("kms-arn", KEY), ("table", "arn:aws:dynamodb:x:1:table/t")]).unwrap().0, "dynamodb");
+        let person = asset_of(&[("owner", "arn:aws:iam::1:user/eve")], None).unwrap();
+        assert_eq!((person.kind.as_deref(), person.service), (Some("iam"), None));
     }
 }

@@ -233,7 +233,7 @@ columns! {
     event_date: Day, "UTC day of `event_time`; the partition";
     event_source: Symbol, "The service that logged it, such as `kms.amazonaws.com`";
     event_name: Symbol, "The API operation";
-    event_type: Symbol, "`AwsApiCall`, `AwsServiceEvent`, …";
+    event_type: Symbol, "`AwsApiCall`, `AwsServiceEvent`, …; `AwsVpceEvent` for what a VPC endpoint logged";
     usage_class: Symbol, "`decrypt`, `encrypt`, `generate`, `sign`, `mac`, `read`, `lifecycle`, `rotation`, `access`, `keystore`, `internal`, `context`, or `other` for a KMS operation that keytrail does not know";
     read_only: Flag, "`readOnly`";
     account_id: Symbol, "The account whose log this is (`recipientAccountId`)";
@@ -247,7 +247,7 @@ columns! {
     key_region: Symbol, "Region of the key";
     key_alias: Symbol, "Alias that the request named, `alias/…`";
     dest_key_arn: Symbol, "ReEncrypt's destination key";
-    principal: Symbol, "Stable identity: role ARN with path, user ARN, `service:<host>`, `arn:…:root`; never a session";
+    principal: Symbol, "Stable identity: role ARN with path, user ARN, `service:<host>`, `arn:…:root`, or an id where the record has no more; never a session";
     principal_type: Symbol, "`AssumedRole`, `IAMUser`, `AWSService`, …, decided from the ARN before `userIdentity.type`";
     principal_id: Symbol, "Unique id (`AROA…`, `AIDA…`) without the session: it tells a recreated role from the first";
     principal_inferred: Flag, "True when the record lacks the role's ARN and `principal` was rebuilt without its path";
@@ -258,6 +258,9 @@ columns! {
     session_start: Instant, "When the session's credentials were issued";
     source_identity: Symbol, "`sourceIdentity`, which survives role chaining";
     mfa: Flag, "Whether the session was authenticated with MFA";
+    on_behalf_of: Symbol, "`onBehalfOf.userId`: the person of IAM Identity Center for whom the call was made";
+    identity_store: Symbol, "`onBehalfOf.identityStoreArn`: the directory that knows that person";
+    principal_tags: Text, "JSON of the tags that an STS call gave to the session: passed in, asserted by the identity provider, or inherited";
     invoked_by: Symbol, "`userIdentity.invokedBy` as logged";
     via: Symbol, "The AWS service that the call came through; null for a direct call";
     source_ip: Symbol, "`sourceIPAddress`: an address, a service name or `AWS Internal`";

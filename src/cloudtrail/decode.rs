@@ -10,10 +10,11 @@ use super::arn::{self, Arn};
 use super::asset::{self, Trust};
 use super::columns::{Event, Text};
 use super::json;
-use super::key::{self, Alias, Keys};
+use super::key::{self, Alias, Keys, Place};
 use super::operation::{self, UsageClass};
 use super::principal::{self, Caller};
 use super::redact;
+use super::via::{Maker, Proofs};
 use super::wire::{Flag, KmsRequest, Record};
 
 /// What became of one record.
@@ -55,9 +56,11 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     let Some(name) = record.event_name.filled() else {
         return if operation::is_wanted_source(source.as_bytes()) { Err(Unusable::NoName) } else { Ok(Decoded::Other) };
     };
-    // Insights and network activity repeat API calls that management events tell (facts §1.1).
-    let repeats = matches!(record.event_category.get(), Some("Insight" | "NetworkActivity"));
-    if repeats || !operation::is_kept(source, name) {
+    // Insights are of rates, not of calls. What a VPC endpoint logs of KMS may exist nowhere else: a call that its policy
+    // denied never reached KMS. Of other services it repeats what management events tell (facts §1.1, §5.1).
+    let is_network = record.event_category.get() == Some(NETWORK_ACTIVITY);
+    let is_aside = record.event_category.get() == Some("Insight") || (is_network && source != operation::KMS);
+    if is_aside || !operation::is_kept(source, name) {
         return Ok(Decoded::Other);
     }
     let event_time = record.event_time.get().and_then(event_second).filter(|time| *time < YEAR_10000);
@@ -68,8 +71,15 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
     event.event_id = record.event_id.take_filled().or_else(|| Some(Cow::Owned(fingerprint(&record))));
     call(&mut event, &mut record, class);
     caller(&mut event, &mut record);
+    if is_network && !event.is_of_endpoint() {
+        // Views tell such events from KMS's own by their type.
+        event.event_type = Some(Cow::Borrowed(ENDPOINT_TYPES[0]));
+    }
     if class == UsageClass::Context {
-        event.via = via(&event, None);
+        event.via = maker(&event).via(None);
+        if record.event_source.get() == Some("sts.amazonaws.com") {
+            event.principal_tags = principal_tags(&mut record.request_parameters.named)?;
+        }
     } else {
         kms(&mut event, &mut record);
     }
@@ -88,6 +98,20 @@ pub fn decode(text: &str) -> Result<Decoded<'_>, Unusable> {
 const YEAR_10000: i64 = 253_402_300_800_000_000;
 
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
+
+/// The category of what a VPC endpoint logs.
+const NETWORK_ACTIVITY: &str = "NetworkActivity";
+
+/// The types of such events: as AWS's samples have it, and as its documentation does (facts §1.2).
+const ENDPOINT_TYPES: [&str; 2] = ["AwsVpceEvent", "AwsVpceEvents"];
+
+impl Event<'_> {
+    /// Whether a VPC endpoint logged it, and not the service that was called.
+    #[must_use]
+    pub fn is_of_endpoint(&self) -> bool {
+        self.event_type.as_deref().is_some_and(|kind| ENDPOINT_TYPES.contains(&kind))
+    }
+}
 
 /// Where and how: the members that every record has.
 fn call<'a>(event: &mut Event<'a>, record: &mut Record<'a>, class: UsageClass) {
@@ -121,11 +145,19 @@ fn whose_log<'a>(record: &Record<'a>) -> Text<'a> {
 
 fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
     let identity = &mut record.user_identity;
-    let caller = Caller::of(identity);
+    let issuer = identity.session_context.session_issuer.arn.clone();
+    let caller = Caller::of(identity, || {
+        arn::partition_of(&[issuer.get(), record.resources.first.get()], event.region.as_deref().unwrap_or_default())
+            .to_owned()
+    });
     event.principal = caller.principal;
+    if event.principal.is_none() && caller.kind.as_deref() == Some("AWSService") {
+        // Where a service does not say who it is, its address does.
+        event.principal = maker(event).via(None).map(|service| Cow::Owned(format!("service:{service}")));
+    }
     event.principal_type = caller.kind;
     event.principal_id = caller.id;
-    event.principal_inferred = caller.inferred;
+    event.principal_inferred = caller.inferred.or(event.principal.is_some().then_some(false));
     event.principal_account_id = caller.account_id;
     event.session_name = caller.session_name;
     event.session_arn = caller.session_arn;
@@ -135,20 +167,44 @@ fn caller<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
     event.session_start = session.attributes.creation_date.get().and_then(session_start);
     event.mfa = session.attributes.mfa_authenticated.0;
     event.source_identity = session.source_identity.take_filled();
+    event.on_behalf_of = identity.on_behalf_of.user_id.take_filled();
+    event.identity_store = identity.on_behalf_of.identity_store_arn.take_filled();
+}
+
+/// The tags of the session that an STS call opens (IAM user guide, "Pass session tags in AWS STS"): those that it
+/// inherits from the caller's session, those that the identity provider asserts, and those that the caller passes.
+fn principal_tags<'a>(request: &mut KmsRequest<'a>) -> Result<Text<'a>, Unusable> {
+    let mut tags = std::mem::take(&mut request.incoming_transitive_tags.0);
+    tags.append(&mut request.principal_tags.0);
+    tags.append(&mut request.tags.0);
+    if tags.is_empty() {
+        return Ok(None);
+    }
+    sort(&mut tags);
+    let members: serde_json::Map<String, serde_json::Value> =
+        tags.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned().into())).collect();
+    let json = serde_json::Value::Object(members).to_string();
+    Ok(Some(Cow::Owned(redact::redacted(&json).map_err(|_| json::why_broken(&json))?)))
 }
 
 /// The key, the context and what else only KMS events have.
 fn kms<'a>(event: &mut Event<'a>, record: &mut Record<'a>) {
     let alias = key::alias(record);
-    let keys = Keys::find(record, event.account_id.as_deref(), event.region.as_deref());
+    let place = Place {
+        account: event.account_id.as_deref(),
+        region: event.region.as_deref(),
+        caller_arn: event.session_arn.as_deref().or(event.principal.as_deref()),
+    };
+    let keys = Keys::find(record, place);
     name_key(event, keys, alias);
     if event.account_id.is_none() {
         event.account_id.clone_from(&event.key_account_id);
     }
     event.encryption_context = context(&mut record.request_parameters.named);
-    let asset = asset::asset(&event.encryption_context);
+    let maker = maker(event);
+    let asset = asset::asset(&event.encryption_context, maker.name());
     let (service, asset) = asset.map(|mut asset| (asset.service.take(), asset)).unzip();
-    event.via = via(event, service.flatten());
+    event.via = maker.via(service.flatten());
     if let Some(asset) = asset {
         event.asset_trust = Some(Cow::Borrowed(trust(event, record.event_name.get()).name()));
         event.asset = Some(asset.name);
@@ -207,19 +263,13 @@ fn sort(pairs: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
     }
 }
 
-/// The service that a call came through (facts §2.3): `invokedBy`, or for its two anonymous forms the service that the
-/// context speaks of.
-fn via<'a>(event: &Event<'a>, context_service: Text<'a>) -> Text<'a> {
-    match event.invoked_by.as_deref() {
-        None if event.principal.as_deref() == Some(principal::EC2_INFRASTRUCTURE_PRINCIPAL) => {
-            Some(Cow::Borrowed("ec2.amazonaws.com"))
-        }
-        None => None,
-        Some("AWS Internal" | "internal.amazonaws.com") => {
-            Some(context_service.unwrap_or(Cow::Borrowed("AWS Internal")))
-        }
-        Some(_) => event.invoked_by.clone(),
-    }
+fn maker<'a>(event: &Event<'a>) -> Maker<'a> {
+    Maker::of(Proofs {
+        invoked_by: &event.invoked_by,
+        is_ec2_infrastructure: event.principal.as_deref() == Some(principal::EC2_INFRASTRUCTURE_PRINCIPAL),
+        source_ip: &event.source_ip,
+        vpc_endpoint_id: &event.vpc_endpoint_id,
+    })
 }
 
 fn trust(event: &Event<'_>, name: Option<&str>) -> Trust {

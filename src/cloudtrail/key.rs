@@ -11,9 +11,20 @@
 
 use std::borrow::Cow;
 
-use super::arn::{self, Arn, is_key_arn, key_id, partition};
+use super::arn::{self, Arn, is_key_arn, key_id, partition_of};
 use super::columns::Text;
 use super::wire::{KmsRequest, Record};
+
+/// What completes a bare key id, which can only mean a key of the account and Region that were called.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Place<'r> {
+    /// The account whose log the record is from.
+    pub account: Option<&'r str>,
+    /// The Region that the record is from.
+    pub region: Option<&'r str>,
+    /// The caller's ARN, if there is one: it is of the key's partition.
+    pub caller_arn: Option<&'r str>,
+}
 
 /// The keys of one record.
 #[derive(Debug, Default, PartialEq)]
@@ -25,19 +36,18 @@ pub struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Finds the keys of a KMS record (facts §3.2). `account` and `region` complete a bare key id, which can only mean
-    /// a key of the account and Region that were called.
+    /// Finds the keys of a KMS record (facts §3.2).
     #[must_use]
-    pub fn find(record: &mut Record<'a>, account: Option<&str>, region: Option<&str>) -> Self {
+    pub fn find(record: &mut Record<'a>, place: Place<'_>) -> Self {
         if record.event_name.get() == Some("ReEncrypt") {
             return Self::of_reencrypt(record);
         }
         let key = record.resources.key.take();
-        let key = key.or_else(|| Self::elsewhere(record, account, region));
+        let key = key.or_else(|| Self::elsewhere(record, place));
         Self { key, destination: None }
     }
 
-    fn elsewhere(record: &Record<'a>, account: Option<&str>, region: Option<&str>) -> Text<'a> {
+    fn elsewhere(record: &Record<'a>, place: Place<'_>) -> Text<'a> {
         let (request, response) = (&record.request_parameters.named, &record.response_elements.named);
         let service = &record.service_event_details.named;
         let full =
@@ -47,8 +57,9 @@ impl<'a> Keys<'a> {
         }
         let bare = [&request.key_id, &request.target_key_id, &service.key_id];
         let bare = bare.into_iter().filter_map(|text| text.filled()).find(|id| is_bare_id(id));
-        if let (Some(id), Some(account), Some(region)) = (bare, account, region) {
-            return Some(Cow::Owned(format!("arn:{}:kms:{region}:{account}:key/{id}", partition(region))));
+        if let (Some(id), Some(account), Some(region)) = (bare, place.account, place.region) {
+            let partition = partition_of(&[place.caller_arn, record.resources.first.get()], region);
+            return Some(Cow::Owned(format!("arn:{partition}:kms:{region}:{account}:key/{id}")));
         }
         record.error_message.get().and_then(arn_in_message).map(|arn| Cow::Owned(arn.to_owned()))
     }
@@ -138,7 +149,8 @@ mod tests {
 
     fn keys(json: &str) -> (Option<String>, Option<String>) {
         let mut record: Record<'_> = from_str(json).unwrap();
-        let found = Keys::find(&mut record, Some("111122223333"), Some("us-west-2"));
+        let place = Place { account: Some("111122223333"), region: Some("us-west-2"), caller_arn: None };
+        let found = Keys::find(&mut record, place);
         (found.key.map(Cow::into_owned), found.destination.map(Cow::into_owned))
     }
 
@@ -158,6 +170,22 @@ mod tests {
             assert_eq!(keys(&json), key, "{json}");
         }
         assert_eq!(keys(r#"{"requestParameters":{"keyId":"alias/a"}}"#), (None, None));
+    }
+
+    #[test]
+    fn a_bare_id_is_of_the_partition_of_the_record() {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let json = format!(r#"{{"requestParameters":{{"keyId":"{id}"}}}}"#);
+        let mut record: Record<'_> = from_str(&json).unwrap();
+        let mut found = |region, caller_arn| {
+            let place = Place { account: Some("111122223333"), region: Some(region), caller_arn };
+            Keys::find(&mut record, place).key.map(Cow::into_owned)
+        };
+        let arn = |partition: &str, region: &str| Some(format!("arn:{partition}:kms:{region}:111122223333:key/{id}"));
+        assert_eq!(found("us-iso-east-1", None), arn("aws-iso", "us-iso-east-1"));
+        assert_eq!(found("eusc-de-east-1", Some("AROAEXAMPLE")), arn("aws-eusc", "eusc-de-east-1"));
+        let new = Some("arn:aws-new:sts::111122223333:assumed-role/r/s");
+        assert_eq!(found("xx-east-1", new), arn("aws-new", "xx-east-1"));
     }
 
     #[test]

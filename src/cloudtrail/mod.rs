@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! object bytes ─► inflate ─► split ─► (prefilter) ─► wire ─► decode ─► columns
-//!                                                     └ key, principal, asset, operation
+//!                                                     └ key, principal, asset, via, operation
 //! ```
 
 pub mod arn;
@@ -26,4 +26,5 @@ pub mod selectors;
 pub mod split;
 mod surrogates;
 mod symbols;
+pub mod via;
 pub mod wire;

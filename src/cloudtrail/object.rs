@@ -303,7 +303,9 @@ impl ObjectDecoder {
                 self.text_bytes += record.bytes.len();
                 account.first_event_time = account.first_event_time.min(event.event_time).or(event.event_time);
                 account.last_event_time = account.last_event_time.max(event.event_time);
-                if event.read_only == Some(true) && event.event_source.as_deref() == Some("kms.amazonaws.com") {
+                // What a VPC endpoint logs says nothing of whether the trail records management events.
+                let is_kms = event.event_source.as_deref() == Some("kms.amazonaws.com") && !event.is_of_endpoint();
+                if event.read_only == Some(true) && is_kms {
                     account.first_kms_read = account.first_kms_read.min(event.event_time).or(event.event_time);
                 }
                 self.rows.append(&event)?;

@@ -204,7 +204,7 @@ wire! {
 
 wire! {
     /// The role or user that the session was issued for; its ARN keeps the role's path, which the STS ARN drops.
-    SessionIssuer { "arn" => arn: Text<'a>, }
+    SessionIssuer { "arn" => arn: Text<'a>, "principalId" => principal_id: Text<'a>, }
 }
 
 wire! {
@@ -231,7 +231,7 @@ wire! {
 }
 
 wire! {
-    /// What a KMS request names (facts §3.2).
+    /// What a KMS request names (facts §3.2), and the tags that an STS request gives to a session.
     KmsRequest {
         "keyId" => key_id: Text<'a>,
         "targetKeyId" => target_key_id: Text<'a>,
@@ -239,6 +239,9 @@ wire! {
         "destinationKeyId" => destination_key_id: Text<'a>,
         "aliasName" => alias_name: Text<'a>,
         "grantId" => grant_id: Text<'a>,
+        "principalTags" => principal_tags: Pairs<'a>,
+        "incomingTransitiveTags" => incoming_transitive_tags: Pairs<'a>,
+        "tags" => tags: Tags<'a>,
         "encryptionContext" => encryption_context: Pairs<'a>,
         "sourceEncryptionContext" => source_encryption_context: Pairs<'a>,
         "destinationEncryptionContext" => destination_encryption_context: Pairs<'a>,
@@ -271,8 +274,33 @@ wire! {
 }
 
 wire! {
-    /// One entry of `resources`.
-    Resource { "ARN" => arn: Text<'a>, }
+    /// One entry of `resources`. CloudTrail writes `ARN` (facts §1.2); records that came by way of other tools, and
+    /// some of AWS's own examples, have it in lower case.
+    Resource { "ARN" => arn: Text<'a>, "arn" => lower_case_arn: Text<'a>, }
+}
+
+wire! {
+    /// One tag of a list; KMS's own tags have other members and are none.
+    Tag { "key" => key: Text<'a>, "value" => value: Text<'a>, }
+}
+
+/// A list of tags as pairs, as AssumeRole's request has them.
+#[derive(Debug, Default, Clone)]
+pub struct Tags<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> FromJson<'a> for Tags<'a> {
+    fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Broken> {
+        self.0.clear();
+        if json.peek()? != b'[' {
+            return json.skip();
+        }
+        json.elements(|json| {
+            let mut tag = Tag::default();
+            tag.read(json)?;
+            self.0.extend(tag.key.0.map(|key| (key, tag.value.0.unwrap_or_default())));
+            Ok(())
+        })
+    }
 }
 
 /// `resources`, reduced to what the key columns need, so that no list is built per record.
@@ -298,7 +326,8 @@ impl<'a> FromJson<'a> for Resources<'a> {
         json.elements(|json| {
             let mut resource = Resource::default();
             resource.read(json)?;
-            self.add(resource.arn, std::mem::take(&mut first));
+            let arn = if resource.arn.filled().is_some() { resource.arn } else { resource.lower_case_arn };
+            self.add(arn, std::mem::take(&mut first));
             Ok(())
         })
     }
@@ -337,6 +366,16 @@ mod tests {
         assert_eq!(record.recipient_account_id.get(), Some("123456789012"));
         assert_eq!((record.event_name.get(), record.event_id.get()), (None, Some("b")));
         assert_eq!(record.read_only, Flag(Some(true)));
+    }
+
+    #[test]
+    fn the_arn_of_a_resource_is_read_in_lower_case_too() {
+        let key = "arn:aws:kms:eu-west-1:111122223333:key/k";
+        let json = format!(r#"{{"resources":[{{"arn":"{key}","accountId":"1"}},{{"ARN":"{key}2","arn":"x"}}]}}"#);
+        let record: Record<'_> = from_str(&json).unwrap();
+        assert_eq!(record.resources.key.get(), Some(key));
+        assert_eq!(record.resources.second_key.get(), Some(format!("{key}2").as_str()));
+        assert_eq!(record.resources.first.get(), Some(key));
     }
 
     #[test]

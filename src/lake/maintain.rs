@@ -113,7 +113,9 @@ async fn read(table: &LakeTable, bin: &[DataFile]) -> Result<RecordBatch, LakeEr
     for file in bin {
         let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
         let rows = parquet::open(table.store(), file, Read::As(&schema)).await?;
-        batches.extend(rows.try_collect::<Vec<RecordBatch>>().await.map_err(failed)?);
+        for rows in rows.try_collect::<Vec<RecordBatch>>().await.map_err(failed)? {
+            batches.push(parquet::completed(&rows, &schema)?);
+        }
     }
     Ok(concat_batches(&schema, &batches)?)
 }

@@ -13,7 +13,7 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -42,7 +42,9 @@ const UNIQUE: [&str; 5] = ["event_id", "request_id", "grant_id", "uri", "raw"];
 const PAGED: [&str; 2] = ["key_arn", "event_time"];
 
 /// Text columns whose range is kept, per file in Delta's log and per row group in the file, to skip both by.
-const RANGED: [&str; 4] = ["key_arn", "account_id", "region", "event_source"];
+///
+/// `event_type` is one of them for what VPC endpoints log: few files have any, and the name sorts behind all others.
+const RANGED: [&str; 5] = ["key_arn", "account_id", "region", "event_source", "event_type"];
 
 /// A column that is null nearly everywhere; its statistics let a query for the rest pass over whole files.
 const RARE: &str = "original_event_id";
@@ -167,7 +169,7 @@ fn delta_instant(millis: i64) -> String {
 pub enum Read<'a> {
     /// These columns, as the file has them.
     Columns(&'a [&'a str]),
-    /// Everything, in the given types (text as dictionaries, to stay small).
+    /// What the file has of these columns, in the given types (text as dictionaries, to stay small); see [`completed`].
     As(&'a SchemaRef),
 }
 
@@ -215,17 +217,41 @@ pub async fn open(
 ) -> Result<ParquetRecordBatchStream<FileReader>, LakeError> {
     let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
     let mut reader = FileReader { store, path: file.path.clone(), size: file.size };
-    let options = match read {
-        Read::Columns(_) => ArrowReaderOptions::new(),
-        Read::As(schema) => ArrowReaderOptions::new().with_schema(Arc::clone(schema)),
+    let metadata = match read {
+        Read::Columns(_) => ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await,
+        Read::As(schema) => {
+            // A file that an earlier version wrote lacks columns.
+            let found =
+                ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(failed)?;
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(present(schema, found.schema())));
+            ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+        }
     };
-    let metadata = ArrowReaderMetadata::load_async(&mut reader, options).await.map_err(failed)?;
+    let metadata = metadata.map_err(failed)?;
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(16 * 1024);
     if let Read::Columns(columns) = read {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
     }
     builder.build().map_err(failed)
+}
+
+/// Of the wanted columns those that a file has, in the file's order.
+fn present(wanted: &Schema, file: &Schema) -> Schema {
+    let fields = file.fields().iter().map(|field| wanted.field_with_name(field.name()).unwrap_or(field).clone());
+    Schema::new(fields.collect::<Vec<Field>>())
+}
+
+/// Rows of a file in all columns of the schema, in its order: those that the file lacks are null.
+///
+/// # Errors
+/// When a column has another type than the schema says.
+pub fn completed(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let column = |field: &Arc<Field>| {
+        let found = rows.column_by_name(field.name()).cloned();
+        found.unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))
+    };
+    RecordBatch::try_new(Arc::clone(schema), schema.fields().iter().map(column).collect())
 }
 
 /// The schema of a table's data files with its text as dictionaries, for reading many rows in little memory.

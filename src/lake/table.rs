@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
-use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
 use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
-use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use url::Url;
@@ -74,7 +74,7 @@ impl LakeTable {
 
     pub(super) async fn open_or_create(lake: &Lake, spec: &'static TableSpec) -> Result<Self, LakeError> {
         if let Some(table) = Self::open(lake, spec).await? {
-            return Ok(table);
+            return table.with_all_columns().await;
         }
         let root = &lake.root;
         if let Ok(path) = root.to_file_path() {
@@ -101,6 +101,31 @@ impl LakeTable {
     async fn load(log_store: LogStoreRef, spec: &'static TableSpec) -> Result<Self, LakeError> {
         let state = DeltaTableState::try_new(log_store.as_ref(), None).await.map_err(|source| delta(spec, source))?;
         Ok(Self { spec, log_store, state })
+    }
+
+    /// The same table with the columns that it lacks, because an earlier version made it: null in every row that there is.
+    /// Readers do not need it, since a file lacks the column either way; but what is written from now on has columns that
+    /// other engines would pass over if the log did not name them.
+    async fn with_all_columns(self) -> Result<Self, LakeError> {
+        let (spec, mut table) = (self.spec, self);
+        for _ in 0..COMMIT_RETRIES {
+            let known = table.state.schema();
+            let missing: Vec<StructField> =
+                delta_columns(spec).into_iter().filter(|column| known.field(column.name()).is_none()).collect();
+            if missing.is_empty() {
+                return Ok(table);
+            }
+            let mut old = DeltaTable::new(Arc::clone(&table.log_store));
+            old.load().await.map_err(|source| delta(spec, source))?;
+            match old.add_columns().with_fields(missing).await {
+                Ok(_) => {}
+                // Another process was first, with the same columns or with rows.
+                Err(error) if is_conflict(&error) => {}
+                Err(source) => return Err(delta(spec, source)),
+            }
+            table.refresh().await?;
+        }
+        Err(LakeError::Contended { table: spec.name, attempts: COMMIT_RETRIES.try_into().unwrap_or(u32::MAX) })
     }
 
     /// What table this is.

@@ -32,8 +32,18 @@ const CONNECT_SECONDS_MAX: u64 = 10;
 /// How long a service may take to begin its answer; how long a body may stall is the SDK's own business.
 const ANSWER_SECONDS_MAX: u64 = 60;
 
-/// The Region whose STS is asked for a role when nothing names a Region. It is there for every account of its partition.
-const STS_REGION: &str = "us-east-1";
+/// The Region whose STS is asked for a role of each partition when nothing names a Region. It is there for every account of
+/// the partition (botocore's `partitions` data: `implicitGlobalRegion`).
+const STS_REGIONS: [(&str, &str); 8] = [
+    ("aws", "us-east-1"),
+    ("aws-cn", "cn-northwest-1"),
+    ("aws-us-gov", "us-gov-west-1"),
+    ("aws-iso", "us-iso-east-1"),
+    ("aws-iso-b", "us-isob-east-1"),
+    ("aws-iso-e", "eu-isoe-west-1"),
+    ("aws-iso-f", "us-isof-south-1"),
+    ("aws-eusc", "eusc-de-east-1"),
+];
 
 /// What the user agent and CloudTrail's own records call us, so that keytrail's calls can be told from others.
 const APP_NAME: &str = concat!("keytrail-", env!("CARGO_PKG_VERSION"));
@@ -58,13 +68,19 @@ pub struct AwsOptions {
 pub async fn config(options: &AwsOptions) -> SdkConfig {
     let base = patient(loader(options).load().await);
     let Some(role) = &options.assume_role else { return base };
-    let region = base.region().cloned().unwrap_or(Region::from_static(STS_REGION));
+    let region = base.region().cloned().unwrap_or_else(|| Region::from_static(sts_region(role)));
     let mut provider = AssumeRoleProvider::builder(role).session_name("keytrail").region(region).configure(&base);
     if let Some(id) = &options.external_id {
         provider = provider.external_id(id);
     }
     let assumed = SharedCredentialsProvider::new(provider.build().await);
     base.into_builder().credentials_provider(assumed).build()
+}
+
+fn sts_region(role: &str) -> &'static str {
+    let partition = role.split(':').nth(1).unwrap_or_default();
+    let known = STS_REGIONS.iter().find(|(name, _)| *name == partition);
+    known.unwrap_or(&STS_REGIONS[0]).1
 }
 
 fn loader(options: &AwsOptions) -> ConfigLoader {
@@ -140,6 +156,15 @@ fn http_client() -> SharedHttpClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_is_asked_for_in_its_own_partition() {
+        let role = |partition: &str| format!("arn:{partition}:iam::111122223333:role/keytrail");
+        assert_eq!(sts_region(&role("aws")), "us-east-1");
+        assert_eq!(sts_region(&role("aws-us-gov")), "us-gov-west-1");
+        assert_eq!(sts_region(&role("aws-eusc")), "eusc-de-east-1");
+        assert_eq!(sts_region("keytrail"), "us-east-1");
+    }
 
     #[tokio::test]
     async fn a_run_waits_out_trouble_and_says_who_it_is() {

@@ -142,9 +142,19 @@ pub fn records(case: &Value) -> Vec<Value> {
 
 /// Runs a detector over a case; what it says, as JSON.
 fn detected(detector: &str, case: &Value) -> Value {
+    detected_in(detector, case, records(case))
+}
+
+/// The case of a detector by its file's name.
+pub fn case(detector: &str, name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(folder().join(detector).join(name)).unwrap()).unwrap()
+}
+
+/// Runs a detector over a case with these records.
+pub fn detected_in(detector: &str, case: &Value, records: Vec<Value>) -> Value {
     let dir = Dir::new();
     let mut logs: std::collections::BTreeMap<String, Vec<Value>> = std::collections::BTreeMap::new();
-    for record in records(case) {
+    for record in records {
         let text = |name: &str| record[name].as_str().unwrap_or("none").to_owned();
         let name =
             format!("{}_CloudTrail_{}_20260105T0005Z_abcdefgh.json.gz", text("recipientAccountId"), text("awsRegion"));

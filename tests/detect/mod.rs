@@ -9,4 +9,5 @@ mod absence;
 mod cases;
 mod expected;
 mod history;
+mod nameless;
 mod planted;

@@ -31,7 +31,7 @@ fn case(name: &'static str, changes: Value, columns: Value) -> Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [events(), keys(), callers(), assets(), payloads()].into_iter().flatten().collect()
+    [events(), keys(), callers(), nameless(), services(), assets(), payloads()].into_iter().flatten().collect()
 }
 
 fn events() -> Vec<Case> {
@@ -181,6 +181,115 @@ fn callers() -> Vec<Case> {
             "nobody",
             json!({}),
             json!({"principal": null, "principal_type": "Unknown", "principal_inferred": null}),
+        ),
+    ]
+}
+
+/// Callers without an ARN, and people behind a role.
+fn nameless() -> Vec<Case> {
+    let caller = |name, identity: Value, columns: Value| case(name, json!({"userIdentity": identity}), columns);
+    let store = "arn:aws:identitystore::111122223333:identitystore/d-0000000000";
+    vec![
+        caller(
+            "a role that STS names without a session",
+            json!({"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:role/CatalogRole",
+                   "accountId": "111122223333", "invokedBy": "glue.amazonaws.com"}),
+            json!({"principal": "arn:aws:iam::111122223333:role/CatalogRole", "principal_type": "AssumedRole",
+                   "principal_inferred": true, "session_arn": null, "session_name": null, "via": "glue.amazonaws.com"}),
+        ),
+        caller(
+            "a session of which only the id is told",
+            json!({"type": "AssumedRole", "principalId": "AROABAREBAREBAREBARE1:s9", "accountId": "111122223333"}),
+            json!({"principal": "AROABAREBAREBAREBARE1", "principal_id": "AROABAREBAREBAREBARE1", "session_name": "s9",
+                   "principal_inferred": false, "principal_account_id": "111122223333"}),
+        ),
+        caller(
+            "a federated user of whom only the id is told",
+            json!({"type": "FederatedUser", "principalId": "111122223333:bob", "accountId": "111122223333"}),
+            json!({"principal": "111122223333:bob", "principal_inferred": false}),
+        ),
+        case(
+            "a service that its address names",
+            json!({"userIdentity": {"type": "AWSService"}, "sourceIPAddress": "config.amazonaws.com"}),
+            json!({"principal": "service:config.amazonaws.com", "via": "config.amazonaws.com"}),
+        ),
+        caller(
+            "a person of the identity center behind a role",
+            json!({"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/Analysts/idc",
+                   "onBehalfOf": {"userId": "14482498-a081-7000-0000-000000000001", "identityStoreArn": store}}),
+            json!({"principal": "arn:aws:iam::111122223333:role/Analysts", "identity_store": store,
+                   "on_behalf_of": "14482498-a081-7000-0000-000000000001"}),
+        ),
+        case(
+            "the tags of a session: inherited, asserted and passed",
+            json!({"eventSource": "sts.amazonaws.com", "eventName": "AssumeRole", "requestParameters": {
+                   "incomingTransitiveTags": {"Department": "Engineering"}, "principalTags": {"Project": "Unicorn"},
+                   "tags": [{"value": "johndoe@example.com", "key": "Email"}]}}),
+            json!({"principal_tags":
+                   {"Department": "Engineering", "Email": "johndoe@example.com", "Project": "Unicorn"}}),
+        ),
+        case(
+            "root in a partition of its own",
+            json!({"awsRegion": "us-isob-east-1", "userIdentity": {"type": "Root", "accountId": "111122223333"}}),
+            json!({"principal": "arn:aws-iso-b:iam::111122223333:root"}),
+        ),
+        case(
+            "a bare id in a partition of its own",
+            json!({"awsRegion": "us-iso-east-1", "requestParameters": {"keyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}}),
+            json!({"key_arn":
+                   "arn:aws-iso:kms:us-iso-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}),
+        ),
+        case(
+            "a resource in lower case",
+            json!({"resources": [{"arn": KEY, "accountId": "111122223333", "type": "AWS::KMS::Key"}]}),
+            json!({"key_arn": KEY, "key_account_id": "111122223333"}),
+        ),
+        case(
+            "what a VPC endpoint denied",
+            json!({"eventCategory": "NetworkActivity", "eventType": "AwsVpceEvent", "errorCode": "VpceAccessDenied"}),
+            json!({"outcome": "denied", "event_type": "AwsVpceEvent", "usage_class": "decrypt"}),
+        ),
+        case(
+            "network activity says so, whatever its type",
+            json!({"eventCategory": "NetworkActivity", "eventType": "AwsApiCall"}),
+            json!({"event_type": "AwsVpceEvent"}),
+        ),
+    ]
+}
+
+/// Which service a call came through, where `invokedBy` does not say.
+fn services() -> Vec<Case> {
+    let trail = "arn:aws:cloudtrail:us-east-1:111122223333:trail/main";
+    let object = "arn:aws:s3:::log-archive/AWSLogs/111122223333/CloudTrail/us-east-1/2024/02/29/part-0.json.gz";
+    let log = json!({"encryptionContext": {"aws:cloudtrail:arn": trail, "aws:s3:arn": object}});
+    let by = |invoked_by: &str| json!({"type": "AssumedRole", "invokedBy": invoked_by});
+    vec![
+        case(
+            "a log object that a role reads through S3",
+            json!({"userIdentity": by("AWS Internal"), "requestParameters": log}),
+            json!({"via": "s3.amazonaws.com", "asset": object, "asset_type": "s3-object", "asset_trust": "service"}),
+        ),
+        case(
+            "a log object that CloudTrail writes",
+            json!({"eventName": "GenerateDataKey", "userIdentity": by("cloudtrail.amazonaws.com"), "requestParameters": log}),
+            json!({"via": "cloudtrail.amazonaws.com", "asset": trail, "asset_type": "cloudtrail-trail"}),
+        ),
+        case(
+            "an address that no caller has",
+            json!({"eventName": "Encrypt", "sourceIPAddress": "AWS Internal", "userAgent": "aws-internal",
+                   "requestParameters": {"encryptionContext": {"aws:acm:arn": "arn:aws:acm:us-east-1:1:certificate/0"}}}),
+            json!({"via": "acm.amazonaws.com", "asset_type": "acm-certificate", "asset_trust": "service"}),
+        ),
+        case(
+            "an ordinary address, and a user agent that anyone can send",
+            json!({"sourceIPAddress": "203.0.113.50", "userAgent": "aws-internal/3", "requestParameters":
+                   {"encryptionContext": {"aws:lambda:FunctionArn": "arn:aws:lambda:us-east-1:1:function:resize"}}}),
+            json!({"via": null, "asset_type": "lambda-function", "asset_trust": "proved"}),
+        ),
+        case(
+            "a key in the context is what guards, not what is guarded",
+            json!({"requestParameters": {"encryptionContext": {"kms-arn": KEY, "branch-key-id": "b1"}}}),
+            json!({"asset": null, "asset_type": null, "asset_trust": null}),
         ),
     ]
 }

@@ -78,7 +78,7 @@ pub fn encryption_context(record: &Record) -> Context {
     context
 }
 
-fn pairs(json: &Json) -> Context {
+pub fn pairs(json: &Json) -> Context {
     let Json::Object(members) = json else { return Context::new() };
     members.iter().map(|(key, value)| (key.clone(), pair_value(value))).collect()
 }
@@ -91,10 +91,17 @@ fn pair_value(value: &Json) -> String {
     }
 }
 
-/// The resource that a context names.
-pub fn asset(context: &Context) -> Option<Asset> {
-    let rule = RULES.iter().find(|(key, _, _)| context.contains_key(*key));
-    let Some((key, kind, service)) = rule else { return some_arn(context) };
+/// The resource that a context names. What stands beside an object's ARN is what S3 was asked to add, unless it is of
+/// the service that called, or of ECR, whose buckets are AWS's own.
+pub fn asset(context: &Context, caller: Option<&str>) -> Option<Asset> {
+    let mut rules: Vec<_> = RULES.iter().filter(|(key, _, _)| context.contains_key(*key)).collect();
+    let is_of_caller = |service: &str| caller == Some(format!("{service}.amazonaws.com").as_str());
+    let is_object_read = rules.last().is_some_and(|(_, _, service)| *service == "s3")
+        && rules.first().is_some_and(|(_, _, service)| *service != "ecr" && !is_of_caller(service));
+    if is_object_read {
+        rules.reverse();
+    }
+    let Some((key, kind, service)) = rules.first() else { return some_arn(context) };
     let (name, kind) = named(context, key, kind);
     Some(Asset { name, kind: Some(kind.to_owned()), host: Some(format!("{service}.amazonaws.com")) })
 }
@@ -115,21 +122,23 @@ fn named<'a>(context: &Context, key: &str, kind: &'a str) -> (String, &'a str) {
     }
 }
 
-/// Without a rule, the first pair that holds an ARN.
+/// Without a rule, the first pair that holds an ARN, and not that of a key. IAM and STS name people and encrypt nothing.
 fn some_arn(context: &Context) -> Option<Asset> {
     let of_source = context.iter().filter(|(key, _)| !key.starts_with(DESTINATION));
-    let arn = of_source.map(|(_, value)| value).find(|value| value.starts_with("arn:"))?;
+    let mut arns = of_source.map(|(_, value)| value).filter(|value| value.starts_with("arn:"));
+    let arn = arns.find(|arn| arn_field(arn, 2).as_deref() != Some("kms"))?;
     let kind = arn_field(arn, 2);
-    let host = kind.as_ref().map(|service| format!("{service}.amazonaws.com"));
+    let encrypts = kind.as_ref().filter(|service| !["iam", "sts"].contains(&service.as_str()));
+    let host = encrypts.map(|service| format!("{service}.amazonaws.com"));
     Some(Asset { name: arn.clone(), kind, host })
 }
 
 #[test]
 fn a_table_is_named_with_its_account_and_an_unknown_service_by_its_arn() {
     let context = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<Context>();
-    let table = asset(&context(&[("aws:dynamodb:subscriberId", "1"), ("aws:dynamodb:tableName", "t")])).unwrap();
+    let table = asset(&context(&[("aws:dynamodb:subscriberId", "1"), ("aws:dynamodb:tableName", "t")]), None).unwrap();
     assert_eq!((table.name.as_str(), table.kind.as_deref()), ("1/t", Some("dynamodb-table")));
-    let topic = asset(&context(&[("a", "b"), ("c", "arn:aws:kafka:x")])).unwrap();
+    let topic = asset(&context(&[("a", "b"), ("c", "arn:aws:kafka:x")]), None).unwrap();
     assert_eq!((topic.kind.as_deref(), topic.host.as_deref()), (Some("kafka"), Some("kafka.amazonaws.com")));
-    assert_eq!(asset(&context(&[("destination:c", "arn:aws:kafka:x")])), None);
+    assert_eq!(asset(&context(&[("destination:c", "arn:aws:kafka:x")]), None), None);
 }

@@ -1,7 +1,7 @@
 //! Who called: facts §2.2, with the ARN before the type.
 
 use super::Record;
-use super::keys::arn_field;
+use super::keys::{arn_field, partition_among};
 
 /// The principal of an EBS volume being attached. No such role exists.
 pub const EC2_INFRASTRUCTURE: &str = "service:ec2-infrastructure";
@@ -36,7 +36,7 @@ impl Identity {
             id: principal_id(record, &kind, session_name.as_deref()),
             account: account(record),
             session_name,
-            session_arn: arn(record).filter(|_| has_session_arn),
+            session_arn: arn(record).filter(|arn| has_session_arn && sts_role(arn).is_none()),
             kind,
         }
     }
@@ -60,7 +60,7 @@ fn kind_of_arn(arn: &str) -> Option<&'static str> {
         _ => "",
     };
     match arn {
-        _ if arn.contains(":assumed-role/") => Some("AssumedRole"),
+        _ if arn.contains(":assumed-role/") || sts_role(arn).is_some() => Some("AssumedRole"),
         _ if iam.starts_with("role/") => Some("Role"),
         _ if iam.starts_with("user/") => Some("IAMUser"),
         _ if arn.ends_with(":root") => Some("Root"),
@@ -75,8 +75,14 @@ fn principal(record: &Record, kind: &str) -> (Option<String>, bool) {
     let raw = || text("principalId").or(text("userName"));
     let invoked_by = record.invoked_by();
     let principal = match kind {
-        "AssumedRole" => return assumed_role(record),
-        "Root" => arn(record).or_else(|| Some(format!("arn:aws:iam::{}:root", text("accountId")?))),
+        "AssumedRole" => {
+            let (role, inferred) = assumed_role(record);
+            if role.is_some() {
+                return (role, inferred);
+            }
+            None
+        }
+        "Root" => arn(record).or_else(|| Some(format!("arn:{}:iam::{}:root", partition(record), text("accountId")?))),
         "FederatedUser" => arn(record).map(|arn| match text("sessionContext.sessionIssuer.arn") {
             Some(issuer) => format!("{arn}|{issuer}"),
             None => arn,
@@ -89,12 +95,34 @@ fn principal(record: &Record, kind: &str) -> (Option<String>, bool) {
             Some("service:kms-internal".to_owned())
         }
         "AWSService" => invoked_by.map(|host| format!("service:{host}")),
-        "IdentityCenterUser" => identity_center(record).or(arn(record)),
-        "SAMLUser" => raw().map(|id| format!("saml:{id}")).or(arn(record)),
-        "WebIdentityUser" => raw().map(|id| format!("web:{id}")).or(arn(record)),
-        _ => arn(record).or_else(raw),
+        "IdentityCenterUser" => identity_center(record),
+        "SAMLUser" => raw().map(|id| format!("saml:{id}")),
+        "WebIdentityUser" => raw().map(|id| format!("web:{id}")),
+        _ => None,
     };
-    (principal, false)
+    (principal.or_else(|| somebody(record, kind)), false)
+}
+
+/// Whatever else tells who it was.
+fn somebody(record: &Record, kind: &str) -> Option<String> {
+    let text = |name: &str| record.filled(&format!("userIdentity.{name}"));
+    let id = principal_id(record, kind, session_name(record, kind).as_deref());
+    let service = || record.maker().service().filter(|_| kind == "AWSService").map(|name| format!("service:{name}"));
+    arn(record)
+        .or(id)
+        .or_else(|| text("sessionContext.sessionIssuer.arn"))
+        .or_else(|| text("sessionContext.sessionIssuer.principalId"))
+        .or_else(|| text("userName"))
+        .or_else(|| identity_center(record))
+        .or_else(|| Some(format!("acct:{}/{}", text("accountId")?, text("accessKeyId")?)))
+        .or_else(service)
+}
+
+/// The partition of an ARN that AWS wrote into the record, else of its Region.
+fn partition(record: &Record) -> String {
+    let resource = record.first_resource_arn();
+    let arns = [record.filled("userIdentity.sessionContext.sessionIssuer.arn"), resource];
+    partition_among(&arns, &record.filled("awsRegion").unwrap_or_default())
 }
 
 fn identity_center(record: &Record) -> Option<String> {
@@ -112,11 +140,21 @@ fn assumed_role(record: &Record) -> (Option<String>, bool) {
     }
     let rebuilt = session.and_then(|arn| {
         let (partition, account) = (arn_field(&arn, 1)?, arn_field(&arn, 4)?);
-        let (role, _) = role_and_session(&arn)?;
+        let role = sts_role(&arn).map(str::to_owned).or_else(|| Some(role_and_session(&arn)?.0.to_owned()));
+        let role = role.filter(|role| !role.is_empty())?;
         Some(format!("arn:{partition}:iam::{account}:role/{role}"))
     });
     let inferred = rebuilt.is_some();
     (rebuilt, inferred)
+}
+
+/// The role in `arn:…:sts::…:role/<role>`, an ARN of no session.
+fn sts_role(arn: &str) -> Option<&str> {
+    let fields: Vec<&str> = arn.splitn(6, ':').collect();
+    match fields.as_slice() {
+        ["arn", _, "sts", _, _, resource] => resource.strip_prefix("role/"),
+        _ => None,
+    }
 }
 
 /// The two names in `…:assumed-role/<role>/<session>`.
@@ -131,7 +169,7 @@ fn role_and_session(arn: &str) -> Option<(&str, Option<&str>)> {
 fn session_name(record: &Record, kind: &str) -> Option<String> {
     let principal_id = record.filled("userIdentity.principalId");
     let after_colon = || principal_id?.split_once(':').map(|(_, session)| session.to_owned());
-    match (kind, arn(record)) {
+    match (kind, arn(record).filter(|arn| sts_role(arn).is_none())) {
         ("AssumedRole", Some(arn)) => role_and_session(&arn)?.1.map(str::to_owned),
         ("AssumedRole", None) | ("AWSAccount", _) => after_colon(),
         _ => None,

@@ -90,12 +90,27 @@ fn bare_id(record: &Record, path: &str) -> Option<String> {
 /// A bare key id, made an ARN of the log's own region and account.
 fn completed(record: &Record, id: &str) -> Option<String> {
     let (region, account) = (record.filled("awsRegion")?, log_account(record)?);
-    let partition = match region.as_str() {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
+    // The caller's own ARN, or the first resource's, is of the key's partition.
+    let caller = record.caller_arn();
+    let partition = partition_among(&[caller, record.first_resource_arn()], &region);
     Some(format!("arn:{partition}:kms:{region}:{account}:key/{id}"))
+}
+
+/// The partition of the first ARN that says one, else of the Region.
+pub fn partition_among(arns: &[Option<String>], region: &str) -> String {
+    let said = arns.iter().flatten().filter(|arn| arn.starts_with("arn:")).find_map(|arn| arn_field(arn, 1));
+    said.unwrap_or_else(|| {
+        let known = [
+            ("cn-", "aws-cn"),
+            ("eusc-", "aws-eusc"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-iso-", "aws-iso"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+        ];
+        known.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, partition)| partition).to_owned()
+    })
 }
 
 /// The first key ARN inside the error message.

@@ -19,7 +19,6 @@ mod payload;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use context::Asset;
 use identity::Identity;
 use json::Json;
 
@@ -75,10 +74,30 @@ impl Record {
         self.filled("userIdentity.invokedBy")
     }
 
-    /// The text of each resource's `ARN`, in order.
+    /// The text of each resource's `ARN`, in order; `arn` where there is none.
     fn resource_arns(&self) -> Vec<String> {
-        self.at("resources").items().iter().filter_map(|resource| resource.at("ARN").text()).collect()
+        self.at("resources").items().iter().filter_map(resource_arn).collect()
     }
+
+    /// The first resource's ARN, whatever it is.
+    fn first_resource_arn(&self) -> Option<String> {
+        self.at("resources").items().first().and_then(resource_arn)
+    }
+
+    /// The ARN that stands for the caller: the session's, else the principal's.
+    fn caller_arn(&self) -> Option<String> {
+        let identity = Identity::of(self);
+        identity.session_arn.or(identity.principal)
+    }
+
+    /// Who made the call.
+    fn maker(&self) -> Maker {
+        maker(self, false)
+    }
+}
+
+fn resource_arn(resource: &Json) -> Option<String> {
+    resource.at("ARN").filled_text().or_else(|| resource.at("arn").text())
 }
 
 /// How deep the brackets of a JSON text are nested.
@@ -99,8 +118,10 @@ pub fn decode(record: &str) -> Verdict {
     }
     let Some(name) = json.at("eventName").filled_text() else { return Verdict::Rejected };
     let Some(class) = classify::class(&source, &name) else { return Verdict::Other };
-    if matches!(json.at("eventCategory").text().as_deref(), Some("NetworkActivity" | "Insight")) {
-        return Verdict::Other;
+    match json.at("eventCategory").text().as_deref() {
+        Some("Insight") => return Verdict::Other,
+        Some("NetworkActivity") if source != classify::KMS => return Verdict::Other,
+        _ => {}
     }
     // What is of no interest needs no time; only what would be kept is rejected for the lack of one.
     let Some(time) = json.at("eventTime").text().and_then(|text| instant::rfc3339(&text)).map(instant::second) else {
@@ -118,14 +139,19 @@ fn row(record: &Record) -> Map<String, Value> {
     let identity = Identity::of(record);
     caller(record, &identity, &mut row);
     let context = context::encryption_context(record);
-    let asset = context::asset(&context);
-    let invoked_by = record.invoked_by();
-    let by_ec2 = identity.principal.as_deref() == Some(identity::EC2_INFRASTRUCTURE);
-    row.insert("via".into(), via(invoked_by.as_deref(), by_ec2, asset.as_ref()).into());
+    let maker = maker(record, identity.principal.as_deref() == Some(identity::EC2_INFRASTRUCTURE));
+    let caller_service = if let Maker::Named(name) = &maker { Some(name.as_str()) } else { None };
+    let asset = context::asset(&context, caller_service);
+    let via = match &maker {
+        Maker::Itself => None,
+        Maker::Named(name) => Some(name.clone()),
+        Maker::Nameless => asset.as_ref().and_then(|asset| asset.host.clone()).or(maker.service()),
+    };
+    row.insert("via".into(), via.into());
     let pairs: Map<String, Value> = context.into_iter().map(|(key, value)| (key, value.into())).collect();
     row.insert("encryption_context".into(), if pairs.is_empty() { Value::Null } else { Value::Object(pairs) });
     let trust = asset.as_ref().map(|_| match record.name.as_str() {
-        _ if invoked_by.is_some() || by_ec2 => "service",
+        _ if maker != Maker::Itself => "service",
         "Decrypt" | "ReEncrypt" if outcome == "ok" => "proved",
         _ => "claimed",
     });
@@ -149,7 +175,7 @@ fn event(record: &Record, row: &mut Map<String, Value>) {
         ("event_date", record.time.format("%Y-%m-%d").to_string().into()),
         ("event_source", record.source.clone().into()),
         ("event_name", record.name.clone().into()),
-        ("event_type", record.text("eventType").into()),
+        ("event_type", event_type(record).into()),
         ("usage_class", record.class.into()),
         ("read_only", record.at("readOnly").flag().into()),
         ("region", record.filled("awsRegion").into()),
@@ -164,9 +190,17 @@ fn event(record: &Record, row: &mut Map<String, Value>) {
     row.extend(columns.map(|(name, value)| (name.to_owned(), value)));
 }
 
+/// As logged; what a VPC endpoint logs is told by its type, whatever it says.
+fn event_type(record: &Record) -> Option<String> {
+    let logged = record.text("eventType");
+    let is_network = record.text("eventCategory").as_deref() == Some("NetworkActivity");
+    let says_so = logged.as_deref().is_some_and(|kind| kind == "AwsVpceEvent" || kind == "AwsVpceEvents");
+    if is_network && !says_so { Some("AwsVpceEvent".to_owned()) } else { logged }
+}
+
 /// What stands in for a missing `eventID`.
 fn fingerprint(record: &Record) -> String {
-    let first_arn = record.at("resources").items().first().and_then(|resource| resource.at("ARN").text());
+    let first_arn = record.first_resource_arn();
     let parts = [
         record.text("eventTime"),
         record.text("requestID"),
@@ -203,7 +237,10 @@ fn caller(record: &Record, identity: &Identity, row: &mut Map<String, Value>) {
     let session = "userIdentity.sessionContext";
     let start = record.text(&format!("{session}.attributes.creationDate"));
     let start = start.and_then(|text| instant::rfc3339(&text).or_else(|| instant::iso_basic(&text)));
-    let columns: [(&str, Value); 12] = [
+    let for_whom = "userIdentity.onBehalfOf";
+    let columns: [(&str, Value); 14] = [
+        ("on_behalf_of", record.filled(&format!("{for_whom}.userId")).into()),
+        ("identity_store", record.filled(&format!("{for_whom}.identityStoreArn")).into()),
         ("principal", identity.principal.clone().into()),
         ("principal_type", identity.kind.clone().into()),
         ("principal_id", identity.id.clone().into()),
@@ -220,13 +257,44 @@ fn caller(record: &Record, identity: &Identity, row: &mut Map<String, Value>) {
     row.extend(columns.map(|(name, value)| (name.to_owned(), value)));
 }
 
-/// The AWS service that the call came through.
-fn via(invoked_by: Option<&str>, by_ec2: bool, asset: Option<&Asset>) -> Option<String> {
-    match invoked_by {
-        None => by_ec2.then(|| "ec2.amazonaws.com".to_owned()),
-        Some("AWS Internal" | "internal.amazonaws.com") => {
-            Some(asset.and_then(|asset| asset.host.clone()).unwrap_or_else(|| "AWS Internal".to_owned()))
+/// Who made a call: the caller, or a service for it.
+#[derive(Debug, PartialEq)]
+enum Maker {
+    Itself,
+    Nameless,
+    Named(String),
+}
+
+impl Maker {
+    /// The service, named or not.
+    fn service(&self) -> Option<String> {
+        match self {
+            Maker::Itself => None,
+            Maker::Nameless => Some("AWS Internal".to_owned()),
+            Maker::Named(name) => Some(name.clone()),
         }
-        Some(service) => Some(service.to_owned()),
     }
+}
+
+/// What AWS writes and no caller can, the strongest first.
+fn maker(record: &Record, by_ec2: bool) -> Maker {
+    let nameless =
+        |text: &str| text == "internal.amazonaws.com" || text == "AWS Internal" || text.starts_with("AWS Internal/");
+    if let Some(name) = record.invoked_by() {
+        return if nameless(&name) { Maker::Nameless } else { Maker::Named(name) };
+    }
+    if by_ec2 {
+        return Maker::Named("ec2.amazonaws.com".to_owned());
+    }
+    for member in ["sourceIPAddress", "vpcEndpointId"] {
+        let text = record.text(member).unwrap_or_default();
+        if nameless(&text) {
+            return Maker::Nameless;
+        }
+        let is_host = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
+        if is_host && text.contains(".amazonaws.") {
+            return Maker::Named(text);
+        }
+    }
+    Maker::Itself
 }

@@ -20,11 +20,30 @@ pub fn columns(record: &Record, row: &mut Map<String, Value>) {
     row.insert("key_material_id".into(), key_material_id.into());
     row.insert("grant_id".into(), grant_id.into());
 
+    row.insert("principal_tags".into(), principal_tags(record));
+
     let kept = KEPT.contains(&record.class);
     let payload = |value: Value| if kept { redacted(value) } else { Value::Null };
     row.insert("request_parameters".into(), payload(record.at("requestParameters").to_value()));
     row.insert("response_elements".into(), payload(record.at("responseElements").to_value()));
     row.insert("additional_event_data".into(), payload(additional_event_data(record)));
+}
+
+/// The tags of the session that an STS call opens: inherited, asserted and passed, the later over the earlier.
+fn principal_tags(record: &Record) -> Value {
+    if record.source != "sts.amazonaws.com" {
+        return Value::Null;
+    }
+    let mut tags = Map::new();
+    for path in ["requestParameters.incomingTransitiveTags", "requestParameters.principalTags"] {
+        tags.extend(super::context::pairs(record.at(path)).into_iter().map(|(key, value)| (key, value.into())));
+    }
+    for tag in record.at("requestParameters.tags").items() {
+        if let Some(key) = tag.at("key").text() {
+            tags.insert(key, tag.at("value").text().unwrap_or_default().into());
+        }
+    }
+    if tags.is_empty() { Value::Null } else { redacted(Value::Object(tags)) }
 }
 
 fn additional_event_data(record: &Record) -> Value {

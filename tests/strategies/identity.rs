@@ -25,8 +25,14 @@ const TYPES: &[&str] = &[
 ];
 const SESSIONS: &[&str] = &["s", "i-81e2f56c", "a@b.example", "x:y", "a/b", "é"];
 const ROLES: &[&str] = &["Admin", "aws:ec2-infrastructure", "AWSReservedSSO_A_0123"];
-const SERVICES: &[&str] =
-    &["AWS Internal", "internal.amazonaws.com", "lambda.amazonaws.com", "secretsmanager.amazonaws.com", ""];
+const SERVICES: &[&str] = &[
+    "AWS Internal",
+    "internal.amazonaws.com",
+    "lambda.amazonaws.com",
+    "cloudtrail.amazonaws.com",
+    "ec2.amazonaws.com",
+    "",
+];
 const RESOURCES: &[&str] = &[
     ":iam::111122223333:user/Alice",
     ":iam::111122223333:user/division/Alice",
@@ -37,6 +43,8 @@ const RESOURCES: &[&str] = &[
     ":sts::111122223333:federated-user/Bob",
     ":sts::111122223333:assumed-role/Admin",
     ":sts:::assumed-role/Admin/s",
+    ":sts::111122223333:role/Admin",
+    ":sts:::role/Admin",
     ":identitystore:::user/1-2",
 ];
 
@@ -46,7 +54,11 @@ pub fn identity() -> Nodes {
     object(vec![
         rare_type(),
         rare("arn", text(arn())),
-        member("principalId", text(id.prop_map(|(id, session)| format!("{id}{session}")))),
+        prop_oneof![
+            5 => member("principalId", text(id.prop_map(|(id, session)| format!("{id}{session}")))),
+            1 => Just(Vec::new()),
+        ]
+        .boxed(),
         member("accountId", text(one_of(ACCOUNTS))),
         member("accessKeyId", text(one_of(&["ASIAEXAMPLE", "AKIAEXAMPLE", ""]))),
         rare("userName", text(one_of(&["Alice", "é", ""]))),
@@ -78,6 +90,7 @@ fn arn() -> BoxedStrategy<String> {
 fn session_context() -> Nodes {
     let issuer = object(vec![
         member("type", text(one_of(&["Role", "IAMUser", "Root"]))),
+        rare("principalId", text(one_of(&["AROAISSUER", ""]))),
         member("arn", text(arn_of_issuer())),
         member("accountId", text(one_of(ACCOUNTS))),
         extras(),

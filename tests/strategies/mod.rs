@@ -56,7 +56,20 @@ const KMS_EVENTS: &[&str] = &[
     "SomethingNew",
     "decrypt",
 ];
-/// Categories of records that only look like calls.
+/// Where calls come from, and what only looks like a service.
+const ADDRESSES: &[&str] = &[
+    "192.0.2.0",
+    "192.0.2.1",
+    "2001:db8::1",
+    "AWS Internal",
+    "AWS Internal/7",
+    "AWS Internally",
+    "internal.amazonaws.com",
+    "rds.amazonaws.com",
+    "ec2.cn-north-1.amazonaws.com.cn",
+    "x .amazonaws.com",
+];
+/// Categories of records that are not, or not always, of calls that reached the service.
 const CATEGORIES: &[&str] = &["NetworkActivity", "Insight"];
 const OTHER_EVENTS: &[(&str, &str)] = &[
     ("sts.amazonaws.com", "AssumeRole"),
@@ -165,17 +178,17 @@ fn plain_members() -> Vec<Members> {
     vec![
         member("eventID", text(one_of(&["4bd2a696-d833-48cc-b72c-05e61b608399", "e", ""]))),
         rare("sharedEventID", text(one_of(&["shared", ""]))),
-        member("eventType", text(one_of(&["AwsApiCall", "AwsServiceEvent", ""]))),
+        member("eventType", text(one_of(&["AwsApiCall", "AwsApiCall", "AwsServiceEvent", "AwsVpceEvent", ""]))),
         member("awsRegion", text(one_of(REGIONS))),
         member("recipientAccountId", text(one_of(ACCOUNTS))),
         member("readOnly", read_only.boxed()),
         rare("errorCode", text(prop_oneof![8 => one_of(ERROR_CODES), 1 => odd_text()])),
         rare("errorMessage", payload::error_message()),
         member("requestID", text(one_of(&["create-111122223333-1", "r", ""]))),
-        member("sourceIPAddress", text(prop_oneof![3 => one_of(&["192.0.2.0", "AWS Internal"]), 1 => odd_text()])),
+        member("sourceIPAddress", text(prop_oneof![3 => one_of(ADDRESSES), 1 => odd_text()])),
         member("userAgent", user_agent()),
         rare("eventCategory", text(prop_oneof![30 => one_of(&["Management", "Data", ""]), 1 => one_of(CATEGORIES)])),
-        rare("vpcEndpointId", text(one_of(&["vpce-1234abcdf5678c90a", "AWS Internal", ""]))),
+        rare("vpcEndpointId", text(one_of(&["vpce-1234abcdf5678c90a", "AWS Internal", "s3.amazonaws.com", ""]))),
         rare("tlsDetails", tls),
         rare("keyId", text(one_of(KEY_IDS))),
         extras(),

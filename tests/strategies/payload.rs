@@ -52,13 +52,16 @@ const CONTEXT_KEYS: &[&str] = &[
     "aws:s3:arn",
 ];
 /// Keys that no rule knows. The `destination:` one never meets the destination's own key of that name.
-const OWN_KEYS: &[&str] = &["Department", "Z", "sessionToken", "secretarn", "", "é😀", "destination:own", "AWS:S3:ARN"];
+const OWN_KEYS: &[&str] =
+    &["Department", "Z", "sessionToken", "secretarn", "", "é😀", "destination:own", "AWS:S3:ARN", "kms-arn"];
 const CONTEXT_VALUES: &[&str] = &[
     "arn:aws:s3:::bucket",
     "arn:aws:s3:::bucket/a/key",
     "arn:aws:s3:us-east-1:111122223333:accesspoint/a/b",
     "arn:aws:secretsmanager:us-east-1:111122223333:secret:a-AbCdEf",
     "arn:aws:kafka:us-east-1:111122223333:cluster/a",
+    "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "arn:aws:iam::111122223333:user/Alice",
     "arn:aws",
     "snap-0123",
     "vol-0123",
@@ -95,10 +98,25 @@ pub fn request_parameters() -> Nodes {
         rare("grantId", text(one_of(&["grant-1", ""]))),
         rare("policy", text(one_of(&["{\n  \"Version\" : \"2012-10-17\"\n}"]))),
         rare("constraints", anything()),
+        rare("principalTags", encryption_context()),
+        rare("incomingTransitiveTags", encryption_context()),
+        member("tags", tags()),
         rare("SESSIONTOKEN", anything()),
         extras(),
     ]);
     prop_oneof![8 => parameters, 1 => Just(Node::spelled("null")), 1 => Just(Node::Object(Vec::new()))].boxed()
+}
+
+/// A list of tags, as STS spells them and as KMS does.
+fn tags() -> Nodes {
+    let named = |key, value| {
+        object(vec![
+            member(key, text(one_of(&["Department", "sessionToken", "é", ""]))),
+            member(value, prop_oneof![4 => text(odd_text()), 1 => anything()].boxed()),
+        ])
+    };
+    let tag = prop_oneof![6 => named("key", "value"), 2 => named("tagKey", "tagValue"), 1 => anything()];
+    prop_oneof![9 => vec(tag, 0..3).prop_map(Node::List), 1 => anything()].boxed()
 }
 
 /// `responseElements`.
@@ -145,7 +163,7 @@ pub fn resources() -> Nodes {
     let alias = one_of(&["arn:aws:kms:us-east-1:111122223333:alias/project", "x:alias/y"]);
     let arn = prop_oneof![8 => key_arn(), 2 => alias, 1 => odd_text()];
     let resource = object(vec![
-        member("ARN", text(arn)),
+        prop_oneof![5 => member("ARN", text(arn)), 1 => Just(Vec::new())].boxed(),
         member("accountId", text(one_of(&["111122223333", "AWS Internal"]))),
         rare("type", text(one_of(&["AWS::KMS::Key"]))),
         rare("arn", text(key_arn())),

@@ -14,7 +14,17 @@ pub type Nodes = BoxedStrategy<Node>;
 pub type Members = BoxedStrategy<Vec<(String, Node)>>;
 
 pub const ACCOUNTS: &[&str] = &["111122223333", "444455556666", "12345", "ANONYMOUS_PRINCIPAL", ""];
-pub const REGIONS: &[&str] = &["us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1", "cnorth", ""];
+pub const REGIONS: &[&str] = &[
+    "us-east-1",
+    "eu-west-1",
+    "cn-north-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-isob-east-1",
+    "eusc-de-east-1",
+    "cnorth",
+    "",
+];
 pub const KEY_IDS: &[&str] =
     &["1234abcd-12ab-34cd-56ef-1234567890ab", "0987dcba-09fe-87dc-65ba-ab0987654321", "mrk-1234abcd12ab34cd56ef"];
 const ALIASES: &[&str] = &["alias/project", "alias/aws/s3", "alias/"];

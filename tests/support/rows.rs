@@ -13,7 +13,7 @@ use super::Dir;
 pub const PLACE: [&str; 2] = ["source_object", "record_index"];
 
 /// Columns that hold JSON as text.
-const JSON: [&str; 3] = ["request_parameters", "response_elements", "additional_event_data"];
+const JSON: [&str; 4] = ["request_parameters", "response_elements", "additional_event_data", "principal_tags"];
 
 /// The rows of a batch: every column, instants with six digits of fraction, and JSON text as the JSON itself.
 pub fn of_batch(batch: &RecordBatch) -> Vec<Map<String, Value>> {

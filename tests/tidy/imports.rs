@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("verdict", &["engine", "instant", "inventory", "query"]),
     ("incident", &["chain", "engine", "instant", "query"]),
     ("posture", &["detect", "engine", "incident", "instant", "query"]),
-    ("report", &["chain", "detect", "incident", "instant", "posture", "query", "verdict"]),
+    ("report", &["chain", "cloudtrail", "detect", "incident", "instant", "posture", "query", "verdict"]),
     ("watch", &["detect", "engine", "instant", "lake", "query", "report"]),
     (
         "cli",

@@ -36,6 +36,9 @@ pub(crate) struct Involved {
 pub(crate) struct Timeline {
     #[command(flatten)]
     pub involved: Involved,
+    /// Person behind a role: an id of IAM Identity Center, a source identity; `*` stands for any characters
+    #[arg(long)]
+    pub person: Option<String>,
     /// Access key id, such as ASIA…
     #[arg(long, value_name = "ID")]
     pub access_key: Option<String>,

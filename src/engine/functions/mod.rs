@@ -7,10 +7,12 @@
 //! - `json_member(json, name)`: a member of a JSON object, text as it is meant and everything else as JSON
 //! - `spoken_time(text)`: the instant that a text such as `Jul 10, 2023, 6:38:25 PM` names
 //! - `address_block(address)`: the network that an address is probably of
+//! - `aws_partition(arn, region)`: the partition that an ARN is of, or else a Region
 
 mod addresses;
 mod matching;
 mod members;
+mod partitions;
 mod policies;
 mod selectors;
 
@@ -29,6 +31,7 @@ pub(crate) fn register(session: &SessionContext) {
         members::spoken_time(),
         policies::policy_allows(),
         addresses::address_block(),
+        partitions::aws_partition(),
     ] {
         session.register_udf(function);
     }

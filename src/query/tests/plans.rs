@@ -100,8 +100,9 @@ async fn parameters_that_are_set_reach_the_scan_bare_and_those_that_are_not_vani
         filters.iter().filter(given).cloned().collect()
     };
     let mut chosen: Vec<Vec<String>> = scans.iter().map(|filters| chosen(filters)).collect();
+    // The empty ones are of the events that others patch or repeat.
+    chosen.retain(|filters| !filters.is_empty());
     chosen.dedup();
-    // The empty ones are of the events that patches patch.
     insta::assert_debug_snapshot!(chosen, @r#"
     [
         [
@@ -109,13 +110,11 @@ async fn parameters_that_are_set_reach_the_scan_bare_and_those_that_are_not_vani
             "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
             "events.event_date >= Date32(\"2026-01-05\")",
         ],
-        [],
         [
             "events.dest_key_arn = Utf8(\"k\")",
             "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
             "events.event_date >= Date32(\"2026-01-05\")",
         ],
-        [],
     ]
     "#);
     assert!(scans.iter().flatten().all(|filter| !filter.contains("NULL") || filter.contains("IS N")), "{scans:?}");

@@ -89,11 +89,11 @@ async fn who_by_asset() {
 #[tokio::test]
 async fn timeline() {
     insta::assert_snapshot!(answer("timeline", &[("until", "2026-01-03")]).await, @r"
-    1T07 AssumeRole ok user/ann - - 10.0.0.1 - - - - - AKIA1 - AKIA0 AssumedRole - A - - - - - A eu-west-1 e11 - -
-    1T08 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/1 s3-object - - - AKIA1 AssumedRole - A - - - - - A eu-west-1 e01 - -
-    1T09 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA1 AssumedRole - A - - - - - A eu-west-1 e02 - -
-    2T09 Decrypt denied role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA2 AssumedRole - A - - - - - A eu-west-1 e03 - -
-    2T10 Decrypt dry_run role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA2 AssumedRole - A - - - - - A eu-west-1 e04 - -
+    1T07 AssumeRole ok user/ann - - 10.0.0.1 - - - - - AKIA1 - AKIA0 AssumedRole - A - - - - - - - A eu-west-1 e11 - -
+    1T08 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/1 s3-object - - - AKIA1 AssumedRole - A - - - - - - - A eu-west-1 e01 - -
+    1T09 Decrypt ok role/app i-1 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA1 AssumedRole - A - - - - - - - A eu-west-1 e02 - -
+    2T09 Decrypt denied role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA2 AssumedRole - A - - - - - - - A eu-west-1 e03 - -
+    2T10 Decrypt dry_run role/app i-2 s3 10.0.0.1 A/k1 - b/2 s3-object - - - AKIA2 AssumedRole - A - - - - - - - A eu-west-1 e04 - -
     ");
     for (given, ids) in [
         (&[("key_arn", "A/k2")][..], "e06 e07 e08 e09 e10"),
@@ -108,7 +108,7 @@ async fn timeline() {
         (&[("limit", "0")], ""),
     ] {
         let rows = answer("timeline", given).await;
-        let found: Vec<&str> = rows.lines().filter_map(|row| row.split(' ').nth(25)).collect();
+        let found: Vec<&str> = rows.lines().filter_map(|row| row.split(' ').nth(27)).collect();
         assert_eq!(found.join(" "), ids, "{given:?}");
     }
 }

@@ -10,6 +10,7 @@ use chrono::SubsecRound;
 use serde_json::{Value, json};
 
 use super::{arn, present, section};
+use crate::cloudtrail::arn::partition;
 use crate::detect::{Finding, Status};
 use crate::instant::plain;
 use crate::posture::Posture;
@@ -93,14 +94,6 @@ fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -
             "UpdatedAt": updated,
         })),
     }))
-}
-
-fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 fn label(severity: Severity) -> &'static str {
