@@ -63,6 +63,8 @@ WITH told AS (
     FROM events
     CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
+      -- Network activity is logged apart, and shows nothing of the other events of the hour.
+      AND coalesce(event_type, '') NOT LIKE 'AwsVpceEvent%'
       AND event_time >= h.from_time AND event_time < h.until_time
     GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time))
     UNION ALL
@@ -82,6 +84,7 @@ WITH told AS (
                 max(delivered_at) AS delivered_at,
                 last_value(state ORDER BY ingested_at) AS state
             FROM objects
+            WHERE kind <> 'CloudTrail-NetworkActivity'
             GROUP BY uri
         )
         CROSS JOIN horizon AS h
@@ -98,7 +101,9 @@ WITH told AS (
         SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
         FROM objects
         CROSS JOIN horizon AS h
-        WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL
+        -- An object of which the bounds of a run left something out shows nothing of what else is in it.
+        WHERE state NOT IN ('rejected', 'filtered') AND kind <> 'CloudTrail-NetworkActivity'
+          AND account_id IS NOT NULL AND region IS NOT NULL
           AND delivered_at >= h.from_time AND delivered_at < h.until_time
         GROUP BY account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes')
     )
