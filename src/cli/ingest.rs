@@ -91,7 +91,10 @@ fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
     let sources = arguments.sources.join(", ");
     let passed = &report.passed_over;
     let why = if report.records.filtered > 0 {
-        format!("no record of that account, Region and time in {sources}: all {} are of others", thousands(report.records.filtered))
+        format!(
+            "no record of that account, Region and time in {sources}: all {} are of others",
+            thousands(report.records.filtered)
+        )
     } else if passed.elsewhere > 0 {
         format!("no log object of that account and Region in {sources}: {} are of others", thousands(passed.elsewhere))
     } else if arguments.which.is_narrow() {
@@ -99,7 +102,9 @@ fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
     } else if passed.strangers > 0 {
         format!("nothing was read: no log object in {sources}")
     } else if passed.other_kinds > 0 {
-        format!("no log object in {sources}: digests, Insights and aggregated events hold none of the events that are kept")
+        format!(
+            "no log object in {sources}: digests, Insights and aggregated events hold none of the events that are kept"
+        )
     } else {
         format!("no log object in {sources}")
     };
@@ -125,7 +130,11 @@ fn tell_passed_over(context: &Context, report: &Report) {
         0 => String::new(),
         more => format!(" and {} more", thousands(more)),
     };
-    let count = if passed.strangers == 1 { "1 object was".to_owned() } else { format!("{} objects were", thousands(passed.strangers)) };
+    let count = if passed.strangers == 1 {
+        "1 object was".to_owned()
+    } else {
+        format!("{} objects were", thousands(passed.strangers))
+    };
     context.printer.note(&format!("note: {count} passed over, {why}: {shown}{more}"));
 }
 

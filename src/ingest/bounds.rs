@@ -94,10 +94,7 @@ mod tests {
     fn bounds_cover_narrower_ones_only() {
         let (early, late) = (Some("2026-05-01T00:00:00Z"), Some("2026-05-02T00:00:00Z"));
         let had = text(&prune(&["1", "2"], &[], early, None));
-        for asked in [
-            prune(&["1", "2"], &[], early, None),
-            prune(&["2"], &["eu-west-1"], late, late),
-        ] {
+        for asked in [prune(&["1", "2"], &[], early, None), prune(&["2"], &["eu-west-1"], late, late)] {
             assert!(cover(&had, &asked), "{asked:?}");
         }
         for asked in [

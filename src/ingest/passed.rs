@@ -62,7 +62,7 @@ impl Counted {
 
 /// The folder that an object is in, with the slash.
 pub(super) fn folder(uri: &str) -> &str {
-    &uri[..=uri.rfind('/').unwrap_or(uri.len().saturating_sub(1))]
+    uri.rfind('/').map_or(uri, |end| &uri[..=end])
 }
 
 #[cfg(test)]

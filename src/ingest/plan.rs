@@ -111,7 +111,8 @@ impl Plan {
         let lanes = self.lanes.iter().filter(|(lane, _)| sound(lane));
         let spans = lanes.flat_map(|(lane, spans)| {
             let days = left_out.iter().filter_map(|folder| day_in(lane, folder));
-            let parts: Vec<DaySpan> = days.map(|day| DaySpan { from: Some(day), until: Some(day + Days::new(1)) }).collect();
+            let parts: Vec<DaySpan> =
+                days.map(|day| DaySpan { from: Some(day), until: Some(day + Days::new(1)) }).collect();
             let whole = spans.iter().flat_map(|span| span.and(whole).without(&parts)).collect::<Vec<_>>();
             whole.into_iter().map(move |span| (lane, span))
         });

@@ -14,7 +14,8 @@ const LANE: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01";
 fn deliver(server: &Server, day: u32) -> String {
     let record = with(decrypt(&format!("day-{day}")), "eventTime", format!("2026-01-{day:02}T10:00:00Z"));
     let log = serde_json::json!({ "Records": [record] }).to_string();
-    let key = format!("{LANE}/{day:02}/111122223333_CloudTrail_eu-west-1_202601{day:02}T1005Z_abcdefghij123456.json.gz");
+    let key =
+        format!("{LANE}/{day:02}/111122223333_CloudTrail_eu-west-1_202601{day:02}T1005Z_abcdefghij123456.json.gz");
     server.bucket.put(&key, gzip(log.as_bytes()));
     key
 }
@@ -49,7 +50,11 @@ fn an_archived_object_is_named_once_and_read_when_it_was_restored() {
         let reason = account["rejects"][0]["reason"].as_str().unwrap();
         let command = format!("aws s3api restore-object --bucket {BUCKET} --key {key} --restore-request '{{\"Days\":7");
         assert!(reason.starts_with(&format!("archived ({class})")) && reason.contains(&command), "{reason}");
-        assert!(ran.stderr().contains(&command) && ran.stderr().contains("1 object is in an archive"), "{}", ran.stderr());
+        assert!(
+            ran.stderr().contains(&command) && ran.stderr().contains("1 object is in an archive"),
+            "{}",
+            ran.stderr()
+        );
         assert_eq!(asked(&server), (2, 1, 0), "what is archived is not asked for");
 
         // Its day is settled, and it is not forgotten: it is looked at, and said to be still missing, but not named again.

@@ -101,14 +101,27 @@ fn a_folder_of_outputs_is_one_inventory() {
             ("usage.json", usage),
             ("trails.json", describe_trails()),
             ("trail-status.json", json!({"IsLogging": true, "LatestDeliveryTime": "2026-05-02T09:05:00Z"})),
-            ("selectors.json", json!({"TrailARN": trail("main"), "EventSelectors": [{"ReadWriteType": "All",
-                "IncludeManagementEvents": true, "DataResources": [], "ExcludeManagementEventSources": []}]})),
+            (
+                "selectors.json",
+                json!({"TrailARN": trail("main"), "EventSelectors": [{"ReadWriteType": "All",
+                "IncludeManagementEvents": true, "DataResources": [], "ExcludeManagementEventSources": []}]}),
+            ),
             ("README.md", "about these files".into()),
         ],
         0,
     );
     assert!(ran.stderr().contains("note: 1 file that is not JSON was passed over: README.md"), "{}", ran.stderr());
-    let columns = ["key_id", "state", "creation_date", "aliases", "tags", "rotation_period_days", "policy", "last_usage_event_id", "unknown_fields"];
+    let columns = [
+        "key_id",
+        "state",
+        "creation_date",
+        "aliases",
+        "tags",
+        "rotation_period_days",
+        "policy",
+        "last_usage_event_id",
+        "unknown_fields",
+    ];
     assert_eq!(
         keys(&dir, &columns),
         [
@@ -144,8 +157,11 @@ fn what_the_outputs_do_not_say_stays_unknown() {
             ("aliases.json", json!({"Aliases": [alias("alias/a", Some(ONE))]})),
             (&format!("describe-{OTHER}.json"), describe_key(OTHER)),
             // Of which Region they were asked for does not show: a trail of all Regions shows in each.
-            ("trails.json", json!({"trailList": [{"Name": "org", "IsMultiRegionTrail": true, "HomeRegion": REGION,
-                "TrailARN": trail("org")}]})),
+            (
+                "trails.json",
+                json!({"trailList": [{"Name": "org", "IsMultiRegionTrail": true, "HomeRegion": REGION,
+                "TrailARN": trail("org")}]}),
+            ),
         ],
         0,
     );
@@ -221,7 +237,10 @@ fn a_misspelt_field_is_an_error_that_names_the_nearest() {
         warnings(&ran),
         [
             format!("warning: Keys[0] {}: there is no `Enabld`; did you mean `Enabled`?", arn(ONE)),
-            format!("warning: Keys[1] {}: Grants: there is no `GranteePrincpal`; did you mean `GranteePrincipal`?", arn(OTHER)),
+            format!(
+                "warning: Keys[1] {}: Grants: there is no `GranteePrincpal`; did you mean `GranteePrincipal`?",
+                arn(OTHER)
+            ),
             format!("warning: Trails[0] {}: there is no `IsLoging`; did you mean `IsLogging`?", trail("main")),
         ]
     );

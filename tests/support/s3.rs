@@ -459,7 +459,9 @@ fn count(request: &Request<Incoming>, asked: &Asked) {
         asked.lists.lock().unwrap().push(query.get("prefix").cloned().unwrap_or_default());
     } else if request.method() == hyper::Method::GET {
         asked.gets.fetch_add(1, Ordering::Relaxed);
-    } else if request.method() == hyper::Method::HEAD && request.uri().path().matches('/').count() > 1 {
+    } else if request.method() == hyper::Method::HEAD
+        && request.uri().path().strip_prefix(&format!("/{BUCKET}/")).is_some_and(|key| !key.is_empty())
+    {
         asked.heads.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -119,12 +119,16 @@ impl Subjects {
             [] => Err(format!("no key of the id {id} is named: add what list-keys or describe-key prints")),
             // The keys of a set share their id.
             several => {
-                let of_region =
-                    |arn: &&&String| Arn::new(arn).and_then(Arn::region).is_some_and(|region| names_region(file, region));
+                let of_region = |arn: &&&String| {
+                    Arn::new(arn).and_then(Arn::region).is_some_and(|region| names_region(file, region))
+                };
                 let mut here = several.iter().filter(of_region);
                 match (here.next(), here.next()) {
                     (Some(one), None) => Ok((*one).clone()),
-                    _ => Err(format!("there are {} keys of the id {id}: put the Region into the name of the file", several.len())),
+                    _ => Err(format!(
+                        "there are {} keys of the id {id}: put the Region into the name of the file",
+                        several.len()
+                    )),
                 }
             }
         }
@@ -173,7 +177,8 @@ impl Subjects {
     /// The one that the files of the same folder describe.
     fn only(&self, file: &Path, of: impl Fn(&Subject) -> Option<&String>) -> Option<String> {
         let folder = file.parent().unwrap_or(Path::new(""));
-        let mut here = self.described.iter().filter(|(place, _)| place == folder).filter_map(|(_, subject)| of(subject));
+        let mut here =
+            self.described.iter().filter(|(place, _)| place == folder).filter_map(|(_, subject)| of(subject));
         let first = here.next()?;
         here.all(|other| other == first).then(|| first.clone())
     }
@@ -220,7 +225,13 @@ mod tests {
     const SET: &str = "mrk-1234abcd12ab34cd56ef1234567890ab";
 
     fn fact(about: About, file: &str) -> Fact {
-        Fact { about, members: std::collections::BTreeMap::new(), place: String::new(), is_entry: false, file: file.into() }
+        Fact {
+            about,
+            members: std::collections::BTreeMap::new(),
+            place: String::new(),
+            is_entry: false,
+            file: file.into(),
+        }
     }
 
     fn arn(region: &str, id: &str) -> String {

@@ -27,15 +27,10 @@ pub(super) fn key(members: &Members) -> Result<Key, String> {
         tags: members.field("Tags", "kms:ListResourceTags", "an object, or what list-resource-tags prints", tags)?,
         rotation: rotation(members)?,
         policy: members.field("Policy", "kms:GetKeyPolicy", "the policy as text or as an object", PolicyForm::text)?,
-        grants: members.field(
-            "Grants",
-            "kms:ListGrants",
-            "what list-grants prints",
-            |mut grants: Vec<Grant>| {
-                grants.sort_by(|a, b| a.grant_id.cmp(&b.grant_id));
-                grants
-            },
-        )?,
+        grants: members.field("Grants", "kms:ListGrants", "what list-grants prints", |mut grants: Vec<Grant>| {
+            grants.sort_by(|a, b| a.grant_id.cmp(&b.grant_id));
+            grants
+        })?,
         last_usage: last_usage(members)?,
         arn,
     })
@@ -195,4 +190,3 @@ fn last_usage(members: &Members) -> Result<Field<LastUsage>, String> {
             field => field,
         })
 }
-

@@ -228,7 +228,8 @@ fn listings(inventory: &Inventory, key_lists: &BTreeSet<String>, trail_lists: &B
     for place in inventory.trails.iter().filter_map(|trail| place(&trail.arn)) {
         counts.entry(place).or_default().1 += 1;
     }
-    let is_listed = |lists: &BTreeSet<String>, region: &str| lists.contains(outputs::EVERYWHERE) || lists.contains(region);
+    let is_listed =
+        |lists: &BTreeSet<String>, region: &str| lists.contains(outputs::EVERYWHERE) || lists.contains(region);
     let counted = |is_listed: bool, count, action| {
         if is_listed { Field::Known(count) } else { Field::Unknown(Unknown::not_given(action)) }
     };

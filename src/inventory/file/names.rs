@@ -18,28 +18,66 @@ pub(super) struct Spelling {
 
 pub(super) static KEY: Spelling = Spelling {
     names: &[
-        "Arn", "KeyArn", "KeyId", "AWSAccountId", "CreationDate", "Enabled", "Description", "KeyUsage", "KeyState",
-        "DeletionDate", "ValidTo", "Origin", "CustomKeyStoreId", "CloudHsmClusterId", "ExpirationModel", "KeyManager",
-        "CustomerMasterKeySpec", "KeySpec", "EncryptionAlgorithms", "SigningAlgorithms", "KeyAgreementAlgorithms",
-        "EncapsulationAlgorithms", "MultiRegion", "MultiRegionConfiguration", "PendingDeletionWindowInDays",
-        "MacAlgorithms", "XksKeyConfiguration", "CurrentKeyMaterialId", "KeyMetadata", "Aliases", "Tags",
-        "RotationEnabled", "KeyRotationEnabled", "RotationPeriodInDays", "NextRotationDate",
-        "OnDemandRotationStartDate", "Policy", "PolicyName", "Grants", "LastUsage",
+        "Arn",
+        "KeyArn",
+        "KeyId",
+        "AWSAccountId",
+        "CreationDate",
+        "Enabled",
+        "Description",
+        "KeyUsage",
+        "KeyState",
+        "DeletionDate",
+        "ValidTo",
+        "Origin",
+        "CustomKeyStoreId",
+        "CloudHsmClusterId",
+        "ExpirationModel",
+        "KeyManager",
+        "CustomerMasterKeySpec",
+        "KeySpec",
+        "EncryptionAlgorithms",
+        "SigningAlgorithms",
+        "KeyAgreementAlgorithms",
+        "EncapsulationAlgorithms",
+        "MultiRegion",
+        "MultiRegionConfiguration",
+        "PendingDeletionWindowInDays",
+        "MacAlgorithms",
+        "XksKeyConfiguration",
+        "CurrentKeyMaterialId",
+        "KeyMetadata",
+        "Aliases",
+        "Tags",
+        "RotationEnabled",
+        "KeyRotationEnabled",
+        "RotationPeriodInDays",
+        "NextRotationDate",
+        "OnDemandRotationStartDate",
+        "Policy",
+        "PolicyName",
+        "Grants",
+        "LastUsage",
     ],
-    within: &[
-        ("Aliases", &ALIAS), ("Grants", &GRANT), ("LastUsage", &LAST_USAGE), ("MultiRegionConfiguration", &SET),
-    ],
+    within: &[("Aliases", &ALIAS), ("Grants", &GRANT), ("LastUsage", &LAST_USAGE), ("MultiRegionConfiguration", &SET)],
 };
 
-static ALIAS: Spelling = Spelling {
-    names: &["AliasName", "AliasArn", "TargetKeyId", "CreationDate", "LastUpdatedDate"],
-    within: &[],
-};
+static ALIAS: Spelling =
+    Spelling { names: &["AliasName", "AliasArn", "TargetKeyId", "CreationDate", "LastUpdatedDate"], within: &[] };
 
 static GRANT: Spelling = Spelling {
     names: &[
-        "KeyId", "GrantId", "Name", "CreationDate", "GranteePrincipal", "RetiringPrincipal", "IssuingAccount",
-        "Operations", "Constraints", "GranteeServicePrincipal", "RetiringServicePrincipal",
+        "KeyId",
+        "GrantId",
+        "Name",
+        "CreationDate",
+        "GranteePrincipal",
+        "RetiringPrincipal",
+        "IssuingAccount",
+        "Operations",
+        "Constraints",
+        "GranteeServicePrincipal",
+        "RetiringServicePrincipal",
     ],
     within: &[("Constraints", &CONSTRAINTS)],
 };
@@ -49,8 +87,14 @@ static CONSTRAINTS: Spelling =
 
 static LAST_USAGE: Spelling = Spelling {
     names: &[
-        "KeyId", "KeyLastUsage", "TrackingStartDate", "KeyCreationDate", "Operation", "Timestamp",
-        "CloudTrailEventId", "KmsRequestId",
+        "KeyId",
+        "KeyLastUsage",
+        "TrackingStartDate",
+        "KeyCreationDate",
+        "Operation",
+        "Timestamp",
+        "CloudTrailEventId",
+        "KmsRequestId",
     ],
     within: &[("KeyLastUsage", &LAST_USE)],
 };
@@ -67,14 +111,41 @@ static SET_KEY: Spelling = Spelling { names: &["Arn", "Region"], within: &[] };
 
 pub(super) static TRAIL: Spelling = Spelling {
     names: &[
-        "TrailARN", "Name", "S3BucketName", "S3KeyPrefix", "SnsTopicName", "SnsTopicARN", "IncludeGlobalServiceEvents",
-        "IsMultiRegionTrail", "HomeRegion", "LogFileValidationEnabled", "CloudWatchLogsLogGroupArn",
-        "CloudWatchLogsRoleArn", "KmsKeyId", "HasCustomEventSelectors", "HasInsightSelectors", "IsOrganizationTrail",
-        "RecursiveLogging", "IsLogging", "LatestDeliveryError", "LatestNotificationError", "LatestDeliveryTime",
-        "LatestNotificationTime", "StartLoggingTime", "StopLoggingTime", "LatestCloudWatchLogsDeliveryError",
-        "LatestCloudWatchLogsDeliveryTime", "LatestDigestDeliveryTime", "LatestDigestDeliveryError",
-        "LatestDeliveryAttemptTime", "LatestNotificationAttemptTime", "LatestNotificationAttemptSucceeded",
-        "LatestDeliveryAttemptSucceeded", "TimeLoggingStarted", "TimeLoggingStopped", "EventSelectors",
+        "TrailARN",
+        "Name",
+        "S3BucketName",
+        "S3KeyPrefix",
+        "SnsTopicName",
+        "SnsTopicARN",
+        "IncludeGlobalServiceEvents",
+        "IsMultiRegionTrail",
+        "HomeRegion",
+        "LogFileValidationEnabled",
+        "CloudWatchLogsLogGroupArn",
+        "CloudWatchLogsRoleArn",
+        "KmsKeyId",
+        "HasCustomEventSelectors",
+        "HasInsightSelectors",
+        "IsOrganizationTrail",
+        "RecursiveLogging",
+        "IsLogging",
+        "LatestDeliveryError",
+        "LatestNotificationError",
+        "LatestDeliveryTime",
+        "LatestNotificationTime",
+        "StartLoggingTime",
+        "StopLoggingTime",
+        "LatestCloudWatchLogsDeliveryError",
+        "LatestCloudWatchLogsDeliveryTime",
+        "LatestDigestDeliveryTime",
+        "LatestDigestDeliveryError",
+        "LatestDeliveryAttemptTime",
+        "LatestNotificationAttemptTime",
+        "LatestNotificationAttemptSucceeded",
+        "LatestDeliveryAttemptSucceeded",
+        "TimeLoggingStarted",
+        "TimeLoggingStopped",
+        "EventSelectors",
         "AdvancedEventSelectors",
     ],
     within: &[("EventSelectors", &BASIC), ("AdvancedEventSelectors", &ADVANCED)],
@@ -95,9 +166,27 @@ static CONDITION: Spelling = Spelling {
 /// The members of a file as a whole, and of what the `aws` command line prints.
 pub(super) static WHOLE: Spelling = Spelling {
     names: &[
-        "Keys", "Trails", "trailList", "Trail", "KeyMetadata", "Aliases", "Grants", "Policy", "PolicyName", "Tags",
-        "KeyRotationEnabled", "KeyLastUsage", "TrackingStartDate", "IsLogging", "EventSelectors",
-        "AdvancedEventSelectors", "Truncated", "NextMarker", "NextToken", "PolicyNames", "Rotations",
+        "Keys",
+        "Trails",
+        "trailList",
+        "Trail",
+        "KeyMetadata",
+        "Aliases",
+        "Grants",
+        "Policy",
+        "PolicyName",
+        "Tags",
+        "KeyRotationEnabled",
+        "KeyLastUsage",
+        "TrackingStartDate",
+        "IsLogging",
+        "EventSelectors",
+        "AdvancedEventSelectors",
+        "Truncated",
+        "NextMarker",
+        "NextToken",
+        "PolicyNames",
+        "Rotations",
     ],
     within: &[],
 };
@@ -111,7 +200,9 @@ impl Spelling {
         self.name(name)?;
         let Some((_, within)) = self.within.iter().find(|(known, _)| *known == name) else { return Ok(()) };
         // What is no JSON at all, or of another form, is told by who reads it.
-        serde_json::from_str(raw.get()).map_or(Ok(()), |value| within.value(&value)).map_err(|why| format!("{name}: {why}"))
+        serde_json::from_str(raw.get())
+            .map_or(Ok(()), |value| within.value(&value))
+            .map_err(|why| format!("{name}: {why}"))
     }
 
     fn value(&self, value: &Value) -> Result<(), String> {

@@ -62,11 +62,13 @@ struct Whole<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct Alias {
-    alias_name: Option<String>,
-    alias_arn: Option<String>,
-    target_key_id: Option<String>,
+    #[serde(rename = "AliasName")]
+    name: Option<String>,
+    #[serde(rename = "AliasArn")]
+    arn: Option<String>,
+    #[serde(rename = "TargetKeyId")]
+    target: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -202,12 +204,17 @@ impl Told {
         if has("Grants") {
             let grants: Vec<OfKey> = members.take("Grants")?.unwrap_or_default();
             let keys: BTreeSet<String> = grants.into_iter().filter_map(|grant| grant.key_id).collect();
-            let about = match keys.len() {
-                0 => About::TheKeyOfItsPath,
-                1 => About::told(keys.into_iter().next().unwrap_or_default())?,
-                _ => return Err("it has grants of several keys, and not surely all of each: list-grants prints those of one".to_owned()),
-            };
-            return self.one(document, place, about, members, &["Grants"]);
+            let about =
+                match keys.len() {
+                    0 => About::TheKeyOfItsPath,
+                    1 => About::told(keys.into_iter().next().unwrap_or_default())?,
+                    _ => return Err(
+                        "it has grants of several keys, and not surely all of each: list-grants prints those of one"
+                            .to_owned(),
+                    ),
+                };
+            self.one(document, place, about, members, &["Grants"]);
+            return Ok(());
         }
         for (mark, names) in [
             ("Policy", &["Policy"] as &[&str]),
@@ -216,7 +223,8 @@ impl Told {
         ] {
             if has(mark) {
                 let about = about_key(&members)?;
-                return self.one(document, place, about, members, names);
+                self.one(document, place, about, members, names);
+                return Ok(());
             }
         }
         if has("IsLogging") {
@@ -229,26 +237,20 @@ impl Told {
         let meant = members.raw.keys().find_map(|name| Some((name, names::WHOLE.meant(name)?)));
         Err(match meant {
             Some((name, meant)) => format!("there is no `{name}`; did you mean `{meant}`?"),
-            None => "it has neither `Keys` nor `Trails`, and is no output of `aws kms` or `aws cloudtrail` that is known; \
+            None => {
+                "it has neither `Keys` nor `Trails`, and is no output of `aws kms` or `aws cloudtrail` that is known; \
                      `keytrail inventory --template` shows the form"
-                .to_owned(),
+                    .to_owned()
+            }
         })
     }
 
     /// Some members of an output about one key; of a list that was cut off, nothing is taken.
-    fn one(
-        &mut self,
-        document: &Document<'_>,
-        place: String,
-        about: About,
-        mut members: Members,
-        names: &[&str],
-    ) -> Result<(), String> {
+    fn one(&mut self, document: &Document<'_>, place: String, about: About, mut members: Members, names: &[&str]) {
         if !self.is_cut(document, &members) {
             members.raw.retain(|name, _| names.contains(&name.as_str()));
             self.add(document, place, about, members, false);
         }
-        Ok(())
     }
 
     /// Aliases by the keys that they name. A list that names several keys, or none for some alias, is of all keys of its
@@ -262,9 +264,9 @@ impl Told {
         let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut is_whole = false;
         for alias in &aliases {
-            let name = alias.alias_name.clone().ok_or("Aliases: an entry has no `AliasName`")?;
-            let place = alias.alias_arn.as_deref().and_then(Arn::new);
-            let Some(target) = &alias.target_key_id else {
+            let name = alias.name.clone().ok_or("Aliases: an entry has no `AliasName`")?;
+            let place = alias.arn.as_deref().and_then(Arn::new);
+            let Some(target) = &alias.target else {
                 is_whole = true;
                 continue;
             };
@@ -280,8 +282,8 @@ impl Told {
             by_key.entry(key).or_default().push(name);
         }
         is_whole |= by_key.len() > 1;
-        let region = aliases.iter().find_map(|alias| region(alias.alias_arn.as_deref()?));
-        let account = aliases.iter().find_map(|alias| Some(Arn::new(alias.alias_arn.as_deref()?)?.account()?.to_owned()));
+        let region = aliases.iter().find_map(|alias| region(alias.arn.as_deref()?));
+        let account = aliases.iter().find_map(|alias| Some(Arn::new(alias.arn.as_deref()?)?.account()?.to_owned()));
         for (key, mut names) in by_key {
             names.sort_unstable();
             self.add(document, format!("{place}: {key}"), About::target(key)?, list_of_aliases(&names), false);

@@ -34,7 +34,10 @@ enum End {
     Damaged,
     Archived,
     /// Read within the bounds of this number.
-    Filtered { number: usize, damaged: bool },
+    Filtered {
+        number: usize,
+        damaged: bool,
+    },
 }
 
 /// What the ledger says of a version of an object.
@@ -131,9 +134,7 @@ impl Known {
             None => End::Whole,
             Some(reason) if reason.starts_with(ARCHIVED) => End::Archived,
             Some(reason) => match reason.rsplit_once(FILTERED) {
-                Some((damage, bounds)) => {
-                    End::Filtered { number: self.number(bounds), damaged: !damage.is_empty() }
-                }
+                Some((damage, bounds)) => End::Filtered { number: self.number(bounds), damaged: !damage.is_empty() },
                 None => End::Damaged,
             },
         };

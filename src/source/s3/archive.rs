@@ -18,9 +18,10 @@ pub const TIER: &str = "INTELLIGENT_TIERING archive tier";
 /// The archive that a listed object is in, unless a restored copy of it is there.
 pub(super) fn of_listing(object: &Object) -> Option<String> {
     let class = object.storage_class.as_ref()?.as_str();
-    let is_restored = object.restore_status.as_ref().is_some_and(|status| {
-        status.is_restore_in_progress != Some(true) && status.restore_expiry_date.is_some()
-    });
+    let is_restored = object
+        .restore_status
+        .as_ref()
+        .is_some_and(|status| status.is_restore_in_progress != Some(true) && status.restore_expiry_date.is_some());
     (ARCHIVES.contains(&class) && !is_restored).then(|| class.to_owned())
 }
 
@@ -67,7 +68,9 @@ mod tests {
             status.set_restore_expiry_date(until.map(DateTime::from_secs)).build()
         };
         let of = |class: &str, status: Option<RestoreStatus>| {
-            of_listing(&Object::builder().storage_class(ObjectStorageClass::from(class)).set_restore_status(status).build())
+            of_listing(
+                &Object::builder().storage_class(ObjectStorageClass::from(class)).set_restore_status(status).build(),
+            )
         };
         assert_eq!(of("GLACIER", None).as_deref(), Some("GLACIER"));
         assert_eq!(of("DEEP_ARCHIVE", Some(status(true, None))).as_deref(), Some("DEEP_ARCHIVE"));
