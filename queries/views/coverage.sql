@@ -84,6 +84,7 @@ WITH told AS (
                 max(delivered_at) AS delivered_at,
                 last_value(state ORDER BY ingested_at) AS state
             FROM objects
+            WHERE kind <> 'CloudTrail-NetworkActivity'
             GROUP BY uri
         )
         CROSS JOIN horizon AS h
@@ -100,7 +101,9 @@ WITH told AS (
         SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
         FROM objects
         CROSS JOIN horizon AS h
-        WHERE state <> 'rejected' AND account_id IS NOT NULL AND region IS NOT NULL
+        -- An object of which the bounds of a run left something out shows nothing of what else is in it.
+        WHERE state NOT IN ('rejected', 'filtered') AND kind <> 'CloudTrail-NetworkActivity'
+          AND account_id IS NOT NULL AND region IS NOT NULL
           AND delivered_at >= h.from_time AND delivered_at < h.until_time
         GROUP BY account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes')
     )

@@ -141,9 +141,9 @@ pub(crate) enum Command {
 pub(crate) struct Ingest {
     /// A folder, a file, `s3://bucket[/prefix]` or `lookup://region[,region…]`
     ///
-    /// In a folder, .json, .json.gz, .gz, .jsonl and .ndjson are read. In a bucket, every
-    /// `AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/` below the prefix is, day by day. `lookup://` is CloudTrail's own
-    /// event history: 90 days, without any trail.
+    /// In a folder, .json, .json.gz, .gz, .jsonl and .ndjson are read, and whatever else begins like them. In a bucket, every
+    /// `AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/` below the prefix is, day by day, and `CloudTrail-NetworkActivity/` beside
+    /// it. `lookup://` is CloudTrail's own event history: 90 days, without any trail.
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
     #[command(flatten)]
@@ -177,13 +177,13 @@ pub(crate) struct Ingest {
     pub requester_pays: bool,
 }
 
-/// Which objects of a source a command is about.
+/// What of a source a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Only what was delivered since: RFC 3339, YYYY-MM-DD, or an age such as -30d
+    /// Only events since, for `verify` deliveries since: RFC 3339, YYYY-MM-DD, or an age such as -30d
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
-    /// Only what was delivered before; `ingest` reads a day more, for what comes late
+    /// Only events before, for `verify` deliveries before; `ingest` looks a day further for events delivered late
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// Only this account; may be repeated
@@ -221,9 +221,17 @@ Exit codes: 0 done, 2 wrong usage or failure, 3 done but something could not be 
 #[derive(Debug, Args)]
 #[command(after_help = INVENTORY_HELP)]
 pub(crate) struct Inventory {
-    /// `aws`, or a JSON file of what the aws command line told
-    #[arg(long, value_name = "aws|FILE")]
-    pub from: String,
+    /// `aws`, or what the aws command line printed: a JSON file, or a folder of them
+    ///
+    /// A file is in keytrail's own form (--template shows it), or the output of `aws kms` list-keys, describe-key, list-aliases,
+    /// list-grants, list-resource-tags, get-key-policy, get-key-rotation-status or get-key-last-usage, or of `aws
+    /// cloudtrail` describe-trails, get-trail-status or get-event-selectors. An output that does not say which key or
+    /// trail it is about has the key's id or the trail's name in the name of its file or folder.
+    #[arg(long, value_name = "aws|FILE|FOLDER", required_unless_present = "template")]
+    pub from: Option<String>,
+    /// Print an inventory file, filled in, to be taken as a form
+    #[arg(long, conflicts_with_all = ["from", "region"])]
+    pub template: bool,
     /// A Region to list; may be repeated [default: the configured one]
     #[arg(long, value_name = "REGION", value_delimiter = ',')]
     pub region: Vec<String>,

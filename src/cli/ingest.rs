@@ -23,6 +23,9 @@ use keytrail::report::thousands;
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
 const NAMED_MAX: usize = 20;
 
+/// Objects that were passed over, likewise; -v names all.
+const PASSED_OVER_NAMED_MAX: usize = 5;
+
 /// Small files of which a user is told: from about so many on, opening them is most of a question's time.
 const SMALL_FILES_TOLD: usize = 100;
 
@@ -38,13 +41,17 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
         _ => context.printer.line(&closing_line(&report))?,
     }
     tell_rejects(context, &report);
+    tell_passed_over(context, &report);
     if report.records.kept > 0 {
         tell_upkeep(context)?;
     }
-    if report.objects.listed == report.objects.skipped && !report.interrupted && !arguments.follow {
+    let is_empty_handed = report.is_empty_handed() && !arguments.follow;
+    if is_empty_handed {
         tell_nothing(context, arguments, &report);
+    } else if report.objects.listed == report.objects.skipped && !report.interrupted && !arguments.follow {
+        tell_nothing_new(context, arguments, &report);
     }
-    let read = if report.is_whole() { Outcome::Done } else { Outcome::Incomplete };
+    let read = if report.is_whole() && !is_empty_handed { Outcome::Done } else { Outcome::Incomplete };
     if !arguments.verify || report.interrupted {
         return Ok(read);
     }
@@ -64,8 +71,8 @@ fn tell_upkeep(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Why there was nothing to read, as far as is known.
-fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
+/// That there was nothing to read this time, in sources that have something at others.
+fn tell_nothing_new(context: &Context, arguments: &Ingest, report: &Report) {
     let sources = arguments.sources.join(", ");
     if report.settled_lanes > 0 {
         context.printer.note(&format!(
@@ -73,11 +80,62 @@ fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
              (--full lists them)",
             arguments.relist_days
         ));
-    } else if arguments.which.is_narrow() {
-        context.printer.warn(&format!("no log object of that account, Region and time in {sources}"));
     } else {
-        context.printer.warn(&format!("no log object in {sources}; `keytrail -v ingest` names what was skipped"));
+        let when = if arguments.which.is_narrow() { " in that time" } else { "" };
+        context.printer.note(&format!("note: nothing was delivered{when} to {sources}"));
     }
+}
+
+/// Why a run found nothing at all of what it was asked for.
+fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
+    let sources = arguments.sources.join(", ");
+    let passed = &report.passed_over;
+    let why = if report.records.filtered > 0 {
+        format!(
+            "no record of that account, Region and time in {sources}: all {} are of others",
+            thousands(report.records.filtered)
+        )
+    } else if passed.elsewhere > 0 {
+        format!("no log object of that account and Region in {sources}: {} are of others", thousands(passed.elsewhere))
+    } else if arguments.which.is_narrow() {
+        format!("no log object of that account, Region and time in {sources}")
+    } else if passed.strangers > 0 {
+        format!("nothing was read: no log object in {sources}")
+    } else if passed.other_kinds > 0 {
+        format!(
+            "no log object in {sources}: digests, Insights and aggregated events hold none of the events that are kept"
+        )
+    } else {
+        format!("no log object in {sources}")
+    };
+    context.printer.warn(&why);
+    if arguments.sources.iter().any(|source| source.starts_with("s3://")) {
+        context.printer.note(
+            "hint: name the bucket, or a prefix that holds AWSLogs/ or lies in it: s3://BUCKET/PREFIX/AWSLogs/ACCOUNT/CloudTrail/REGION/",
+        );
+    }
+}
+
+/// What was passed over although it may be meant: not that digests hold no events.
+fn tell_passed_over(context: &Context, report: &Report) {
+    let passed = &report.passed_over;
+    let Some(first) = passed.named.first() else { return };
+    let why = if first.starts_with("s3://") {
+        "not in a trail's folders: to have one read, name it or copy it to a folder of this machine"
+    } else {
+        "neither named like a log nor beginning like one"
+    };
+    let shown = passed.named.iter().take(PASSED_OVER_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match passed.strangers.saturating_sub(PASSED_OVER_NAMED_MAX as u64) {
+        0 => String::new(),
+        more => format!(" and {} more", thousands(more)),
+    };
+    let count = if passed.strangers == 1 {
+        "1 object was".to_owned()
+    } else {
+        format!("{} objects were", thousands(passed.strangers))
+    };
+    context.printer.note(&format!("note: {count} passed over, {why}: {shown}{more}"));
 }
 
 /// Verifies what was read, source by source; the worst of it is how it ends.
@@ -200,7 +258,7 @@ pub(super) fn tell_pass(context: &Context, report: &Report) {
 /// With what to look at, when it is the way to AWS that failed.
 pub(super) fn hinted(error: IngestError) -> anyhow::Error {
     let hint = match &error {
-        IngestError::Source { uri, .. } => way_to(uri),
+        IngestError::Source { uri, why } => way_to(uri, why),
         IngestError::Lake(_) => None,
     };
     match hint {
@@ -267,7 +325,7 @@ pub(super) fn closing_line(report: &Report) -> String {
     let (objects, records) = (&report.objects, &report.records);
     let read = objects.ingested + objects.partial + objects.rejected;
     let mut line = format!(
-        "{} objects read, {} unchanged{}, {} skipped; {} records: {} kept, {} other, {} duplicate, {} rejected; \
+        "{} objects read, {} unchanged{}, {} skipped{}; {} records: {} kept, {} other{}, {} duplicate, {} rejected; \
          lake version {}, {:.1} s",
         thousands(read),
         thousands(objects.unchanged),
@@ -276,9 +334,17 @@ pub(super) fn closing_line(report: &Report) -> String {
             damaged => format!(" ({} damaged)", thousands(damaged)),
         },
         thousands(objects.skipped),
+        match objects.archived {
+            0 => String::new(),
+            archived => format!(", {} archived", thousands(archived)),
+        },
         thousands(records.read),
         thousands(records.kept),
         thousands(records.other),
+        match records.filtered {
+            0 => String::new(),
+            filtered => format!(" ({} not asked for)", thousands(filtered)),
+        },
         thousands(records.duplicate),
         thousands(records.rejected),
         report.lake_version,
@@ -296,13 +362,33 @@ pub(super) fn tell_rejects(context: &Context, report: &Report) {
     }
     if report.objects.unchanged_damaged > 0 {
         context.printer.warn(
-            "what is damaged is as it was: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\"",
+            "what is damaged is as it was: keytrail sql \"SELECT uri, reason FROM objects WHERE state IN ('partial', 'rejected')\"",
         );
     }
     if report.rejects.len() > NAMED_MAX {
         let more = report.rejects.len() - NAMED_MAX;
         context.printer.warn(&format!(
-            "and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE reason IS NOT NULL\""
+            "and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE state IN ('partial', 'rejected')\""
+        ));
+    }
+    tell_archived(context, report);
+}
+
+/// What becomes of archived objects: those that were met before are not named again.
+fn tell_archived(context: &Context, report: &Report) {
+    let archived = report.objects.archived;
+    if archived == 0 {
+        return;
+    }
+    let count = if archived == 1 { "1 object is".to_owned() } else { format!("{} objects are", thousands(archived)) };
+    context.printer.warn(&format!(
+        "{count} in an archive and not read; a run after they were restored, or copied to another storage class, reads them. \
+         Each with the command that restores it: keytrail sql \"SELECT uri, reason FROM objects WHERE reason LIKE 'archived%'\""
+    ));
+    if report.archived_beyond > 0 {
+        context.printer.warn(&format!(
+            "of {} of them it was not looked whether they are still archived: --full looks at all",
+            thousands(report.archived_beyond)
         ));
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::args;
 use super::printer::Bar;
-use super::{Context, Hinted, Outcome};
+use super::{Context, Hinted, Outcome, sign_in_again};
 use keytrail::report::thousands;
 
 /// Entries and Regions that could not be read, of which the closing lines name so many; JSON names all.
@@ -57,18 +57,25 @@ struct Gap {
 }
 
 pub(super) fn run(context: &Context, arguments: &args::Inventory) -> Result<Outcome> {
+    let Some(from) = arguments.from.as_deref().filter(|_| !arguments.template) else {
+        context.printer.line(file::TEMPLATE.trim_end())?;
+        return Ok(Outcome::Done);
+    };
     // One instant for the whole run; the column keeps microseconds.
     let mut taken_at = Utc::now();
-    let inventory = if arguments.from == "aws" {
+    let inventory = if from == "aws" {
         from_aws(context, arguments)?
     } else {
         if !arguments.region.is_empty() {
             return Err(Hinted::new("--region goes with --from aws", "a file is read as it is").into());
         }
-        let inventory = file::read(Path::new(&arguments.from))?;
-        // What a file says was true when it was written, and is not made true again by reading it.
-        if let Ok(written) = std::fs::metadata(&arguments.from).and_then(|file| file.modified()) {
-            taken_at = taken_at.min(written.into());
+        let inventory = file::read(Path::new(from))?;
+        // What a file says was true when it was written, and is not made true again by reading it. Of several files, the
+        // oldest dates them all.
+        for file in file::files(Path::new(from))? {
+            if let Ok(written) = std::fs::metadata(file).and_then(|file| file.modified()) {
+                taken_at = taken_at.min(written.into());
+            }
         }
         inventory
     };
@@ -80,6 +87,11 @@ pub(super) fn run(context: &Context, arguments: &args::Inventory) -> Result<Outc
         _ => context.printer.line(&closing_line(&account))?,
     }
     tell(context, &account);
+    if let Some(first) = inventory.passed_over.first() {
+        let count = inventory.passed_over.len();
+        let what = plural(count, "file that is not JSON was", "files that are not JSON were");
+        context.printer.note(&format!("note: {what} passed over: {first}{}", if count > 1 { ", …" } else { "" }));
+    }
     let is_whole = account.problems.is_empty() && !account.unknown.iter().any(|gap| gap.is_to_mend);
     Ok(if is_whole { Outcome::Done } else { Outcome::Incomplete })
 }
@@ -94,7 +106,9 @@ fn from_aws(context: &Context, arguments: &args::Inventory) -> Result<Inventory>
     });
     watch.abort();
     bar.finish();
+    let ended = read.as_ref().err().and_then(|error| sign_in_again(&error.to_string()));
     let hint = match &read {
+        Err(_) if ended.is_some() => ended.unwrap_or_default(),
         Err(InventoryError::NoRegion) => "name one or more with --region, or set AWS_REGION or a profile's region",
         Err(_) => {
             "credentials are found as the aws command line finds them (`aws sts get-caller-identity` shows whose); listing \
@@ -122,7 +136,7 @@ fn account(inventory: &Inventory, taken_at: DateTime<Utc>) -> Account {
     let listed: BTreeSet<String> = inventory
         .regions
         .iter()
-        .filter(|listing| listing.keys.known().is_some())
+        .filter(|listing| inventory.source == "file" || listing.keys.known().is_some())
         .map(|listing| listing.region.clone())
         .collect();
     let is_silent = told.is_empty() && !inventory.keys.is_empty();

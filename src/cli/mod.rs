@@ -173,13 +173,36 @@ async fn lake(uri: &str, aws: &AwsOptions) -> Result<Lake> {
     let Some(address) = uri.strip_prefix("s3://") else { return Ok(Lake::at(uri)?) };
     let bucket = address.split('/').next().unwrap_or(address);
     let store = bucket_store(bucket, &source::aws::config(aws).await).await;
-    let store = store.map_err(|error| Hinted::new(format!("lake {uri}: {error}"), way_to(uri).unwrap_or_default()))?;
+    let store = store.map_err(|error| {
+        let why = format!("lake {uri}: {error}");
+        let hint = way_to(uri, &why).unwrap_or_default();
+        Hinted::new(why, hint)
+    })?;
     Ok(Lake::on(uri, store)?)
 }
 
+/// What to do about a session that has ended, where that is why AWS cannot be reached.
+fn sign_in_again(why: &str) -> Option<&'static str> {
+    // In the words of the SDK's provider, or in those of the file that it did not find.
+    if why.contains("Login token") || why.contains("login/cache") {
+        return Some(
+            "the session that `aws login` has begun is over, or was never begun: run `aws login`, with --profile NAME \
+             where AWS_PROFILE names a profile",
+        );
+    }
+    why.contains("SSO token").then_some(
+        "the session that `aws sso login` has begun is over, or was never begun: run `aws sso login`, with --profile NAME \
+         where AWS_PROFILE names a profile",
+    )
+}
+
 /// What to look at when an address at AWS cannot be reached.
-fn way_to(address: &str) -> Option<&'static str> {
-    match address.split_once("://")?.0 {
+fn way_to(address: &str, why: &str) -> Option<&'static str> {
+    let scheme = address.split_once("://")?.0;
+    if let Some(hint) = sign_in_again(why) {
+        return Some(hint);
+    }
+    match scheme {
         "s3" => Some(
             "credentials and the Region are found as the aws command line finds them (`aws sts get-caller-identity` \
              shows whose); reading takes s3:ListBucket and s3:GetObject",

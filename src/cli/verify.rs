@@ -81,7 +81,7 @@ pub(super) fn archive(
             Ok(Source::S3(bucket)) => Ok(Box::new(S3Archive::open(bucket, &options.prune, options.now).await?) as _),
             Err(error) => Err(Hinted::new(
                 format!("{address}: {error}"),
-                way_to(address).unwrap_or(
+                way_to(address, &error.to_string()).unwrap_or(
                     "give a folder or s3://bucket/prefix with CloudTrail-Digest and CloudTrail folders below it",
                 ),
             )

@@ -16,6 +16,7 @@ pub mod inflate;
 mod json;
 pub mod key;
 pub mod object;
+pub mod only;
 pub mod operation;
 pub mod principal;
 pub mod raw;

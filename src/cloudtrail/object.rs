@@ -6,8 +6,9 @@
 //!                            └─ damaged: counted, kept aside
 //! ```
 //!
-//! For every object `read = kept + other + rejected`; duplicates are found later, by the lake. What is wrong with an
-//! object never stops the reading of what is right in it.
+//! For every object `read = kept + other + rejected`; duplicates are found later, by the lake. What a run does not ask for
+//! is among the other ones, and counted apart as well. What is wrong with an object never stops the reading of what is
+//! right in it.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, ErrorKind, Read};
@@ -16,10 +17,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use memchr::memmem;
 
-use super::columns::{BATCH_ROWS, EventBuilder};
+use super::columns::{BATCH_ROWS, Event, EventBuilder};
 use super::decode::{Decoded, Unusable, decode};
 use super::filter::is_surely_other;
 use super::inflate::{GzipDamage, Inflater, TextStream, is_corrupt};
+use super::only::Only;
+use super::operation::KMS;
 use super::redact::redact_bytes;
 use super::split::{Damage, RECORD_BYTES_MAX, RecordSlice, Splitter, Step};
 use super::surrogates::without_lone_surrogates;
@@ -62,8 +65,10 @@ pub struct Account {
     pub read: u64,
     /// Records that became rows.
     pub kept: u64,
-    /// Records of no interest.
+    /// Records of no interest, or not asked for.
     pub other: u64,
+    /// Of the other ones, those that the bounds of a run have left out.
+    pub filtered: u64,
     /// Records that could not be used.
     pub rejected: u64,
     /// Bytes of text.
@@ -107,9 +112,17 @@ pub struct ObjectDecoder {
     window: Vec<u8>,
     rows: EventBuilder,
     text_bytes: usize,
+    /// The bounds that records are held to, where there are any.
+    only: Option<Only>,
 }
 
 impl ObjectDecoder {
+    /// A decoder that keeps only the records within these bounds.
+    #[must_use]
+    pub fn keeping(only: Only) -> Self {
+        Self { only: (only != Only::default()).then_some(only), ..Self::default() }
+    }
+
     /// Reads one object. Whenever enough rows have come together, of this object or several, `full` takes them.
     ///
     /// `text_max` bounds the bytes that the object may inflate to; what lies beyond is not read, and said so.
@@ -297,15 +310,17 @@ impl ObjectDecoder {
         };
         match decoded {
             Ok(Decoded::Other) => account.other += 1,
+            Ok(Decoded::Kept(event)) if self.only.as_ref().is_some_and(|only| !only.admits(&event)) => {
+                account.other += 1;
+                account.filtered += 1;
+            }
             Ok(Decoded::Kept(mut event)) => {
                 event.source_object = Some(Cow::Borrowed(source_object));
                 event.record_index = i32::try_from(index).ok();
                 self.text_bytes += record.bytes.len();
                 account.first_event_time = account.first_event_time.min(event.event_time).or(event.event_time);
                 account.last_event_time = account.last_event_time.max(event.event_time);
-                // What a VPC endpoint logs says nothing of whether the trail records management events.
-                let is_kms = event.event_source.as_deref() == Some("kms.amazonaws.com") && !event.is_of_endpoint();
-                if event.read_only == Some(true) && is_kms {
+                if is_management_read(&event) {
                     account.first_kms_read = account.first_kms_read.min(event.event_time).or(event.event_time);
                 }
                 self.rows.append(&event)?;
@@ -318,6 +333,13 @@ impl ObjectDecoder {
         }
         Ok(())
     }
+}
+
+/// Whether an event shows that its trail records reads of KMS. Network activity has selectors of its own.
+fn is_management_read(event: &Event<'_>) -> bool {
+    event.read_only == Some(true)
+        && event.event_source.as_deref() == Some(KMS)
+        && !event.is_of_endpoint()
 }
 
 /// Whether the text does not even begin like JSON that could hold records.

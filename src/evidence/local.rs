@@ -66,7 +66,7 @@ impl LocalArchive {
                 archive.shelve(&object);
                 Ok(())
             }
-            Listed::Skipped { .. } => Ok(()),
+            Listed::Skipped { .. } | Listed::Archived { .. } => Ok(()),
             Listed::Unreadable { uri, why } => Err(EvidenceError::Archive { uri, why }),
         })?;
         Ok(archive)
@@ -123,7 +123,7 @@ fn seen(path: &Path) -> io::Result<ObjectRef> {
             match listed {
                 Listed::Object(object) => found = Ok(object),
                 Listed::Unreadable { why, .. } => found = Err(io::Error::other(why)),
-                Listed::Skipped { .. } => {}
+                Listed::Skipped { .. } | Listed::Archived { .. } => {}
             }
             Ok::<_, std::convert::Infallible>(())
         })
@@ -166,7 +166,7 @@ impl Archive for LocalArchive {
                             objects.push(object);
                         }
                     }
-                    Listed::Skipped { .. } => {}
+                    Listed::Skipped { .. } | Listed::Archived { .. } => {}
                     Listed::Unreadable { why, .. } => return Err(failed(&why)),
                 }
                 Ok(())

@@ -40,7 +40,7 @@ impl S3Archive {
         };
         let mut archive = Self { source, days, now, lanes: BTreeMap::new() };
         for kind in [Kind::Digest, Kind::CloudTrail] {
-            let found = archive.source.lanes(kind, prune).await.map_err(failed)?;
+            let found = archive.source.lanes(&[kind], prune).await.map_err(failed)?;
             if let Some(error) = found.failed.into_iter().next() {
                 return Err(failed(error));
             }

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use hashbrown::HashMap;
 use tokio::runtime::Handle;
 
+use super::passed::{Counted, folder};
 use super::worker::{Finished, Parcel};
 use super::{Rejected, Report};
 use crate::lake::LakeError;
 use crate::lake::events::EventsWriter;
-use crate::lake::ledger::{Known, Ledger, State};
+use crate::lake::ledger::{ARCHIVED, Known, Ledger, State};
 
 pub(super) struct Committer {
     runtime: Handle,
@@ -40,17 +41,24 @@ impl Committer {
                 *self.duplicates.entry(object).or_default() += count;
             }
         }
-        let counted = &parcel.counted;
+        let Counted { objects: counted, passed_over, left_out } = parcel.counted;
         self.report.objects.listed += counted.listed;
         self.report.objects.unchanged += counted.unchanged;
         self.report.objects.unchanged_damaged += counted.unchanged_damaged;
         self.report.objects.skipped += counted.skipped;
+        self.report.objects.archived += counted.archived;
+        self.report.passed_over.add(&passed_over);
+        self.report.left_out.extend(left_out);
         let (mut rows, mut rejects) = (Vec::with_capacity(parcel.finished.len()), Vec::new());
-        for Finished { mut row, rejects: rejected } in parcel.finished {
+        for Finished { mut row, rejects: rejected, filtered } in parcel.finished {
             row.records_duplicate = self.duplicates.remove(&row.uri).unwrap_or_default();
             assert!(row.records_duplicate <= row.records_kept, "no more rows of an object are dropped than it had");
             row.records_kept -= row.records_duplicate;
             self.count(&row);
+            self.report.records.filtered += filtered;
+            if filtered > 0 {
+                self.report.left_out.insert(folder(&row.uri).to_owned());
+            }
             rows.push(row);
             rejects.extend(rejected);
         }
@@ -72,10 +80,12 @@ impl Committer {
         records.rejected += row.records_rejected;
         bytes.compressed += row.bytes_compressed;
         bytes.decompressed += row.bytes_decompressed;
+        let is_archived = row.reason.as_ref().is_some_and(|reason| reason.starts_with(ARCHIVED));
         match row.state {
             Some(State::Partial) => objects.partial += 1,
+            Some(State::Rejected) if is_archived => objects.archived += 1,
             Some(State::Rejected) => objects.rejected += 1,
-            Some(State::Ingested) | None => objects.ingested += 1,
+            Some(State::Ingested | State::Filtered) | None => objects.ingested += 1,
         }
         if let (Some(State::Partial | State::Rejected), Some(reason)) = (row.state, &row.reason) {
             rejects.push(Rejected { object: row.uri.clone(), reason: reason.clone() });

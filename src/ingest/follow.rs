@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use super::{Ingest, IngestError, Options, Progress, Report, Scope};
 use crate::lake::Lake;
+use crate::lake::ledger::ARCHIVED;
 
 /// How often a pass looks everywhere.
 const EVERYWHERE_EACH: TimeDelta = TimeDelta::hours(1);
@@ -132,6 +133,8 @@ impl Report {
         objects.ingested += more.ingested;
         objects.partial += more.partial;
         objects.rejected += more.rejected;
+        let newly = pass.rejects.iter().filter(|reject| reject.reason.starts_with(ARCHIVED)).count() as u64;
+        objects.archived += if first { more.archived } else { newly };
         if first {
             objects.unchanged = more.unchanged;
             objects.unchanged_damaged = more.unchanged_damaged;
@@ -143,6 +146,7 @@ impl Report {
         records.other += more.other;
         records.duplicate += more.duplicate;
         records.rejected += more.rejected;
+        records.filtered += more.filtered;
         self.bytes.compressed += pass.bytes.compressed;
         self.bytes.decompressed += pass.bytes.decompressed;
         self.put_off = pass.put_off;

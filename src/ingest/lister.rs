@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use tokio::runtime::Handle;
@@ -20,11 +20,14 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::{JoinError, JoinSet};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::bounds;
+use super::passed::Counted;
 use super::plan::Planned;
 use super::worker::{Fetched, Finished, Job, Parcel};
-use super::{LOOK_UP, Objects, Options, Progress};
-use crate::lake::ledger::Known;
+use super::{LOOK_UP, Options, Progress};
+use crate::lake::ledger::{Known, Met};
 use crate::source::body::MEMORY_MAX;
+use crate::source::s3::{S3Error, archive};
 use crate::source::{Body, Listed, LookupSource, ObjectRef, Place, S3Source};
 
 /// Objects that are fetched at the same time.
@@ -43,19 +46,37 @@ enum Far {
     Lookup(LookupSource),
 }
 
+/// Why the bytes of an object are not there.
+enum Missing {
+    /// They are in this archive.
+    Archived(String),
+    /// They could not be had.
+    Failed(String),
+}
+
+impl From<S3Error> for Missing {
+    fn from(error: S3Error) -> Self {
+        if error.is_archived() { Self::Archived(archive::TIER.to_owned()) } else { Self::Failed(error.why) }
+    }
+}
+
 impl Far {
-    /// The bytes of an object, and the tag of their version where the source has one; or why not.
-    async fn fetch(&self, object: &ObjectRef) -> Result<(Body, Option<String>), String> {
+    /// The bytes of an object, and the tag of their version where the source has one. One that was in an archive is looked at
+    /// before it is asked for.
+    async fn fetch(&self, object: &ObjectRef, was_archived: bool) -> Result<(Body, Option<String>), Missing> {
         match (self, &object.place) {
             (Self::Lookup(source), Place::Slice(slice)) => match source.fetch(slice).await {
                 Ok(body) => Ok((body, None)),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(Missing::Failed(error.to_string())),
             },
-            (Self::S3(source), _) => match source.fetch(object).await {
-                Ok(stored) => Ok((stored.body, stored.etag)),
-                Err(error) => Err(error.why),
-            },
-            (Self::Lookup(_), _) => Err("it is no slice of event history".to_owned()),
+            (Self::S3(source), _) => {
+                if was_archived && let Some(class) = source.archive_of(object).await? {
+                    return Err(Missing::Archived(class));
+                }
+                let stored = source.fetch(object).await?;
+                Ok((stored.body, stored.etag))
+            }
+            (Self::Lookup(_), _) => Err(Missing::Failed("it is no slice of event history".to_owned())),
         }
     }
 }
@@ -80,7 +101,9 @@ pub(super) struct Lister<'a> {
     pub progress: &'a Arc<Progress>,
     pub jobs: Sender<Job>,
     pub parcels: SyncSender<Parcel>,
-    counted: Objects,
+    counted: Counted,
+    /// Objects of which it turned out on the way that they are still in an archive.
+    still_archived: Arc<AtomicU64>,
     /// Addresses met, when there are several sources: an object that two of them name is read once.
     met: Option<HashSet<u128>>,
     fetches: JoinSet<()>,
@@ -105,7 +128,8 @@ impl<'a> Lister<'a> {
             progress,
             jobs,
             parcels,
-            counted: Objects::default(),
+            counted: Counted::default(),
+            still_archived: Arc::default(),
             met: None,
             fetches: JoinSet::new(),
             room: Arc::new(Semaphore::new(room)),
@@ -124,6 +148,8 @@ impl<'a> Lister<'a> {
             self.wait_for_fetches();
         }
         // What is still under way is given up with `self`.
+        self.counted.objects.archived = self.still_archived.load(Ordering::Relaxed);
+        let _ = self.parcels.send(Parcel { counted: self.counted, ..Parcel::default() });
     }
 
     fn walk(&mut self, source: Planned) -> Result<(), Over> {
@@ -135,11 +161,11 @@ impl<'a> Lister<'a> {
                 let far = Far::Lookup(source);
                 slices.iter().try_for_each(|slice| self.visit(Listed::Object(slice.object()), Some(&far)))
             }
-            Planned::S3 { source, found, lanes } => {
+            Planned::S3 { source, found, lanes, archived } => {
                 let runtime = self.runtime.clone();
                 let (mut listed, listing) = {
                     let _inside = runtime.enter();
-                    source.list(found, lanes, self.options.now)
+                    source.list(found, lanes, archived, self.options.now)
                 };
                 let far = Far::S3(source);
                 loop {
@@ -166,56 +192,103 @@ impl<'a> Lister<'a> {
             self.progress.put_off(uri.clone());
             return Ok(());
         }
-        self.counted.listed += 1;
+        self.counted.objects.listed += 1;
         match listed {
-            Listed::Skipped { uri } => {
-                tracing::debug!(uri, "skipped: not a log object by its name");
-                self.counted.skipped += 1;
-            }
-            Listed::Unreadable { uri, why } => {
-                Progress::add(&self.progress.objects_listed, 1);
-                self.jobs.blocking_send(Job::Account(Finished::unreadable(uri, &why)))?;
-            }
-            Listed::Object(object) if !self.is_asked_for(&object) => {
-                tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
-                self.counted.skipped += 1;
-            }
-            Listed::Object(object)
-                if self.met.as_mut().is_some_and(|met| !met.insert(xxh3_128(object.uri.as_bytes()))) =>
-            {
-                self.counted.skipped += 1;
-            }
-            Listed::Object(object) if self.known.has(&object.uri, &object.version_tag) => {
-                self.counted.unchanged += 1;
-                self.counted.unchanged_damaged += u64::from(self.known.is_damaged(&object.uri));
-            }
-            Listed::Object(object) => {
-                Progress::add(&self.progress.objects_listed, 1);
-                Progress::add(&self.progress.bytes_listed, object.size);
-                match source {
-                    Some(source) => self.fetch(object, source)?,
-                    None => self.jobs.blocking_send(Job::Read(object))?,
+            Listed::Skipped { uri, is_expected } => {
+                tracing::debug!(uri, "skipped: not a log object");
+                self.counted.objects.skipped += 1;
+                if !is_expected {
+                    self.counted.passed_over.stranger(uri);
                 }
+                Ok(())
             }
+            Listed::Unreadable { uri, why } => self.account(Finished::unreadable(uri, &why)),
+            Listed::Object(object) => self.object(object, None, source),
+            Listed::Archived { object, class } => self.object(object, Some(&class), source),
         }
-        Ok(())
     }
 
-    fn is_asked_for(&self, object: &ObjectRef) -> bool {
-        object.name.kind.holds_events() && self.options.prune.admits(&object.name)
+    /// An object that may hold records, as far as its name tells, in an archive or not.
+    fn object(&mut self, object: ObjectRef, archive: Option<&str>, source: Option<&Far>) -> Result<(), Over> {
+        if self.is_passed_over(&object) {
+            self.counted.objects.skipped += 1;
+            return Ok(());
+        }
+        let ledger = self.known;
+        let known = ledger.met(&object.uri, &object.version_tag);
+        let is_unchanged = match known {
+            Met::Read | Met::Damaged => true,
+            Met::Filtered { bounds, .. } => bounds::cover(bounds, &self.options.prune),
+            Met::New | Met::Archived => false,
+        };
+        if is_unchanged {
+            self.counted.objects.unchanged += 1;
+            let is_damaged = matches!(known, Met::Damaged | Met::Filtered { damaged: true, .. });
+            self.counted.objects.unchanged_damaged += u64::from(is_damaged);
+            if let Met::Filtered { .. } = known {
+                self.counted.left_out(&object);
+            }
+            return Ok(());
+        }
+        match (archive, source) {
+            // It was said already.
+            (Some(_), _) if known == Met::Archived => {
+                self.still_archived.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            (Some(class), _) => self.account(Finished::archived(&object, class)),
+            (None, Some(source)) => {
+                let was_archived = known == Met::Archived;
+                self.begin(&object);
+                self.fetch(object, source, was_archived)
+            }
+            (None, None) => {
+                self.begin(&object);
+                Ok(self.jobs.blocking_send(Job::Read(object))?)
+            }
+        }
+    }
+
+    fn account(&self, finished: Finished) -> Result<(), Over> {
+        Progress::add(&self.progress.objects_listed, 1);
+        Ok(self.jobs.blocking_send(Job::Account(finished))?)
+    }
+
+    fn begin(&self, object: &ObjectRef) {
+        Progress::add(&self.progress.objects_listed, 1);
+        Progress::add(&self.progress.bytes_listed, object.size);
+    }
+
+    /// Whether an object is of no interest by its name, or was met in another source; and notes why.
+    fn is_passed_over(&mut self, object: &ObjectRef) -> bool {
+        let prune = &self.options.prune;
+        if !object.name.kind.holds_events() {
+            self.counted.passed_over.other_kinds += 1;
+        } else if !prune.admits_place(&object.name) {
+            self.counted.passed_over.elsewhere += 1;
+            self.counted.left_out(object);
+        } else if !prune.admits(&object.name) {
+            self.counted.passed_over.other_times += 1;
+            self.counted.left_out(object);
+        } else {
+            return self.met.as_mut().is_some_and(|met| !met.insert(xxh3_128(object.uri.as_bytes())));
+        }
+        tracing::debug!(uri = object.uri, "skipped: holds no events, or none that were asked for");
+        true
     }
 
     /// Begins to fetch an object, once there is room for it.
-    fn fetch(&mut self, object: ObjectRef, source: &Far) -> Result<(), Over> {
+    fn fetch(&mut self, object: ObjectRef, source: &Far, was_archived: bool) -> Result<(), Over> {
         let bytes = object.size.clamp(1, FETCHED_BYTES_MAX);
         let permits = u32::try_from(bytes.div_ceil(ROOM_BYTES)).unwrap_or(u32::MAX);
         let slot = self.wait_for(&self.slots, 1)?;
         let room = self.wait_for(&self.room, permits)?;
         let (source, jobs) = (source.clone(), self.jobs.clone());
         let (keeps_on, progress) = (self.options.commit_each.is_some(), Arc::clone(self.progress));
+        let still_archived = Arc::clone(&self.still_archived);
         self.fetches.spawn_on(
             async move {
-                let fetched = source.fetch(&object).await;
+                let fetched = source.fetch(&object, was_archived).await;
                 drop(slot);
                 match fetched {
                     Ok((body, etag)) => {
@@ -226,12 +299,18 @@ impl<'a> Lister<'a> {
                         }
                         let _ = jobs.send(Job::Decode(object, Fetched { body, _room: room })).await;
                     }
+                    Err(Missing::Archived(_)) if was_archived => {
+                        still_archived.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(Missing::Archived(class)) => {
+                        let _ = jobs.send(Job::Account(Finished::archived(&object, &class))).await;
+                    }
                     // The next pass will list it again.
-                    Err(why) if keeps_on => {
+                    Err(Missing::Failed(why)) if keeps_on => {
                         tracing::debug!(uri = object.uri, why, "not fetched, to be tried again");
                         progress.put_off(object.uri);
                     }
-                    Err(why) => {
+                    Err(Missing::Failed(why)) => {
                         let _ = jobs.send(Job::Account(Finished::unreadable(object.uri, &why))).await;
                     }
                 }

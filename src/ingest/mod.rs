@@ -9,12 +9,15 @@
 //! lane would only conflict; decoding, which is most of the work, runs on every worker. This module prints nothing: it
 //! counts in [`Progress`], which anyone may look at meanwhile, and tells the end in a [`Report`].
 
+mod bounds;
 mod committer;
 pub mod follow;
 mod lister;
+mod passed;
 mod plan;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -35,6 +38,7 @@ use crate::source::{Prune, Source, SourceOptions};
 
 use committer::Committer;
 use lister::Lister;
+pub use passed::PassedOver;
 use plan::{Plan, Planned};
 use worker::{Job, Parcel, Worker};
 
@@ -132,11 +136,25 @@ pub struct Progress {
 }
 
 impl Report {
-    /// Whether every object of the sources is in the lake in full.
+    /// Whether every object of the sources is in the lake in full, as far as it was asked for.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let Objects { partial, rejected, unchanged_damaged, .. } = self.objects;
-        partial + rejected + unchanged_damaged + self.put_off == 0 && !self.interrupted
+        let Objects { partial, rejected, unchanged_damaged, archived, .. } = self.objects;
+        partial + rejected + unchanged_damaged + archived + self.put_off == 0 && !self.interrupted
+    }
+
+    /// Whether the sources have nothing of what was asked for: no object of these accounts and Regions, and no record.
+    ///
+    /// A time at which nothing was delivered is no such case where the source is known to have objects of these accounts
+    /// and Regions; nor is a run that finds everything unchanged.
+    #[must_use]
+    pub fn is_empty_handed(&self) -> bool {
+        let Objects { ingested, unchanged, partial, rejected, archived, .. } = self.objects;
+        let is_known = unchanged + self.settled_lanes + self.lanes + self.passed_over.other_times > 0;
+        let Records { kept, duplicate, filtered, .. } = self.records;
+        let is_other = filtered > 0 && kept + duplicate == 0;
+        let has_read = ingested + partial + rejected + archived > 0;
+        !is_known && !self.interrupted && self.put_off == 0 && (!has_read || (is_other && partial + rejected == 0))
     }
 }
 
@@ -175,6 +193,9 @@ pub struct Objects {
     pub partial: u64,
     /// Of no use.
     pub rejected: u64,
+    /// In an archive, and not read before they were restored; absent from JSON when there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub archived: u64,
 }
 
 /// What became of the records: `read = kept + other + duplicate + rejected`.
@@ -186,6 +207,15 @@ pub struct Records {
     pub other: u64,
     pub duplicate: u64,
     pub rejected: u64,
+    /// Of the other ones, those that would have been kept but for `--account`, `--region`, `--since` or `--until`; absent
+    /// from JSON when there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub filtered: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Bytes read, before and after inflating.
@@ -228,6 +258,18 @@ pub struct Report {
     /// Accounts and Regions of buckets, some days of which are settled and were not listed.
     #[serde(skip)]
     pub settled_lanes: u64,
+    /// Accounts and Regions of buckets that were asked for and found, whether anything is in them or not.
+    #[serde(skip)]
+    pub lanes: u64,
+    /// Of the archived objects, those that were too many to see whether they were restored.
+    #[serde(skip)]
+    pub archived_beyond: u64,
+    /// What was not read, and why.
+    #[serde(skip)]
+    pub passed_over: PassedOver,
+    /// Folders in which something was left out by the bounds of the run.
+    #[serde(skip)]
+    pub left_out: BTreeSet<String>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -310,7 +352,7 @@ impl Ingest {
         let mut plan = Plan::default();
         let mut planned = Vec::with_capacity(self.sources.len());
         for (address, source) in &self.sources {
-            let looked_up = plan.source(source, address, options, &self.listings);
+            let looked_up = plan.source(source, address, options, &self.listings, &self.known);
             match self.runtime.block_on(unless_stopped(progress, looked_up)) {
                 Some(source) => planned.push(source?),
                 None => return Ok(Report { interrupted: true, ..Report::default() }),
@@ -330,11 +372,15 @@ impl Ingest {
         let put_off = progress.put_off.lock().map(|mut put_off| std::mem::take(&mut *put_off)).unwrap_or_default();
         report.put_off = put_off.len() as u64;
         report.settled_lanes = plan.settled_lanes;
+        report.lanes = plan.lanes_found();
+        // They are in their archives as far as anyone knows.
+        report.objects.archived += plan.archived_beyond;
+        report.archived_beyond = plan.archived_beyond;
         if !report.interrupted && options.scope != Scope::Recent {
             let open = report.rejects.iter().filter(|reject| is_to_be_read_again(&reject.reason));
             let open: Vec<&str> =
                 open.map(|reject| reject.object.as_str()).chain(put_off.iter().map(String::as_str)).collect();
-            let listed = plan.listed(options, &open, options.now);
+            let listed = plan.listed(options, &open, &report.left_out, options.now);
             let at = options.now.timestamp_micros();
             self.runtime.block_on(self.listings.record(&listed, at, options.relist_days))?;
         }

@@ -12,10 +12,12 @@ use arrow::error::ArrowError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Receiver;
 
-use super::{Objects, Options, Progress};
+use super::passed::Counted;
+use super::{Options, Progress, bounds};
 use crate::cloudtrail::inflate::WHOLE_COMPRESSED_MAX;
 use crate::cloudtrail::object::{Account, Input, ObjectDecoder, Reject};
-use crate::lake::ledger::{ObjectRow, RejectRow, State, UNREADABLE};
+use crate::lake::ledger::{ARCHIVED, FILTERED, ObjectRow, RejectRow, State, UNREADABLE};
+use crate::source::s3::archive::restore_command;
 use crate::source::{Body, ObjectRef, Place};
 
 /// Objects whose accounts wait for a batch to fill; beyond it they are handed on with the rows so far, so that an
@@ -56,7 +58,7 @@ pub(super) struct Fetched {
 pub(super) struct Parcel {
     pub batch: Option<RecordBatch>,
     pub finished: Vec<Finished>,
-    pub counted: Objects,
+    pub counted: Counted,
 }
 
 /// The ledger's row for an object, and what was rejected in it.
@@ -64,6 +66,8 @@ pub(super) struct Parcel {
 pub(super) struct Finished {
     pub row: ObjectRow,
     pub rejects: Vec<RejectRow>,
+    /// Records that the bounds of the run left out.
+    pub filtered: u64,
 }
 
 impl Finished {
@@ -72,34 +76,45 @@ impl Finished {
         let reason = format!("{UNREADABLE}: {why}");
         let reject = RejectRow { object: uri.clone(), record_index: None, reason: reason.clone(), raw: None };
         let row = ObjectRow { uri, state: Some(State::Rejected), reason: Some(reason), ..ObjectRow::default() };
-        Self { row, rejects: vec![reject] }
+        Self { row, rejects: vec![reject], filtered: 0 }
     }
 
-    fn of(object: &ObjectRef, account: Account) -> Self {
+    /// An object that must be taken out of an archive first. It is known by its version, so that it is said once.
+    pub fn archived(object: &ObjectRef, class: &str) -> Self {
+        let reason = format!("{ARCHIVED} ({class}), restore it with: {}", restore_command(&object.uri, class));
+        let reject = RejectRow { object: object.uri.clone(), record_index: None, reason: reason.clone(), raw: None };
+        let row = ObjectRow { state: Some(State::Rejected), reason: Some(reason), ..row_of(object) };
+        Self { row, rejects: vec![reject], filtered: 0 }
+    }
+
+    /// What came of an object that was read within these bounds.
+    fn of(object: &ObjectRef, account: Account, bounds: &str) -> Self {
         let healthy = account.kept + account.other;
         let state = match (&account.problem, account.rejected) {
+            (None, 0) if account.filtered > 0 => State::Filtered,
             (None, 0) => State::Ingested,
             _ if healthy > 0 => State::Partial,
             _ => State::Rejected,
         };
         let first = account.rejects.first().map(|reject| reject.reason.clone());
-        let reason = account.problem.or_else(|| match account.rejected {
+        let damage = account.problem.or_else(|| match account.rejected {
             0 => None,
             1 => first,
             more => first.map(|first| format!("{more} records could not be used, the first: {first}")),
         });
+        // What was left out must be read by a run that asks for it, whatever else is to say of the object.
+        let left_out = (account.filtered > 0).then(|| format!("{FILTERED}{bounds}"));
+        let reason = match (damage, left_out) {
+            (Some(damage), Some(left_out)) => Some(format!("{damage}; {left_out}")),
+            (one, other) => one.or(other),
+        };
         let uri = &object.uri;
         let reject =
             |Reject { record_index, reason, raw }| RejectRow { object: uri.clone(), record_index, reason, raw };
         Self {
             rejects: account.rejects.into_iter().map(reject).collect(),
+            filtered: account.filtered,
             row: ObjectRow {
-                uri: uri.clone(),
-                version_tag: object.version_tag.clone(),
-                kind: object.name.kind.name(),
-                account_id: object.name.account_id.clone(),
-                region: object.name.region.clone(),
-                delivered_at: object.name.delivered_at.map(|time| time.timestamp_micros()),
                 state: Some(state),
                 reason,
                 bytes_compressed: object.size,
@@ -107,13 +122,26 @@ impl Finished {
                 records_read: account.read,
                 records_kept: account.kept,
                 records_other: account.other,
-                records_duplicate: 0,
                 records_rejected: account.rejected,
                 first_event_time: account.first_event_time,
                 last_event_time: account.last_event_time,
                 first_kms_read: account.first_kms_read,
+                ..row_of(object)
             },
         }
+    }
+}
+
+/// What the listing tells of an object.
+fn row_of(object: &ObjectRef) -> ObjectRow {
+    ObjectRow {
+        uri: object.uri.clone(),
+        version_tag: object.version_tag.clone(),
+        kind: object.name.kind.name(),
+        account_id: object.name.account_id.clone(),
+        region: object.name.region.clone(),
+        delivered_at: object.name.delivered_at.map(|time| time.timestamp_micros()),
+        ..ObjectRow::default()
     }
 }
 
@@ -137,6 +165,8 @@ pub(super) struct Worker {
     finished: Vec<Finished>,
     raw_bytes: usize,
     object_bytes_max: u64,
+    /// The bounds of the run, as the ledger has them.
+    bounds: String,
     commit_each: Option<Duration>,
     handed_on: Instant,
     parcels: SyncSender<Parcel>,
@@ -144,7 +174,8 @@ pub(super) struct Worker {
 
 impl Worker {
     pub fn new(options: &Options, parcels: SyncSender<Parcel>) -> Self {
-        let (decoder, bytes, finished) = (ObjectDecoder::default(), Vec::new(), Vec::new());
+        let decoder = ObjectDecoder::keeping(bounds::only(&options.prune));
+        let (bytes, finished) = (Vec::new(), Vec::new());
         let Options { object_bytes_max, commit_each, .. } = *options;
         Self {
             decoder,
@@ -152,6 +183,7 @@ impl Worker {
             finished,
             raw_bytes: 0,
             object_bytes_max,
+            bounds: bounds::text(&options.prune),
             commit_each,
             handed_on: Instant::now(),
             parcels,
@@ -201,7 +233,8 @@ impl Worker {
         let (object, opened) = match job {
             Job::Account(finished) => return Ok(finished),
             Job::Decode(object, Fetched { body: Body::Memory(bytes), .. }) => {
-                return Ok(Finished::of(&object, self.decode(&bytes, None, &object.uri)?));
+                let account = self.decode(&bytes, None, &object.uri)?;
+                return Ok(Finished::of(&object, account, &self.bounds));
             }
             Job::Decode(object, Fetched { body: Body::File(file), .. }) => (object, Ok(file)),
             Job::Read(object) => {
@@ -221,7 +254,10 @@ impl Worker {
         bytes.clear();
         let read = (&mut file).take(WHOLE_COMPRESSED_MAX + 1).read_to_end(&mut bytes);
         let finished = match read {
-            Ok(_) => Finished::of(&object, self.decode(&bytes, Some(file), &object.uri)?),
+            Ok(_) => {
+                let account = self.decode(&bytes, Some(file), &object.uri)?;
+                Finished::of(&object, account, &self.bounds)
+            }
             Err(why) => Finished::unreadable(object.uri, &why.to_string()),
         };
         self.bytes = bytes;
@@ -233,7 +269,7 @@ impl Worker {
         let Self { decoder, finished, object_bytes_max, parcels, .. } = self;
         let mut full = |batch| {
             // Objects that ended before this batch was full are complete with it; this one is not.
-            let parcel = Parcel { batch: Some(batch), finished: std::mem::take(finished), counted: Objects::default() };
+            let parcel = Parcel { batch: Some(batch), finished: std::mem::take(finished), counted: Counted::default() };
             parcels.send(parcel).map_err(|_| Stopped::NobodyListens)
         };
         match rest {
@@ -254,7 +290,7 @@ impl Worker {
         if batch.is_none() && finished.is_empty() {
             return Ok(());
         }
-        let parcel = Parcel { batch, finished, counted: Objects::default() };
+        let parcel = Parcel { batch, finished, counted: Counted::default() };
         self.parcels.send(parcel).map_err(|_| Stopped::NobodyListens)
     }
 }

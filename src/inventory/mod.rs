@@ -276,6 +276,8 @@ pub struct Inventory {
     pub trails: Vec<Trail>,
     /// Whole Regions or entries that could not be read.
     pub problems: Vec<Problem>,
+    /// Files of a folder that were passed over, because they hold no JSON.
+    pub passed_over: Vec<String>,
 }
 
 /// What could be listed in a Region of an account.

@@ -10,14 +10,18 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
-use hashbrown::{HashMap, HashSet};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use hashbrown::HashSet;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::identity::Texts;
 use super::parquet::{self, Read};
 use super::table::{Commit, LakeTable};
 use super::tables::{OBJECTS, REJECTS};
 use super::{Lake, LakeError};
+
+mod known;
+
+pub use known::{ARCHIVED, BOUND, FILTERED, Known, Met, UNREADABLE, is_to_be_read_again};
 
 /// How an object ended up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum State {
     Partial,
     /// Nothing in it could be used.
     Rejected,
+    /// Everything in it was read, and the bounds of the run left something out.
+    Filtered,
 }
 
 impl State {
@@ -38,6 +44,7 @@ impl State {
             Self::Ingested => "ingested",
             Self::Partial => "partial",
             Self::Rejected => "rejected",
+            Self::Filtered => "filtered",
         }
     }
 }
@@ -77,67 +84,6 @@ pub struct RejectRow {
     pub reason: String,
     /// Its bytes as far as they are kept, without session tokens.
     pub raw: Option<Vec<u8>>,
-}
-
-/// What the ledger knows of each object: enough to tell whether it must be read again. Addresses are kept as hashes, so
-/// that a long ledger stays small in memory.
-#[derive(Debug, Default)]
-pub struct Known {
-    objects: HashMap<u128, Version>,
-}
-
-/// The latest version of an object that the ledger speaks of.
-#[derive(Debug, Clone, Copy)]
-struct Version {
-    at: i64,
-    tag: u64,
-    damaged: bool,
-}
-
-impl Known {
-    /// Whether this very version of the object was read before.
-    #[must_use]
-    pub fn has(&self, uri: &str, version_tag: &str) -> bool {
-        let tag = xxh3_64(version_tag.as_bytes());
-        self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.tag == tag)
-    }
-
-    /// Whether the object could not be used in full when it was read.
-    #[must_use]
-    pub fn is_damaged(&self, uri: &str) -> bool {
-        self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.damaged)
-    }
-
-    /// Learns what was recorded of an object at the instant `at`.
-    pub fn learn_row(&mut self, row: &ObjectRow, at: i64) {
-        self.learn(&row.uri, &row.version_tag, at, row.reason.as_deref());
-    }
-
-    /// Learns all that another knows.
-    pub fn extend(&mut self, later: Self) {
-        self.objects.extend(later.objects);
-    }
-
-    fn learn(&mut self, uri: &str, version_tag: &str, at: i64, reason: Option<&str>) {
-        let tag = if reason.is_some_and(is_to_be_read_again) { 0 } else { xxh3_64(version_tag.as_bytes()) };
-        let version = Version { at, tag, damaged: reason.is_some() };
-        let latest = self.objects.entry(xxh3_128(uri.as_bytes())).or_insert(version);
-        if latest.at <= at {
-            *latest = version;
-        }
-    }
-}
-
-/// Reason given for an object whose bytes could not be had; such an object is tried again at every run.
-pub const UNREADABLE: &str = "unreadable";
-
-/// Part of the reason given for an object that was cut at the bound that this option sets; another run may allow more.
-pub const BOUND: &str = "--max-object-bytes";
-
-/// Whether an object for which this reason is given may be read in full another time.
-#[must_use]
-pub fn is_to_be_read_again(reason: &str) -> bool {
-    reason.starts_with(UNREADABLE) || reason.contains(BOUND)
 }
 
 /// Writes the ledger and the rejects.

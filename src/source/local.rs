@@ -7,9 +7,11 @@ use std::time::UNIX_EPOCH;
 
 use url::Url;
 
+use super::sniff::may_hold_records;
 use super::{Again, Listed, ObjectName, ObjectRef, Place};
 
-/// Endings of files that may hold records. Anything else in a folder is left alone, and counted as skipped.
+/// Endings of files that may hold records. Of anything else in a folder, the beginning is looked at: Firehose gives its
+/// objects no ending.
 pub(super) const ENDINGS: [&str; 5] = [".json.gz", ".json", ".gz", ".jsonl", ".ndjson"];
 
 /// What `keytrail generate` writes beside the logs that it makes, and what a copy of a digest keeps of its metadata: no
@@ -41,7 +43,9 @@ impl LocalSource {
             (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             (_, Err(error)) => Err(error),
             (Listed::Unreadable { why, .. }, _) => Err(io::Error::other(why)),
-            (Listed::Skipped { uri }, _) => Err(io::Error::other(uri)),
+            (Listed::Skipped { uri, .. } | Listed::Archived { object: ObjectRef { uri, .. }, .. }, _) => {
+                Err(io::Error::other(uri))
+            }
         }
     }
 
@@ -66,15 +70,17 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
         if path.is_dir() {
             // A link to a folder may lead back to where it is; what it names is read by naming it.
             if path.is_symlink() {
-                visit(Listed::Skipped { uri: uri(&path) })?;
+                visit(Listed::Skipped { uri: uri(&path), is_expected: false })?;
             } else {
                 walk_folder(&path, visit)?;
             }
         } else {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let is_beside = NO_LOGS.iter().any(|ending| name.ends_with(ending));
-            let may_hold = !is_beside && ENDINGS.iter().any(|ending| name.ends_with(ending));
-            visit(if may_hold { object(&path) } else { Listed::Skipped { uri: uri(&path) } })?;
+            let is_named = ENDINGS.iter().any(|ending| name.ends_with(ending));
+            let may_hold = !is_beside && (is_named || may_hold_records(&path));
+            let skipped = || Listed::Skipped { uri: uri(&path), is_expected: is_beside };
+            visit(if may_hold { object(&path) } else { skipped() })?;
         }
     }
     Ok(())
@@ -112,18 +118,21 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
         }
-        let (mut seen, mut skipped) = (Vec::new(), 0);
+        fs::write(folder.path().join("b/firehose-1-2026-05-02-09-00-00"), "{\"eventVersion\":\"1.11\"}").unwrap();
+        let (mut seen, mut skipped) = (Vec::new(), [0, 0]);
         LocalSource::new(folder.path())
             .unwrap()
             .walk::<io::Error>(&mut |listed| {
                 match listed {
                     Listed::Object(object) => seen.push(object.uri.rsplit('/').next().unwrap().to_owned()),
-                    Listed::Skipped { .. } => skipped += 1,
+                    Listed::Skipped { is_expected, .. } => skipped[usize::from(is_expected)] += 1,
                     Listed::Unreadable { why, .. } => return Err(io::Error::other(why)),
+                    Listed::Archived { class, .. } => return Err(io::Error::other(class)),
                 }
                 Ok(())
             })
             .unwrap();
-        assert_eq!((seen, skipped), (["a.jsonl", "1.json", "2.json.gz"].map(str::to_owned).to_vec(), 3));
+        let expected = ["a.jsonl", "1.json", "2.json.gz", "firehose-1-2026-05-02-09-00-00"].map(str::to_owned);
+        assert_eq!((seen, skipped), (expected.to_vec(), [1, 2]));
     }
 }

@@ -9,6 +9,7 @@ pub mod local;
 pub mod lookup;
 pub mod name;
 pub mod s3;
+mod sniff;
 pub mod store;
 mod trouble;
 
@@ -162,10 +163,20 @@ pub enum Place {
 pub enum Listed {
     /// An object that may hold records.
     Object(ObjectRef),
-    /// An object that is no log by its name.
+    /// An object that is there to be read once it was taken out of an archive.
+    Archived {
+        /// The object.
+        object: ObjectRef,
+        /// The archive that it is in, as S3 names it.
+        class: String,
+    },
+    /// An object that is no log.
     Skipped {
         /// Its address.
         uri: String,
+        /// Whether it belongs beside logs: a folder's marker, or what was copied along with a digest. Of anything else
+        /// it may matter that it was passed over.
+        is_expected: bool,
     },
     /// A place that could not be listed.
     Unreadable {
@@ -176,8 +187,9 @@ pub enum Listed {
     },
 }
 
-/// Which objects a run asks for; what an object's name does not tell, counts as asked for.
-#[derive(Debug, Clone, Default)]
+/// What a run asks for. An object's name leaves it out only by what it tells: the records in it are held to the same
+/// bounds afterwards, by who reads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prune {
     /// Events from this instant on.
     pub since: Option<DateTime<Utc>>,
@@ -193,19 +205,37 @@ pub struct Prune {
 /// day after; redelivery after an outage takes longer and is found by a run without `--until`).
 const DELIVERY_DAYS: i64 = 1;
 
+/// What a name of a minute stands for: an event of that minute may be in the object.
+const NAME_MINUTES: i64 = 1;
+
 impl Prune {
-    /// Whether the run asks for an object of this name.
+    /// Whether it leaves nothing out.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether an object of this name may hold what the run asks for.
     #[must_use]
     pub fn admits(&self, name: &ObjectName) -> bool {
+        self.admits_place(name) && self.admits_time(name)
+    }
+
+    /// Whether the account and Region of a name, as far as it tells them, are asked for.
+    #[must_use]
+    pub fn admits_place(&self, name: &ObjectName) -> bool {
         let among = |wanted: &[String], found: &Option<String>| {
             wanted.is_empty() || found.as_ref().is_none_or(|found| wanted.contains(found))
         };
-        let delivered = name.delivered_at;
+        among(&self.accounts, &name.account_id) && among(&self.regions, &name.region)
+    }
+
+    fn admits_time(&self, name: &ObjectName) -> bool {
+        let Some(delivered) = name.delivered_at else { return true };
         let late = chrono::Duration::days(DELIVERY_DAYS);
-        among(&self.accounts, &name.account_id)
-            && among(&self.regions, &name.region)
-            && self.since.is_none_or(|since| delivered.is_none_or(|at| at >= since))
-            && self.until.is_none_or(|until| delivered.is_none_or(|at| at < until + late))
+        let minute = chrono::Duration::minutes(NAME_MINUTES);
+        self.since.is_none_or(|since| delivered + minute > since)
+            && self.until.is_none_or(|until| delivered < until + late)
     }
 
     /// The days of delivery that may hold what the run asks for.

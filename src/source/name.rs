@@ -8,8 +8,8 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-/// What kind of object a name speaks of. Only log files hold management events; the others look alike and must never
-/// be mixed in.
+/// What kind of object a name speaks of. Log files and network activity hold events; the others look alike and must
+/// never be mixed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
     /// A log file of a trail.
@@ -18,7 +18,8 @@ pub enum Kind {
     Digest,
     /// Insight events.
     Insight,
-    /// Network activity events, which repeat API calls that the log files have.
+    /// Network activity events: calls through a VPC endpoint. They repeat API calls that the log files have, and are the
+    /// only record of those that the endpoint's policy denied.
     NetworkActivity,
     /// Aggregated data events, of another schema.
     Aggregated,
@@ -30,6 +31,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kinds that a trail keeps events in, each below a folder of its own.
+    pub const OF_EVENTS: [Self; 2] = [Self::CloudTrail, Self::NetworkActivity];
+
     fn parse(text: &str) -> Option<Self> {
         match text {
             "CloudTrail" => Some(Self::CloudTrail),
@@ -58,7 +62,7 @@ impl Kind {
     /// Whether objects of this kind hold the events that keytrail reads.
     #[must_use]
     pub fn holds_events(self) -> bool {
-        matches!(self, Self::CloudTrail | Self::EventHistory | Self::Unnamed)
+        matches!(self, Self::CloudTrail | Self::NetworkActivity | Self::EventHistory | Self::Unnamed)
     }
 }
 
@@ -87,22 +91,42 @@ impl ObjectName {
         let (Some(kind), Some(account)) = (kind, account.filter(is_account)) else {
             return Self { kind: kind.unwrap_or_default(), ..Self::default() };
         };
+        let glued = region.and_then(region_and_time);
+        let region = glued.map(|(region, _)| region).or_else(|| region.filter(|region| is_region(region)));
         Self {
             kind,
             account_id: Some(account.to_owned()),
             region: region.map(str::to_owned),
-            delivered_at: rest.and_then(delivered_at),
+            delivered_at: glued.map(|(_, at)| at).or_else(|| rest.and_then(delivered_at)),
         }
     }
 }
+
+/// Whether a text has the form of a Region's name: whatever else stands in its place says nothing of the Region.
+fn is_region(text: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.contains('-') && text.split('-').all(is_word) && text.ends_with(|last: char| last.is_ascii_digit())
+}
+
+/// Region and time where nothing stands between them: `eu-west-120260502T0905Z`, as old names have it (facts §1.1).
+fn region_and_time(text: &str) -> Option<(&str, DateTime<Utc>)> {
+    let text = &text[..=text.find('Z')?];
+    FORMATS.iter().find_map(|(format, len)| {
+        let (region, stamp) = text.split_at_checked(text.len().checked_sub(*len)?)?;
+        let time = NaiveDateTime::parse_from_str(stamp, format).ok()?;
+        is_region(region).then(|| (region, time.and_utc()))
+    })
+}
+
+/// The forms of a time in a name, and their lengths.
+const FORMATS: [(&str, usize); 2] = [("%Y%m%dT%H%MZ", 14), ("%Y%m%dT%H%M%SZ", 16)];
 
 /// The first `YYYYMMDDTHHmm[SS]Z` in the rest of a name; digests put the trail's name before it, and an old example
 /// lacks the underscore behind it.
 fn delivered_at(rest: &str) -> Option<DateTime<Utc>> {
     rest.split('_').find_map(|part| {
         let stamp = part.split_inclusive('Z').next()?;
-        let formats = ["%Y%m%dT%H%MZ", "%Y%m%dT%H%M%SZ"];
-        let parsed = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(stamp, format).ok());
+        let parsed = FORMATS.iter().find_map(|(format, _)| NaiveDateTime::parse_from_str(stamp, format).ok());
         parsed.map(|time| time.and_utc())
     })
 }
@@ -125,5 +149,26 @@ mod tests {
         assert_eq!((digest.kind, digest.delivered_at), (Kind::Digest, name.delivered_at));
         assert_eq!(ObjectName::parse("AWSLogs/1/CloudTrail-Insight/x.json.gz").kind, Kind::Insight);
         assert_eq!(ObjectName::parse("samples.json.gz"), ObjectName::default());
+        assert_eq!(ObjectName::parse("1/CloudTrail-NetworkActivity/x.json.gz").kind, Kind::NetworkActivity);
+    }
+
+    #[test]
+    fn an_old_name_without_an_underscore_before_the_date_tells_its_region() {
+        for stamp in ["20260502T0905Z", "20260502T090500Z"] {
+            let name = ObjectName::parse(&format!("111122223333_CloudTrail_eu-west-1{stamp}_bbbbbbbbbbbbbbbb.json.gz"));
+            assert_eq!(name.region.as_deref(), Some("eu-west-1"));
+            assert_eq!(name.delivered_at.unwrap().to_rfc3339(), "2026-05-02T09:05:00+00:00");
+        }
+    }
+
+    #[test]
+    fn what_stands_where_a_region_should_and_is_none_says_nothing() {
+        for file in ["111122223333_CloudTrail_export.json.gz", "111122223333_CloudTrail_may_2026.json"] {
+            let name = ObjectName::parse(file);
+            assert_eq!((name.kind, name.region), (Kind::CloudTrail, None), "{file}");
+        }
+        for region in ["us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "cn-northwest-1"] {
+            assert!(is_region(region), "{region}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What comes from a bucket is what comes from a folder, whatever happens on the way, and no more is asked of S3 than
 //! needed.
 
+mod archived;
 mod evidence;
 mod follow;
 mod lake;

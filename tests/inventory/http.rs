@@ -15,6 +15,8 @@ pub struct Request {
     /// Service and Region as it was signed for.
     pub service: String,
     pub region: String,
+    /// The access key that it was signed with; empty when it was not.
+    pub access_key: String,
     /// The API operation.
     pub operation: String,
     headers: Vec<String>,
@@ -58,13 +60,15 @@ impl Request {
         reader.read_exact(&mut body).ok()?;
         let scope = header(&headers, "authorization").unwrap_or_default();
         // Credential=<key>/<day>/<Region>/<service>/aws4_request
+        let access_key = scope.split_once("Credential=").and_then(|(_, scope)| scope.split('/').next());
+        let access_key = access_key.unwrap_or_default().to_owned();
         let mut scope = scope.split('/').skip(2).map(str::to_owned);
         let (region, service) = (scope.next().unwrap_or_default(), scope.next().unwrap_or_default());
         let target = header(&headers, "x-amz-target");
         let text = String::from_utf8_lossy(&body).into_owned();
         let action = || text.split('&').find_map(|pair| pair.strip_prefix("Action=").map(str::to_owned));
         let operation = target.and_then(|target| target.split('.').next_back().map(str::to_owned)).or_else(action);
-        Some(Self { service, region, operation: operation.unwrap_or_default(), headers, body })
+        Some(Self { service, region, access_key, operation: operation.unwrap_or_default(), headers, body })
     }
 
     /// The parameters, of a request in the JSON protocol.

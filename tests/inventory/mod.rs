@@ -2,8 +2,10 @@
 
 mod files;
 mod http;
+mod login;
 mod lookup;
 mod moto;
+mod outputs;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -22,7 +22,7 @@ use s3s::auth::SimpleAuth;
 use s3s::dto::{
     CommonPrefix, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
     GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
-    Object, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
+    Object, PutObjectInput, PutObjectOutput, RestoreStatus, StreamingBlob, Timestamp,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -38,6 +38,21 @@ struct Held {
     content: Content,
     metadata: HashMap<String, String>,
     etag: String,
+    class: String,
+    archive: Archive,
+}
+
+/// Whether an object's bytes can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archive {
+    /// It is in none.
+    No,
+    /// It must be restored first.
+    Yes,
+    /// It is being restored.
+    Restoring,
+    /// A copy was restored.
+    Restored,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +66,25 @@ impl Held {
         match &self.content {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::File(_, len) => *len,
+        }
+    }
+
+    fn restore_status(&self) -> Option<RestoreStatus> {
+        let (is_under_way, until) = match self.archive {
+            Archive::No | Archive::Yes => return None,
+            Archive::Restoring => (true, None),
+            Archive::Restored => (false, Some(Timestamp::from(std::time::SystemTime::UNIX_EPOCH))),
+        };
+        Some(RestoreStatus { is_restore_in_progress: Some(is_under_way), restore_expiry_date: until })
+    }
+
+    fn restore(&self) -> Option<String> {
+        match self.archive {
+            Archive::No | Archive::Yes => None,
+            Archive::Restoring => Some("ongoing-request=\"true\"".to_owned()),
+            Archive::Restored => {
+                Some("ongoing-request=\"false\", expiry-date=\"Fri, 21 Dec 2012 00:00:00 GMT\"".to_owned())
+            }
         }
     }
 
@@ -78,6 +112,13 @@ impl Bucket {
     /// Puts bytes under a key, with `x-amz-meta-*`.
     pub fn put_with(&self, key: &str, bytes: impl Into<Bytes>, metadata: HashMap<String, String>) {
         self.hold(key, Content::Memory(bytes.into()), metadata);
+    }
+
+    /// Moves an object to a storage class, without changing its content.
+    pub fn archive(&self, key: &str, class: &str, archive: Archive) {
+        let mut objects = self.objects.lock().unwrap();
+        let held = objects.get_mut(key).unwrap();
+        (held.class, held.archive) = (class.to_owned(), archive);
     }
 
     /// Takes an object out.
@@ -110,7 +151,8 @@ impl Bucket {
 
     fn hold(&self, key: &str, content: Content, metadata: HashMap<String, String>) {
         let etag = format!("{:032x}", self.versions.fetch_add(1, Ordering::Relaxed));
-        self.objects.lock().unwrap().insert(key.to_owned(), Held { content, metadata, etag });
+        let (class, archive) = ("STANDARD".to_owned(), Archive::No);
+        self.objects.lock().unwrap().insert(key.to_owned(), Held { content, metadata, etag, class, archive });
     }
 
     fn find(&self, key: &str) -> S3Result<Held> {
@@ -129,6 +171,7 @@ impl S3 for Bucket {
             return Err(s3_error!(NoSuchBucket));
         }
         let prefix = input.prefix.unwrap_or_default();
+        let tells_restores = input.optional_object_attributes.is_some();
         let most = usize::try_from(input.max_keys.unwrap_or(1000)).unwrap();
         let (mut contents, mut common, mut next) = (Vec::new(), Vec::new(), None);
         let mut after = input.continuation_token.or(input.start_after).unwrap_or_default();
@@ -154,6 +197,8 @@ impl S3 for Bucket {
                     size: Some(held.len().try_into().unwrap()),
                     e_tag: Some(ETag::Strong(held.etag.clone())),
                     last_modified: Some(Timestamp::from(std::time::SystemTime::UNIX_EPOCH)),
+                    storage_class: Some(held.class.clone().into()),
+                    restore_status: held.restore_status().filter(|_| tells_restores),
                     ..Object::default()
                 });
             }
@@ -169,6 +214,9 @@ impl S3 for Bucket {
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let held = self.find(&request.input.key)?;
+        if matches!(held.archive, Archive::Yes | Archive::Restoring) {
+            return Err(s3_error!(InvalidObjectState, "The operation is not valid for the object's storage class"));
+        }
         let whole = held.bytes();
         let part = match request.input.range {
             Some(range) => {
@@ -193,7 +241,11 @@ impl S3 for Bucket {
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let held = self.find(&request.input.key)?;
+        let is_tier = held.class == "INTELLIGENT_TIERING" && held.archive == Archive::Yes;
         Ok(S3Response::new(HeadObjectOutput {
+            storage_class: Some(held.class.clone().into()),
+            archive_status: is_tier.then(|| "ARCHIVE_ACCESS".to_owned().into()),
+            restore: held.restore(),
             content_length: Some(held.len().try_into().unwrap()),
             e_tag: Some(ETag::Strong(held.etag)),
             last_modified: Some(Timestamp::from(std::time::SystemTime::UNIX_EPOCH)),
@@ -217,7 +269,14 @@ impl S3 for Bucket {
             return Err(s3_error!(PreconditionFailed));
         }
         let content = Content::Memory(bytes.into());
-        objects.insert(input.key, Held { content, metadata: input.metadata.unwrap_or_default(), etag: etag.clone() });
+        let held = Held {
+            content,
+            metadata: input.metadata.unwrap_or_default(),
+            etag: etag.clone(),
+            class: "STANDARD".to_owned(),
+            archive: Archive::No,
+        };
+        objects.insert(input.key, held);
         Ok(S3Response::new(PutObjectOutput { e_tag: Some(ETag::Strong(etag)), ..PutObjectOutput::default() }))
     }
 
@@ -260,6 +319,8 @@ pub struct Asked {
     pub lists: Mutex<Vec<String>>,
     /// Objects that were fetched.
     pub gets: AtomicU64,
+    /// Objects that were only looked at.
+    pub heads: AtomicU64,
     /// All requests.
     pub requests: AtomicU64,
     /// Answers that were spoilt.
@@ -398,6 +459,10 @@ fn count(request: &Request<Incoming>, asked: &Asked) {
         asked.lists.lock().unwrap().push(query.get("prefix").cloned().unwrap_or_default());
     } else if request.method() == hyper::Method::GET {
         asked.gets.fetch_add(1, Ordering::Relaxed);
+    } else if request.method() == hyper::Method::HEAD
+        && request.uri().path().strip_prefix(&format!("/{BUCKET}/")).is_some_and(|key| !key.is_empty())
+    {
+        asked.heads.fetch_add(1, Ordering::Relaxed);
     }
 }
 

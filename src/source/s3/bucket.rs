@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::RequestPayer;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::{OptionalObjectAttributes, RequestPayer};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::archive;
 use crate::source::Body;
 use crate::source::aws::{is_of_the_way, told};
 use crate::source::trouble::Trouble;
@@ -48,6 +50,8 @@ pub struct Listing {
     pub size: u64,
     /// Its etag, without quotes.
     pub etag: String,
+    /// The archive that it must be taken out of before it can be read.
+    pub archive: Option<String>,
 }
 
 /// One page of a listing.
@@ -114,6 +118,7 @@ impl Bucket {
         let request = self.client.list_objects_v2().bucket(&self.name).prefix(wanted.prefix);
         let request = request
             .set_delimiter(wanted.one_level.then(|| "/".to_owned()))
+            .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
             .set_start_after(wanted.after.map(str::to_owned))
             .set_continuation_token(wanted.next.map(str::to_owned))
             .set_request_payer(self.payer());
@@ -122,7 +127,8 @@ impl Bucket {
         let prefixes = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|each| each.prefix).collect();
         let listing = |object: aws_sdk_s3::types::Object| {
             let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-            Some(Listing { key: object.key?, size, etag: unquoted(object.e_tag.as_deref()).to_owned() })
+            let archive = archive::of_listing(&object);
+            Some(Listing { key: object.key?, size, etag: unquoted(object.e_tag.as_deref()).to_owned(), archive })
         };
         let objects = answer.contents.unwrap_or_default().into_iter().filter_map(listing).collect();
         Ok(Page { prefixes, objects, next })
@@ -145,13 +151,23 @@ impl Bucket {
 
     /// What is kept beside an object.
     pub async fn head(&self, key: &str) -> Result<HashMap<String, String>, S3Error> {
-        self.patiently(key, || self.head_once(key)).await
+        Ok(self.patiently(key, || self.head_once(key)).await?.metadata.unwrap_or_default())
     }
 
-    async fn head_once(&self, key: &str) -> Result<HashMap<String, String>, Stopped> {
+    /// An object as a listing would tell it, and whether it can be read: of some archives, no listing tells.
+    pub async fn look(&self, key: &str) -> Result<Listing, S3Error> {
+        let answer = self.patiently(key, || self.head_once(key)).await?;
+        Ok(Listing {
+            key: key.to_owned(),
+            size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            etag: unquoted(answer.e_tag.as_deref()).to_owned(),
+            archive: archive::of_head(&answer),
+        })
+    }
+
+    async fn head_once(&self, key: &str) -> Result<HeadObjectOutput, Stopped> {
         let request = self.client.head_object().bucket(&self.name).key(key).set_request_payer(self.payer()).send();
-        let answer = request.await.map_err(|error| self.failed(key, &error))?;
-        Ok(answer.metadata.unwrap_or_default())
+        request.await.map_err(|error| self.failed(key, &error))
     }
 
     /// An object, whole.

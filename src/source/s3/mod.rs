@@ -8,6 +8,7 @@
 //! The order is by day of delivery first and by lane second, so that what comes together in a batch is of few days.
 //! Nothing here decodes, and nothing here writes to a bucket.
 
+pub mod archive;
 mod bucket;
 mod place;
 mod tree;
@@ -109,11 +110,11 @@ impl S3Source {
         Ok(Self { bucket, prefix })
     }
 
-    /// The lanes of one kind of objects, of the accounts and Regions that a run asks for.
+    /// The lanes of some kinds of objects, of the accounts and Regions that a run asks for.
     ///
     /// # Errors
     /// When the bucket, or a place above the accounts, cannot be listed.
-    pub async fn lanes(&self, kind: Kind, prune: &Prune) -> Result<Found, S3Error> {
+    pub async fn lanes(&self, kinds: &[Kind], prune: &Prune) -> Result<Found, S3Error> {
         if is_object(&self.prefix) {
             let wanted = bucket::Wanted { prefix: &self.prefix, one_level: true, after: None, next: None };
             let mut loose = self.bucket.list(wanted).await?.objects;
@@ -123,7 +124,19 @@ impl S3Source {
             }
             return Ok(Found { loose, ..Found::default() });
         }
-        tree::lanes(&self.bucket, &self.prefix, kind, prune).await
+        let found = tree::lanes(&self.bucket, &self.prefix, kinds, prune).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        // What has no ending may be an object all the same: Firehose gives its objects none.
+        let wanted = bucket::Wanted { prefix: self.named(), one_level: true, after: None, next: None };
+        let loose = self.bucket.list(wanted).await?.objects;
+        Ok(Found { loose: loose.into_iter().filter(|object| object.key == self.named()).collect(), ..found })
+    }
+
+    /// The key of the one object that the address may name.
+    fn named(&self) -> &str {
+        self.prefix.trim_end_matches('/')
     }
 
     /// The address, as it is used.
@@ -138,17 +151,43 @@ impl S3Source {
         self.bucket.uri(&lane.prefix)
     }
 
-    /// Lists the days asked for, in the order of days and then of lanes, while the receiver keeps up. The channel that closes
-    /// is the end only if the task that lists has come to its own.
+    /// Lists the days asked for, in the order of days and then of lanes, while the receiver keeps up, and looks at these
+    /// objects too, which were in an archive. The channel that closes is the end only if the task that lists has come to its
+    /// own.
     #[must_use]
-    pub fn list(&self, found: Found, lanes: Vec<LaneDays>, now: DateTime<Utc>) -> (Receiver<Listed>, JoinHandle<()>) {
+    pub fn list(
+        &self,
+        found: Found,
+        lanes: Vec<LaneDays>,
+        archived: Vec<String>,
+        now: DateTime<Utc>,
+    ) -> (Receiver<Listed>, JoinHandle<()>) {
         let (sender, receiver) = channel(QUEUED_LISTED);
         let source = self.clone();
         let listing = tokio::spawn(async move {
             // The one who receives may have heard enough; that is no failure.
-            let _ = source.send(found, &lanes, now, &sender).await;
+            if source.send(found, &lanes, now, &sender).await.is_ok() {
+                let _ = source.look_again(archived, &sender).await;
+            }
         });
         (receiver, listing)
+    }
+
+    /// Looks at objects of days that are not listed any more; one that is gone by now is nothing to tell of.
+    async fn look_again(&self, archived: Vec<String>, sender: &Sender<Listed>) -> Result<(), Deaf> {
+        let looks = stream::iter(archived).map(|uri| async move {
+            let key = uri.strip_prefix(&self.bucket.uri("")).unwrap_or(&uri);
+            self.bucket.look(key).await
+        });
+        let mut looks = looks.buffered(LISTS_IN_FLIGHT);
+        while let Some(found) = looks.next().await {
+            match found {
+                Ok(listing) => sender.send(self.listed(listing)).await?,
+                Err(error) if is_gone(&error) => {}
+                Err(error) => sender.send(unreadable(error)).await?,
+            }
+        }
+        Ok(())
     }
 
     async fn send(
@@ -208,10 +247,14 @@ impl S3Source {
         let uri = self.bucket.uri(&listing.key);
         let name = ObjectName::parse(&listing.key);
         // Consoles and copies leave empty objects where a folder begins.
-        if (name.kind == Kind::Unnamed || !is_object(&listing.key)) && listing.key != self.prefix {
-            return Listed::Skipped { uri };
+        if (name.kind == Kind::Unnamed || !is_object(&listing.key)) && listing.key != self.named() {
+            return Listed::Skipped { uri, is_expected: listing.size == 0 };
         }
-        Listed::Object(ObjectRef { uri, place: Place::Remote, size: listing.size, version_tag: listing.etag, name })
+        let object = ObjectRef { uri, place: Place::Remote, size: listing.size, version_tag: listing.etag, name };
+        match listing.archive {
+            Some(class) => Listed::Archived { object, class },
+            None => Listed::Object(object),
+        }
     }
 
     /// The days of a lane within a span on which something was delivered, or may have been.
@@ -232,7 +275,8 @@ impl S3Source {
         loop {
             let page = tree::day_page(&self.bucket, lane, day, None, next.as_deref()).await?;
             objects.extend(page.objects.into_iter().filter_map(|listing| match self.listed(listing) {
-                Listed::Object(object) => Some(object),
+                // It is there, whether it can be read or not.
+                Listed::Object(object) | Listed::Archived { object, .. } => Some(object),
                 Listed::Skipped { .. } | Listed::Unreadable { .. } => None,
             }));
             next = page.next;
@@ -247,7 +291,7 @@ impl S3Source {
     /// # Errors
     /// When S3 refuses, or the object cannot be had whole.
     pub async fn read(&self) -> Result<Option<Again>, S3Error> {
-        let stored = match self.bucket.get(&self.prefix, 0).await {
+        let stored = match self.bucket.get(self.named(), 0).await {
             Ok(stored) => stored,
             Err(error) if error.code.as_deref() == Some("NoSuchKey") => return Ok(None),
             Err(error) => return Err(error),
@@ -278,6 +322,14 @@ impl S3Source {
     pub async fn fetch(&self, object: &ObjectRef) -> Result<Stored, S3Error> {
         self.bucket.get(self.key(object), object.size).await
     }
+
+    /// The archive that an object is still in.
+    ///
+    /// # Errors
+    /// When S3 refuses.
+    pub async fn archive_of(&self, object: &ObjectRef) -> Result<Option<String>, S3Error> {
+        Ok(self.bucket.look(self.key(object)).await?.archive)
+    }
 }
 
 /// The day behind the last that can exist; one ahead of the clock may, by a clock that is not this machine's.
@@ -291,6 +343,18 @@ struct Deaf;
 impl<T> From<tokio::sync::mpsc::error::SendError<T>> for Deaf {
     fn from(_: tokio::sync::mpsc::error::SendError<T>) -> Self {
         Self
+    }
+}
+
+fn is_gone(error: &S3Error) -> bool {
+    matches!(error.code.as_deref(), Some("NoSuchKey" | "NotFound"))
+}
+
+impl S3Error {
+    /// Whether S3 refused because the object is in an archive.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        self.code.as_deref() == Some(archive::INVALID_STATE)
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) enum Place {
     Accounts,
     /// An account: kinds are below.
     Account,
-    /// One kind of one account: Regions are below.
+    /// A kind of one account: Regions are below.
     Regions,
     /// An account and Region: days are below. `lane` is the prefix down to the Region.
     Lane { lane: String, days: DaySpan },
@@ -84,7 +84,7 @@ pub(super) enum Place {
 
 impl Place {
     /// Reads a prefix that is empty or ends in a slash.
-    pub fn of(prefix: &str, kind: Kind) -> Self {
+    pub fn of(prefix: &str, kinds: &[Kind]) -> Self {
         let mut place = Self::Above;
         let mut lane = String::new();
         let mut date: Vec<&str> = Vec::new();
@@ -96,7 +96,7 @@ impl Place {
             place = match place {
                 Self::Above if part == "AWSLogs" => Self::Accounts,
                 Self::Above | Self::Accounts if is_account(part) => Self::Account,
-                Self::Above | Self::Account if part == kind.name() => Self::Regions,
+                Self::Above | Self::Account if kinds.iter().any(|kind| part == kind.name()) => Self::Regions,
                 Self::Accounts if part.starts_with("o-") => Self::Accounts,
                 Self::Above => Self::Above,
                 Self::Regions => Self::Lane { lane: lane.clone(), days: DaySpan::default() },
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_prefix_tells_where_it_stands() {
-        let of = |prefix: &str| Place::of(prefix, Kind::CloudTrail);
+        let of = |prefix: &str| Place::of(prefix, &[Kind::CloudTrail]);
         assert_eq!(of(""), Place::Above);
         assert_eq!(of("logs/of/ours/"), Place::Above);
         assert_eq!(of("x/AWSLogs/"), Place::Accounts);
@@ -187,12 +187,13 @@ mod tests {
 
     #[test]
     fn other_kinds_and_other_services_are_elsewhere() {
-        let of = |prefix: &str| Place::of(prefix, Kind::CloudTrail);
-        for kind in ["CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "Config"] {
+        let of = |prefix: &str| Place::of(prefix, &Kind::OF_EVENTS);
+        for kind in ["CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-Aggregated", "Config"] {
             assert_eq!(of(&format!("AWSLogs/111122223333/{kind}/eu-west-1/")), Place::Elsewhere, "{kind}");
         }
-        let digest = Place::of("AWSLogs/111122223333/CloudTrail-Digest/", Kind::Digest);
+        let digest = Place::of("AWSLogs/111122223333/CloudTrail-Digest/", &[Kind::Digest]);
         assert_eq!(digest, Place::Regions);
+        assert_eq!(of("AWSLogs/111122223333/CloudTrail-NetworkActivity/"), Place::Regions);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Lane {
         let (region, kind, account) = (parts.next()?, parts.next()?, parts.next()?);
         let file = format!("{account}_{kind}_{region}_{}", since.format("%Y%m%dT%H%M"));
         // A digest's name has its trail before the time.
-        (is_account(account) && kind == Kind::CloudTrail.name())
+        (is_account(account) && Kind::OF_EVENTS.iter().any(|each| kind == each.name()))
             .then(|| day_prefix(&self.prefix, since.date_naive()) + &file)
     }
 }
@@ -81,26 +81,32 @@ pub struct Found {
     pub failed: Vec<S3Error>,
 }
 
-/// Finds the lanes of one kind below a prefix.
+/// Finds the lanes of some kinds below a prefix.
 ///
 /// # Errors
 /// When a place above the accounts cannot be listed, or there are too many of them.
-pub(super) async fn lanes(bucket: &Bucket, prefix: &str, kind: Kind, prune: &Prune) -> Result<Found, S3Error> {
+pub(super) async fn lanes(bucket: &Bucket, prefix: &str, kinds: &[Kind], prune: &Prune) -> Result<Found, S3Error> {
     let mut found = Found::default();
     let mut wave = vec![prefix.to_owned()];
+    if let Place::Lane { .. } = Place::of(prefix, kinds)
+        && is_bare(bucket, prefix).await?
+    {
+        // Nothing told of this lane but the address, and there is none.
+        return Ok(found);
+    }
     let mut looked_above = 0;
     while !wave.is_empty() {
         let steps: Vec<(String, Place)> =
-            wave.drain(..).map(|prefix| (prefix.clone(), Place::of(&prefix, kind))).collect();
+            wave.drain(..).map(|prefix| (prefix.clone(), Place::of(&prefix, kinds))).collect();
         looked_above += steps.iter().filter(|(_, place)| *place == Place::Above).count();
         if looked_above > ABOVE_MAX {
             return Err(too_wide(bucket, prefix));
         }
-        let mut answers = stream::iter(steps).map(|step| look(bucket, step, kind)).buffered(LISTS_IN_FLIGHT);
+        let mut answers = stream::iter(steps).map(|step| look(bucket, step, kinds)).buffered(LISTS_IN_FLIGHT);
         while let Some((prefix, place, page)) = answers.next().await {
             match page {
                 Ok(page) => {
-                    let wanted = page.prefixes.into_iter().filter(|below| asked_for(below, &place, kind, prune));
+                    let wanted = page.prefixes.into_iter().filter(|below| asked_for(below, &place, kinds, prune));
                     wave.extend(wanted);
                     found.loose.extend(page.objects);
                 }
@@ -121,18 +127,27 @@ pub(super) async fn lanes(bucket: &Bucket, prefix: &str, kind: Kind, prune: &Pru
 }
 
 impl Found {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty() && self.loose.is_empty() && self.failed.is_empty()
     }
 }
 
+/// Whether nothing at all is below a prefix.
+async fn is_bare(bucket: &Bucket, prefix: &str) -> Result<bool, S3Error> {
+    let page = bucket.list(Wanted { prefix, one_level: true, after: None, next: None }).await?;
+    Ok(page.prefixes.is_empty() && page.objects.is_empty())
+}
+
 /// What is right below a place. A lane is known by its address alone.
-async fn look(bucket: &Bucket, step: (String, Place), kind: Kind) -> (String, Place, Result<Page, S3Error>) {
+async fn look(bucket: &Bucket, step: (String, Place), kinds: &[Kind]) -> (String, Place, Result<Page, S3Error>) {
     let (prefix, place) = step;
     let page = match place {
         Place::Lane { .. } | Place::Elsewhere => Ok(Page::default()),
-        // Of what an account's folder may hold, one name is ours: no request is needed to know it.
-        Place::Account => Ok(Page { prefixes: vec![format!("{prefix}{}/", kind.name())], ..Page::default() }),
+        // Of what an account's folder may hold, these names are ours: no request is needed to know them.
+        Place::Account => {
+            let prefixes = kinds.iter().map(|kind| format!("{prefix}{}/", kind.name())).collect();
+            Ok(Page { prefixes, ..Page::default() })
+        }
         Place::Above => above(bucket, &prefix).await,
         Place::Accounts | Place::Regions => bucket.level(&prefix, None).await,
     };
@@ -159,10 +174,10 @@ fn too_wide(bucket: &Bucket, prefix: &str) -> S3Error {
     S3Error { uri: bucket.uri(prefix), code: None, why }
 }
 
-fn asked_for(below: &str, place: &Place, kind: Kind, prune: &Prune) -> bool {
+fn asked_for(below: &str, place: &Place, kinds: &[Kind], prune: &Prune) -> bool {
     let part = last_part(below);
     let among = |wanted: &[String]| wanted.is_empty() || wanted.iter().any(|each| each == part);
-    match Place::of(below, kind) {
+    match Place::of(below, kinds) {
         Place::Elsewhere => false,
         Place::Account => among(&prune.accounts),
         Place::Lane { .. } if *place == Place::Regions => among(&prune.regions),
