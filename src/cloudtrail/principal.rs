@@ -115,7 +115,7 @@ impl<'a> Caller<'a> {
     }
 
     fn federated_user(&mut self, arn: Text<'a>, identity: &mut UserIdentity<'a>) {
-        let issuer = identity.session_context.session_issuer.arn.take_filled();
+        let issuer = identity.session_context.session_issuer.arn.clone().take_filled();
         self.principal = match (&arn, issuer) {
             (Some(arn), Some(issuer)) => Some(Cow::Owned(format!("{arn}|{issuer}"))),
             (arn, _) => arn.clone(),
@@ -294,6 +294,10 @@ mod tests {
             ),
             (r#"{"type":"AssumedRole","sessionContext":{"sessionIssuer":{"principalId":"AROA1"}}}"#, "AROA1"),
             (r#"{"type":"FederatedUser","principalId":"1:bob","accountId":"1"}"#, "1:bob"),
+            (
+                r#"{"type":"FederatedUser","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:user/u"}}}"#,
+                "arn:aws:iam::1:user/u",
+            ),
             (r#"{"type":"Root","principalId":"1"}"#, "1"),
             (r#"{"type":"AWSAccount","principalId":"AIDA1"}"#, "AIDA1"),
             (r#"{"type":"AWSService","principalId":"x"}"#, "x"),

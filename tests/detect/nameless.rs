@@ -53,7 +53,7 @@ fn a_caller_without_an_arn_is_found_by_its_id() {
 #[test]
 fn a_caller_whom_nothing_names_is_found_as_unknown() {
     for detector in WITHOUT_A_PAST {
-        let (wanted, found) = found(detector, &["accountId", "invokedBy"]);
+        let (wanted, found) = found(detector, &["type", "accountId", "invokedBy"]);
         assert_eq!(found.len(), wanted, "{detector}: {}", json!(found));
     }
 }
