@@ -11,7 +11,9 @@ fn call(id: &str, role: &str, address: &str, context: Value) -> Value {
         "arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/s1"),
     });
     let record = with(with(decrypt(id), "userIdentity", identity), "sourceIPAddress", address);
-    with(record, "requestParameters", json!({"encryptionContext": context}))
+    let mut parameters = json!({});
+    parameters["encryptionContext"] = context;
+    with(record, "requestParameters", parameters)
 }
 
 fn invoked_by(mut record: Value, service: &str) -> Value {
