@@ -28,10 +28,10 @@ fn events(dir: &Dir) -> Value {
     dir.sql("SELECT count(*) AS n FROM events")[0]["n"].clone()
 }
 
-/// The listings of days, the objects fetched and those looked at since the last time.
+/// The listings of days in which something lies, the objects fetched and those looked at since the last time.
 fn asked(server: &Server) -> (usize, u64, u64) {
     let (lists, gets) = server.asked.take();
-    let days = lists.iter().filter(|prefix| prefix.matches('/').count() == 7).count();
+    let days = lists.iter().filter(|prefix| prefix.starts_with(LANE) && prefix.matches('/').count() == 7).count();
     (days, gets, server.asked.heads.swap(0, Ordering::Relaxed))
 }
 

@@ -41,6 +41,20 @@ pub struct S3Error {
     pub why: String,
 }
 
+impl S3Error {
+    /// Whether S3 refused because the object is in an archive.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        self.code.as_deref() == Some(archive::INVALID_STATE)
+    }
+
+    /// Whether there is no such object.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.code.as_deref(), Some("NoSuchKey" | "NotFound"))
+    }
+}
+
 /// An object as a listing tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {

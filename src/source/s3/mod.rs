@@ -183,7 +183,7 @@ impl S3Source {
         while let Some(found) = looks.next().await {
             match found {
                 Ok(listing) => sender.send(self.listed(listing)).await?,
-                Err(error) if is_gone(&error) => {}
+                Err(error) if error.is_gone() => {}
                 Err(error) => sender.send(unreadable(error)).await?,
             }
         }
@@ -343,18 +343,6 @@ struct Deaf;
 impl<T> From<tokio::sync::mpsc::error::SendError<T>> for Deaf {
     fn from(_: tokio::sync::mpsc::error::SendError<T>) -> Self {
         Self
-    }
-}
-
-fn is_gone(error: &S3Error) -> bool {
-    matches!(error.code.as_deref(), Some("NoSuchKey" | "NotFound"))
-}
-
-impl S3Error {
-    /// Whether S3 refused because the object is in an archive.
-    #[must_use]
-    pub fn is_archived(&self) -> bool {
-        self.code.as_deref() == Some(archive::INVALID_STATE)
     }
 }
 
