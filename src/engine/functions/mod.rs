@@ -9,6 +9,7 @@
 //! - `address_block(address)`: the network that an address is probably of
 
 mod addresses;
+mod conditions;
 mod matching;
 mod members;
 mod policies;
