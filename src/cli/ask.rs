@@ -13,7 +13,7 @@ use keytrail::query::{Kind, Query, QueryError};
 
 use super::args::{By, Explain, NamedQuery, Sql, Who, Window};
 use super::key::{self, Key};
-use super::{Context, Hinted, Outcome};
+use super::{Context, Hinted, Outcome, names};
 
 pub(super) type Given = Vec<(String, String)>;
 
@@ -77,7 +77,8 @@ pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
     let engine = context.engine()?;
     let keys = key::resolve(context, &engine, &arguments.key)?;
     let mut given = Given::new();
-    set(&mut given, "principal", arguments.principal.as_deref());
+    let principal = arguments.principal.as_deref().map(|name| names::principal(context, &engine, name)).transpose()?;
+    set(&mut given, "principal", principal.as_deref());
     set_window(&mut given, &arguments.window);
     let name = if arguments.by == By::Asset { "who-by-asset" } else { "who" };
     let rows = per_key(context, &engine, context.catalog.get(name)?, &keys, &given)?;

@@ -77,7 +77,7 @@ pub(super) fn run(context: &Context, arguments: &args::Inventory) -> Result<Outc
     let account = account(&inventory, taken_at);
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&account)?,
-        _ => context.printer.line(&closing_line(&account))?,
+        _ => context.printer.account(&closing_line(&account))?,
     }
     tell(context, &account);
     let is_whole = account.problems.is_empty() && !account.unknown.iter().any(|gap| gap.is_to_mend);

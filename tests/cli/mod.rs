@@ -3,6 +3,7 @@
 mod answers;
 mod demo;
 mod errors;
+mod output;
 
 use std::sync::Arc;
 

@@ -162,7 +162,10 @@ pub(super) fn is_narrowed(condition: &Value) -> bool {
 fn must_be_there(condition: &Value, name: &str) -> bool {
     tests(condition).any(|(operator, key, values)| {
         let values = texts(values);
-        operator == "null" && key == name && !values.is_empty() && values.iter().all(|value| value.eq_ignore_ascii_case("false"))
+        operator == "null"
+            && key == name
+            && !values.is_empty()
+            && values.iter().all(|value| value.eq_ignore_ascii_case("false"))
     })
 }
 

@@ -111,15 +111,15 @@ mod tests {
         let anyone =
             json!([{"Effect": "Allow", "Principal": "*", "Action": ["kms:Encrypt", "KMS:Dec*"], "Resource": "*"}]);
         assert_eq!(of(&anyone), ["*"]);
-        let service =
-            json!({"Effect": "Allow", "Principal": {"Service": "logs.amazonaws.com"}, "Action": "kms:Decrypt", "Resource": "*"});
+        let service = json!({"Effect": "Allow", "Principal": {"Service": "logs.amazonaws.com"}, "Action": "kms:Decrypt", "Resource": "*"});
         assert_eq!(of(&service), ["service:logs.amazonaws.com"]);
-        let others =
-            json!({"Effect": "Allow", "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}, "NotAction": "kms:Encrypt", "Resource": "*"});
+        let others = json!({"Effect": "Allow", "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}, "NotAction": "kms:Encrypt", "Resource": "*"});
         assert_eq!(of(&others), ["*"]);
-        let list = json!({"Effect": "Allow", "Principal": {"AWS": ["111122223333", "*"]}, "Action": "kms:*", "Resource": "*"});
+        let list =
+            json!({"Effect": "Allow", "Principal": {"AWS": ["111122223333", "*"]}, "Action": "kms:*", "Resource": "*"});
         assert_eq!(of(&list), ["*", "arn:aws:iam::111122223333:root"]);
-        let pattern = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::*:root"}, "Action": "kms:*", "Resource": "*"});
+        let pattern =
+            json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::*:root"}, "Action": "kms:*", "Resource": "*"});
         assert_eq!(of(&pattern), ["*"]);
     }
 
@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn only_a_condition_on_the_caller_narrows() {
         let under = |condition: Value| {
-            let mut statement = json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"});
+            let mut statement =
+                json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"});
             statement["Condition"] = condition;
             of(&statement)
         };
