@@ -59,7 +59,7 @@ weighed AS (
 news AS (
     SELECT
         key_arn,
-        CASE WHEN past_calls >= $baseline_calls THEN principal END AS principal,
+        principal,
         min(account_id) AS account_id,
         min(region) AS region,
         max(past_calls) AS past_calls,
@@ -70,7 +70,7 @@ news AS (
       AND NOT was_direct
       AND past_calls > 0
       AND principal IS NOT NULL
-    GROUP BY key_arn, CASE WHEN past_calls >= $baseline_calls THEN principal END
+    GROUP BY key_arn, principal
 )
 SELECT
     n.key_arn,
@@ -91,7 +91,7 @@ SELECT
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN n.principal IS NULL
+        WHEN n.past_calls < $baseline_calls
         THEN concat(
             'the key was used ', n.past_calls, ' times before, through AWS services only; ',
             $baseline_calls, ' are needed to call it a service''s key'
@@ -101,6 +101,7 @@ FROM news AS n
 LEFT JOIN calls AS c
     ON c.key_arn = n.key_arn
     AND c.principal = n.principal
+    AND n.past_calls >= $baseline_calls
     AND c.usage_class IN ('decrypt', 'encrypt', 'generate')
     AND c.outcome = 'ok'
     AND c.via IS NULL

@@ -13,12 +13,14 @@
 -- key sees no more of an outsider than its account and an opaque id (`acct:…`). Where the party's principals are
 -- declared, that cannot be compared with them, and the finding is medium; declare `acct:ACCOUNT/*` to trust whoever
 -- the account lets in.
+-- ## When it does not judge
+-- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: its
+-- principals that decrypted with another account's key are not evaluated.
 -- ## Why it matters
 -- A key's policy or a grant lets them in, and what they have read is out of reach. That may be a partner; it may be a
 -- grant that an intruder left behind.
 -- ## False positives
--- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`. Without that declaration
--- every account with logs in the lake is taken for one of yours, and an outsider among them is not reported.
+-- Accounts of your own whose logs are not in the lake: declare all of them as `accounts`.
 -- ## What to do next
 -- Find the statement of the key's policy, or the grant, that lets the account in. If nobody knows the account, remove
 -- it, and see with `keytrail who KEY --by asset` what was read. If it is a partner, declare it as `[[trusted]]`.
@@ -51,10 +53,12 @@ WITH decrypts AS (
 outsiders AS (
     SELECT
         d.*,
+        theirs.account_id IS NOT NULL AS is_presumed,
         sum(d.calls) OVER (PARTITION BY d.key_arn, d.principal ORDER BY d.event_date) - d.calls AS calls_before
     FROM decrypts AS d
     JOIN own_accounts AS ours ON ours.account_id = d.key_account_id
-    LEFT ANTI JOIN own_accounts AS theirs ON theirs.account_id = d.principal_account_id
+    LEFT JOIN own_accounts AS theirs ON theirs.account_id = d.principal_account_id
+    WHERE theirs.account_id IS NULL OR NOT theirs.is_declared
 ),
 pairs AS (
     SELECT
@@ -63,6 +67,7 @@ pairs AS (
         key_region,
         principal,
         principal_account_id,
+        bool_or(is_presumed) AS is_presumed,
         sum(calls) AS calls,
         sum(direct_calls) AS direct_calls,
         min(first_seen) AS first_seen,
@@ -73,7 +78,7 @@ pairs AS (
 ),
 judged AS (
     SELECT
-        p.key_arn, p.key_account_id, p.key_region, p.principal, p.principal_account_id,
+        p.key_arn, p.key_account_id, p.key_region, p.principal, p.principal_account_id, p.is_presumed,
         p.calls, p.direct_calls, p.first_seen, p.last_seen, p.evidence_until,
         max(t.name) AS party,
         max(CASE WHEN t.principals IS NULL OR matches_any(p.principal, t.principals) THEN t.name END) AS trusted_as
@@ -82,7 +87,7 @@ judged AS (
         ON t.account_id = p.principal_account_id
         AND (t.key_arn IS NULL OR t.key_arn = p.key_arn)
     GROUP BY
-        p.key_arn, p.key_account_id, p.key_region, p.principal, p.principal_account_id,
+        p.key_arn, p.key_account_id, p.key_region, p.principal, p.principal_account_id, p.is_presumed,
         p.calls, p.direct_calls, p.first_seen, p.last_seen, p.evidence_until
 )
 SELECT
@@ -111,7 +116,13 @@ SELECT
         WHEN j.party IS NOT NULL AND j.principal LIKE 'acct:%' THEN 'medium'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    CASE
+        WHEN j.is_presumed
+        THEN concat(
+            'it decrypted with a key of account ', j.key_account_id, ', and only because its log is in the lake is account ',
+            j.principal_account_id, ' taken for one of ours: declare `accounts` in the expectations file'
+        )
+    END AS not_evaluated
 FROM judged AS j
 JOIN calls AS c
     ON c.key_arn = j.key_arn
@@ -125,5 +136,5 @@ WHERE c.usage_class = 'decrypt'
   AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
     j.key_arn, j.principal, j.key_account_id, j.key_region, j.first_seen, j.last_seen,
-    j.calls, j.direct_calls, j.principal_account_id, j.trusted_as, j.party
+    j.calls, j.direct_calls, j.principal_account_id, j.is_presumed, j.trusted_as, j.party
 ORDER BY j.key_arn, j.principal

@@ -13,6 +13,9 @@
 -- services may use keys of AWS's own accounts and are left out, as are AWS's own calls. It is low when the key is of a
 -- trusted party's account of the expectations file; where the party's `principals` are declared, only for those: name
 -- there who of ours may write to the party.
+-- ## When it does not judge
+-- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: use of its
+-- keys by another account's principals is not evaluated.
 -- ## Why it matters
 -- That is what ransom looks like in the cloud: stolen credentials write every object again under the thief's key,
 -- which is then taken away. The calls are granted by the thief's key policy and look like any other write.
@@ -60,12 +63,14 @@ WITH encrypts AS (
 foreign_keys AS (
     SELECT
         e.*,
+        theirs.account_id IS NOT NULL AS is_presumed,
         sum(e.calls) OVER (
             PARTITION BY e.key_arn, e.principal ORDER BY e.event_date RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) - sum(e.calls) OVER (PARTITION BY e.key_arn, e.principal, e.event_date) AS calls_before
     FROM encrypts AS e
     JOIN own_accounts AS ours ON ours.account_id = e.principal_account_id
-    LEFT ANTI JOIN own_accounts AS theirs ON theirs.account_id = e.key_account_id
+    LEFT JOIN own_accounts AS theirs ON theirs.account_id = e.key_account_id
+    WHERE theirs.account_id IS NULL OR NOT theirs.is_declared
 ),
 pairs AS (
     SELECT
@@ -75,6 +80,7 @@ pairs AS (
         min(region) AS region,
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
+        bool_or(is_presumed) AS is_presumed,
         sum(calls) AS calls,
         array_to_string(array_sort(array_agg(DISTINCT event_name)), ', ') AS operations,
         array_to_string(array_sort(array_agg(DISTINCT way)), ', ') AS ways,
@@ -85,14 +91,14 @@ pairs AS (
 judged AS (
     SELECT
         p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
-        p.calls, p.operations, p.ways, p.evidence_until,
+        p.calls, p.operations, p.ways, p.is_presumed, p.evidence_until,
         max(t.name) AS party,
         max(CASE WHEN t.principals IS NULL OR matches_any(p.principal, t.principals) THEN t.name END) AS trusted_as
     FROM pairs AS p
     LEFT JOIN trusted_parties AS t ON t.account_id = split_part(p.key_arn, ':', 5)
     GROUP BY
         p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
-        p.calls, p.operations, p.ways, p.evidence_until
+        p.calls, p.operations, p.ways, p.is_presumed, p.evidence_until
 )
 SELECT
     p.key_arn,
@@ -114,7 +120,13 @@ SELECT
     ) AS detail,
     CASE WHEN p.trusted_as IS NOT NULL THEN 'low' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    CASE
+        WHEN p.is_presumed
+        THEN concat(
+            'it is of account ', p.account_id, ', and only because its log is in the lake is account ',
+            split_part(p.key_arn, ':', 5), ' taken for one of ours: declare `accounts` in the expectations file'
+        )
+    END AS not_evaluated
 FROM judged AS p
 JOIN usage AS u
     ON u.key_arn = p.key_arn
@@ -129,5 +141,5 @@ WHERE (u.event_name = 'Encrypt' OR u.event_name LIKE 'GenerateDataKey%' OR u.key
   AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
     p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
-    p.calls, p.operations, p.ways, p.party, p.trusted_as
+    p.calls, p.operations, p.ways, p.is_presumed, p.party, p.trusted_as
 ORDER BY p.key_arn, p.principal

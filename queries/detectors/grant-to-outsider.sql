@@ -11,6 +11,9 @@
 -- Reports a successful CreateGrant whose grantee or retiring principal is of an account that is neither the key's own
 -- nor one of the organization's, nor a trusted party's of the expectations file that may use the key. AWS services are no outsiders. A
 -- grantee named by an opaque id that the lake has not seen call cannot be judged.
+-- ## When it does not judge
+-- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: grants to it
+-- on another account's key are not evaluated.
 -- ## Why it matters
 -- A grant works beside the key policy, never expires, and shows in no policy. It is the quiet way to keep a key's use.
 -- ## False positives
@@ -77,10 +80,13 @@ judged AS (
     LEFT JOIN callers AS c ON c.principal_id = n.party_id
 ),
 outsiders AS (
-    SELECT *
+    SELECT
+        j.*,
+        CASE WHEN j.is_unknown THEN 'unknown' WHEN o.account_id IS NOT NULL THEN 'presumed' ELSE 'none' END AS doubt
     FROM judged AS j
-    WHERE (is_unknown OR (regexp_like(party_account, '^[0-9]{12}$') AND party_account IS DISTINCT FROM key_account_id))
-      AND NOT EXISTS (SELECT 1 FROM own_accounts AS o WHERE o.account_id = j.party_account)
+    LEFT JOIN own_accounts AS o ON o.account_id = j.party_account
+    WHERE (j.is_unknown OR (regexp_like(j.party_account, '^[0-9]{12}$') AND j.party_account IS DISTINCT FROM j.key_account_id))
+      AND (o.account_id IS NULL OR NOT o.is_declared)
       AND NOT EXISTS (
           SELECT 1
           FROM trusted_keys AS t
@@ -93,16 +99,16 @@ outsiders AS (
 turns AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY key_arn, principal, is_unknown, event_id ORDER BY part) AS call_turn,
+        row_number() OVER (PARTITION BY key_arn, principal, doubt, event_id ORDER BY part) AS call_turn,
         row_number() OVER (
-            PARTITION BY key_arn, principal, is_unknown, part, party ORDER BY event_time, event_id
+            PARTITION BY key_arn, principal, doubt, part, party ORDER BY event_time, event_id
         ) AS turn
     FROM outsiders
 ),
 placed AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY key_arn, principal, is_unknown, turn ORDER BY event_time, event_id, part) AS place,
+        row_number() OVER (PARTITION BY key_arn, principal, doubt, turn ORDER BY event_time, event_id, part) AS place,
         concat(
             part, ' ', party,
             CASE WHEN party_account IS NULL THEN '' ELSE concat(' of account ', party_account) END,
@@ -114,7 +120,7 @@ listed AS (
     SELECT
         key_arn,
         principal,
-        is_unknown,
+        doubt,
         max(key_account_id) AS account_id,
         max(key_region) AS region,
         min(event_time) AS first_seen,
@@ -130,7 +136,7 @@ listed AS (
             END
         ) AS names
     FROM placed
-    GROUP BY key_arn, principal, is_unknown
+    GROUP BY key_arn, principal, doubt
 )
 SELECT
     key_arn,
@@ -144,7 +150,12 @@ SELECT
     concat(names, '.') AS detail,
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
-    CASE
-        WHEN is_unknown THEN concat('a grant was given, and whose account this is is not known: ', names)
+    CASE doubt
+        WHEN 'unknown' THEN concat('a grant was given, and whose account this is is not known: ', names)
+        WHEN 'presumed'
+        THEN concat(
+            'a grant was given to an account that only because its log is in the lake is taken for one of ours (declare ',
+            '`accounts` in the expectations file): ', names
+        )
     END AS not_evaluated
 FROM listed

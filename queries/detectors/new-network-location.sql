@@ -72,7 +72,7 @@ weighed AS (
 news AS (
     SELECT
         key_arn,
-        CASE WHEN past_days >= $baseline_min_days THEN principal END AS principal,
+        principal,
         min(account_id) AS account_id,
         min(region) AS region,
         max(past_days) AS past_days,
@@ -82,7 +82,7 @@ news AS (
     WHERE NOT is_past
       AND NOT is_known
       AND past_days > 0
-    GROUP BY key_arn, CASE WHEN past_days >= $baseline_min_days THEN principal END
+    GROUP BY key_arn, principal
 )
 SELECT
     n.key_arn,
@@ -103,7 +103,7 @@ SELECT
         CASE WHEN n.past_blocks = 1 THEN ' other network.' ELSE ' other networks.' END
     ) AS detail,
     CASE
-        WHEN n.principal IS NULL THEN NULL
+        WHEN n.past_days < $baseline_min_days THEN NULL
         WHEN n.past_days < $often_days OR 2 * n.past_blocks >= n.past_days THEN 'low'
         -- As many days as two windows: a network that comes now and then would have been seen.
         WHEN n.past_days < 2 * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP))) / 86400
@@ -113,9 +113,9 @@ SELECT
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN n.principal IS NULL
+        WHEN n.past_days < $baseline_min_days
         THEN concat(
-            'who used it from a new network had decrypted directly on ', n.past_days, ' days before at most, ',
+            'it used the key from a new network, and had decrypted directly on ', n.past_days, ' days before, ',
             $baseline_min_days, ' are needed to learn where from'
         )
     END AS not_evaluated
@@ -123,6 +123,7 @@ FROM news AS n
 LEFT JOIN calls AS c
     ON c.key_arn = n.key_arn
     AND c.principal = n.principal
+    AND n.past_days >= $baseline_min_days
     AND array_has(n.blocks, coalesce(c.vpc_endpoint_id, address_block(c.source_ip)))
     AND c.usage_class = 'decrypt'
     AND c.outcome = 'ok'

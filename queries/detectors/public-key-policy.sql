@@ -14,6 +14,10 @@
 -- schedule the key's deletion, all of which `kms:*` includes. It is low when a later PutKeyPolicy in the window left
 -- nothing open; what is of the same second is not later. The policy of a ReplicateKey is the replica's. Statements that
 -- deny are not weighed against those that allow.
+-- A condition narrows who that is when it names accounts, organizations, principals, networks, or AWS's own services
+-- (`aws:PrincipalIsAWSService`). `kms:ViaService` alone does not: any account comes through the service. Nor does a
+-- pattern that fits everyone, a value that is a variable of the caller's, or a test that also holds when the request lacks
+-- the key (`…IfExists`, `ForAllValues:`), unless every request has it, as `kms:CallerAccount`.
 -- ## Why it matters
 -- A key policy that names everyone opens the key to every AWS account there is.
 -- ## False positives

@@ -12,6 +12,9 @@
 -- is ours or the caller is. Copying an encrypted snapshot is such a call too, made by EC2 or RDS for the caller. It is
 -- low when all destinations belong to trusted parties of the expectations file; where a party's `principals` are
 -- declared, only for those: name there who of ours may hand data to the party. AWS's own calls are left out.
+-- ## When it does not judge
+-- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: data that
+-- was moved to its keys is not evaluated.
 -- ## Why it matters
 -- From then on the key's owner decides who reads the copy. It is how data is carried off without ever being seen in
 -- plain text, and how it is held to ransom when the original is deleted afterwards.
@@ -45,10 +48,16 @@ WITH moved AS (
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 foreign_moves AS (
-    SELECT m.*
+    SELECT m.*, theirs.account_id IS NOT NULL AS is_presumed
     FROM moved AS m
-    LEFT ANTI JOIN own_accounts AS theirs ON theirs.account_id = m.dest_account_id
+    LEFT JOIN own_accounts AS theirs ON theirs.account_id = m.dest_account_id
     LEFT SEMI JOIN own_accounts AS ours ON ours.account_id = m.account_id OR ours.account_id = m.principal_account_id
+    -- An account that only counts as ours is not another's to itself.
+    WHERE theirs.account_id IS NULL
+      OR (
+          NOT theirs.is_declared
+          AND (m.dest_account_id <> m.account_id OR m.dest_account_id <> m.principal_account_id)
+      )
 ),
 trusts AS (
     SELECT m.principal, m.dest_account_id, max(t.name) AS name
@@ -77,8 +86,14 @@ SELECT
     ) AS detail,
     CASE WHEN bool_and(p.name IS NOT NULL) THEN 'low' END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    CASE
+        WHEN m.is_presumed
+        THEN concat(
+            'data was moved to a key of account ', min(m.dest_account_id),
+            ', which only because its log is in the lake is taken for one of ours: declare `accounts` in the expectations file'
+        )
+    END AS not_evaluated
 FROM foreign_moves AS m
 LEFT JOIN trusts AS p ON p.principal = m.principal AND p.dest_account_id = m.dest_account_id
-GROUP BY m.key_arn, m.principal
+GROUP BY m.key_arn, m.principal, m.is_presumed
 ORDER BY m.key_arn, m.principal

@@ -199,7 +199,7 @@ judged AS (
 learned AS (
     SELECT
         j.key_arn,
-        CASE WHEN j.why IS NULL THEN j.principal END AS principal,
+        j.principal,
         min(j.account_id) AS account_id,
         min(j.region) AS region,
         min(c.event_time) AS first_seen,
@@ -229,7 +229,7 @@ learned AS (
         AND c.event_time < $until
         AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
         AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-    GROUP BY j.key_arn, CASE WHEN j.why IS NULL THEN j.principal END
+    GROUP BY j.key_arn, j.principal
 ),
 rules AS (
     SELECT

@@ -24,6 +24,8 @@ SELECT
     o.events,
     b.found_at,
     o.evidence,
+    o.detail,
+    o.reason,
     o.fingerprint,
     o.since,
     o.until

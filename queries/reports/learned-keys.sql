@@ -4,8 +4,7 @@
 -- params.until = { type = "timestamp", required = true, doc = "from what was seen before this instant" }
 -- ---
 -- ## What it answers
--- One row per key that was decrypted with, AWS's own keys left out: `decryptors` and `services`, a line each, and one of its
--- aliases.
+-- One row per key that was decrypted with (AWS's own keys left out), principal and service, with one of the key's aliases.
 WITH seen AS (
     SELECT
         key_arn,
@@ -27,10 +26,10 @@ WITH seen AS (
 SELECT
     s.key_arn,
     nullif(max(array_to_string(array_slice(k.aliases, 1, 1), '')), '') AS alias,
-    array_to_string(array_agg(DISTINCT s.decryptor ORDER BY s.decryptor), chr(10)) AS decryptors,
-    array_to_string(array_agg(DISTINCT s.service ORDER BY s.service), chr(10)) AS services
+    s.decryptor,
+    s.service
 FROM seen AS s
 JOIN known_keys AS k ON k.key_arn = s.key_arn
 WHERE k.key_manager IS DISTINCT FROM 'AWS'
-GROUP BY s.key_arn
-ORDER BY s.key_arn
+GROUP BY s.key_arn, s.decryptor, s.service
+ORDER BY s.key_arn, s.decryptor, s.service

@@ -3,12 +3,15 @@
 -- ---
 -- ## What it holds
 -- One row per account: those that the expectations file declares (`accounts`), or, when it declares none, every account
--- whose log is in the lake. Whose log one has is not always one's own: declare them.
-SELECT account_id
+-- whose log is in the lake and that is no trusted party's. Whose log one has is not always one's own: of an account that
+-- is not declared (`is_declared`) a detector may say that it counts as ours, not that it is.
+SELECT account_id, true AS is_declared
 FROM expected_accounts
-UNION
-SELECT account_id
-FROM events
-WHERE account_id IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM expected_accounts)
 GROUP BY account_id
+UNION ALL
+SELECT e.account_id, false AS is_declared
+FROM events AS e
+LEFT ANTI JOIN trusted_parties AS t ON t.account_id = e.account_id
+WHERE e.account_id IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM expected_accounts)
+GROUP BY e.account_id

@@ -52,6 +52,9 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     pub no_progress: bool,
     /// Only data and errors
+    ///
+    /// No notes, no progress, and no account of what was done by `ingest`, `inventory`, `watch`, `maintain` and `generate`,
+    /// unless it was asked for with `--format json`. What a command was asked for is data, and printed.
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// More about what is going on; twice for everything

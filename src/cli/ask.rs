@@ -14,7 +14,7 @@ use keytrail::query::{Kind, Query, QueryError};
 
 use super::args::{By, Explain, NamedQuery, Sql, Who, Window};
 use super::key::{self, Key, Span};
-use super::{Context, Hinted, Outcome};
+use super::{Context, Hinted, Outcome, names};
 
 pub(super) type Given = Vec<(String, String)>;
 
@@ -126,7 +126,8 @@ pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
     let engine = context.engine()?;
     let keys = key::resolve(context, &engine, &arguments.key)?;
     let mut given = Given::new();
-    set(&mut given, "principal", arguments.principal.as_deref());
+    let principal = arguments.principal.as_deref().map(|name| names::principal(context, &engine, name)).transpose()?;
+    set(&mut given, "principal", principal.as_deref());
     set_window(&mut given, &arguments.window);
     let name = match arguments.by {
         By::Principal => "who",

@@ -12,9 +12,10 @@ use keytrail::detect::{
 };
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;
+use keytrail::lake::LakeError;
 use keytrail::lake::snapshots::record_detected;
 use keytrail::query::{Query, Severity};
-use keytrail::report::{Format, texts};
+use keytrail::report::{Format, gaps, texts};
 use serde::Serialize;
 
 use super::args::Detect;
@@ -48,12 +49,15 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
         params.entry(detector.clone()).or_default().insert(name.clone(), value.clone());
     }
     let options = Options { window, only: arguments.only.clone(), params, now };
-    let mut detection = detected(context, &engine, &options, !arguments.no_save)?;
+    let (mut detection, unsaved) = detected(context, &engine, &options, !arguments.no_save)?;
     let (worst, open) = (detection.worst(), detection.findings.len());
     if arguments.new {
         detection.findings.retain(|finding| finding.status == Status::New);
     }
     tell(context, &detection, arguments.new.then_some(open))?;
+    if let Some(error) = unsaved {
+        context.printer.fault(&format!("what was found is not in the lake, and is new to the next run: {error}"));
+    }
     let bar = arguments.fail_on.as_deref().and_then(|name| Severity::ALL.into_iter().find(|one| one.name() == name));
     let shown = if arguments.new { detection.worst() } else { worst };
     let is_bad = bar.is_some_and(|bar| shown.is_some_and(|worst| worst >= bar));
@@ -79,30 +83,37 @@ pub(super) fn found(context: &Context, engine: &Engine, options: &Options) -> Re
     let found = detect(engine, &context.catalog, &context.expectations, options, &told);
     let found = context.runtime.block_on(found);
     bar.finish();
-    Ok(found?)
+    let found = found?;
+    found.broken.iter().for_each(|fault| context.printer.fault(fault));
+    Ok(found)
 }
 
+/// What was found, and why the lake has not taken it, where it was to be kept there.
+pub(super) type Detected = (Detection, Option<LakeError>);
+
 /// Runs detectors and compares what they find with what was open before; keeps it in the lake, where it is to be kept.
-pub(super) fn detected(context: &Context, engine: &Engine, options: &Options, is_kept: bool) -> Result<Detection> {
+pub(super) fn detected(context: &Context, engine: &Engine, options: &Options, is_kept: bool) -> Result<Detected> {
     let found = found(context, engine, options)?;
     let run_at = context.runtime.block_on(run_instant(engine, &context.catalog, options.now))?;
     compared(context, engine, found, run_at, is_kept)
 }
 
-/// What was found, compared with what was open before; kept in the lake, where it is to be kept.
+/// What was found, compared with what was open before; kept in the lake, where it is to be kept. A lake that does not take it
+/// keeps nobody from seeing it.
 pub(super) fn compared(
     context: &Context,
     engine: &Engine,
     mut found: Detection,
     run_at: DateTime<Utc>,
     is_kept: bool,
-) -> Result<Detection> {
+) -> Result<Detected> {
     context.runtime.block_on(async {
         found.compare(open_findings(engine, &context.catalog, run_at).await?);
+        let mut unsaved = None;
         if is_kept {
-            record_detected(&context.lake, &recorded(&found, run_at)).await?;
+            unsaved = record_detected(&context.lake, &recorded(&found, run_at)).await.err();
         }
-        Ok(found)
+        Ok((found, unsaved))
     })
 }
 
@@ -225,19 +236,12 @@ struct Line<'a> {
 /// Findings and what could not be judged, as rows: the worst first, and what is not known at the end.
 fn rows(detection: &Detection) -> Result<Rows> {
     // What could not be judged for many keys for one reason is one row.
-    let mut gaps: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for gap in &detection.not_evaluated {
-        gaps.entry((&gap.detector, &gap.why)).or_default().extend(gap.key_arn.as_deref());
-    }
+    let gaps = gaps(&detection.not_evaluated);
     let Detection { findings, unjudged, resolved, aged, .. } = detection;
     let findings: Vec<&Finding> = findings.iter().chain(unjudged).chain(resolved).chain(aged).collect();
-    let unjudged = gaps.iter().map(|((detector, why), keys)| {
-        let of = match keys.as_slice() {
-            [] => String::new(),
-            [key] => format!("{key}: "),
-            keys => format!("{} keys: ", keys.len()),
-        };
-        (*detector, format!("not evaluated: {of}{why}"))
+    let unjudged = gaps.iter().flat_map(|gap| {
+        let of = gap.scope().map_or_else(String::new, |scope| format!("{scope}: "));
+        gap.detectors.iter().map(move |detector| (*detector, format!("not evaluated: {of}{}", gap.why)))
     });
     let unjudged: Vec<(&str, String)> = unjudged.collect();
     let text = |get: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {

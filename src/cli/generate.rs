@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {
         bar.show(written, plan.events, format!("{} records made", thousands(written)));
     })?;
     bar.finish();
-    context.printer.line(&format!(
+    context.printer.account(&format!(
         "{} records in {} objects under {}; truth.json there says what a lake of them must hold",
         thousands(truth.records),
         thousands(truth.objects),

@@ -1,9 +1,8 @@
 //! `keytrail report --incident`: what happened, as a document.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use chrono::Utc;
+use keytrail::engine::Engine;
 use keytrail::evidence::hash::{Inside, inside};
 use keytrail::incident::{self, Incident, LogObject, Scope};
 use keytrail::ingest::OBJECT_BYTES_MAX;
@@ -12,26 +11,32 @@ use keytrail::report::{Form, Format, incident_markdown, json_text};
 use keytrail::source::{self, SourceError, SourceOptions};
 
 use super::args::Report;
-use super::{Context, Hinted, Outcome, event, key, report};
+use super::{Context, Hinted, Outcome, event, key, names, report};
 
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
-    let form = context.form.unwrap_or_default();
-    if !matches!(form, Form::Rows(Format::Table | Format::Markdown | Format::Json)) {
-        let message = format!("an incident is not written as {}", form.name());
-        return Err(Hinted::new(message, "--format markdown (the default) or json").into());
-    }
-    if arguments.output.len() > 1 {
-        return Err(Hinted::new("an incident is written to one file", "give --output once").into());
-    }
+    let (form, file) = match arguments.output.as_slice() {
+        [] => (context.form.unwrap_or_default(), None),
+        [file] => report::form_of(context, file)?,
+        _ => return Err(Hinted::new("an incident is written to one file", "give --output once").into()),
+    };
+    let format = match form {
+        Form::Rows(format @ (Format::Table | Format::Markdown | Format::Json)) => format,
+        form => {
+            let message = format!("an incident is not written as {}", form.name());
+            let hint = "--format markdown (the default) or json; a file's name ends in .md or .json";
+            return Err(Hinted::new(message, hint).into());
+        }
+    };
     let now = Utc::now();
     let time = |text: &Option<String>| text.as_ref().map(|text| instant::parse(text, now)).transpose();
     let (since, until) = (time(&arguments.time.since)?, time(&arguments.time.until)?);
     let engine = context.engine()?;
     let named = arguments.involved.key.as_ref();
     let key_arn = named.map(|name| key::one(context, &engine, name, "a report")).transpose()?;
+    let principal = |name: &str| names::principal(context, &engine, name);
     let scope = Scope {
         key_arn,
-        principal: arguments.involved.principal.clone(),
+        principal: arguments.involved.principal.as_deref().map(principal).transpose()?,
         session: arguments.involved.session.clone(),
         source_ip: arguments.involved.source_ip.clone(),
         since,
@@ -40,15 +45,18 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let limit = usize::try_from(arguments.limit)?;
     let gathered = incident::gather(&engine, &context.catalog, &scope, limit, now);
     let mut incident = context.runtime.block_on(gathered)?;
-    if incident.timeline.rows.is_empty() {
-        context
-            .printer
-            .note("note: no event is like that; a name is compared as a whole, and `*` stands for any characters");
+    let is_of_nobody = incident.timeline.rows.is_empty() && incident.counts.calls == 0;
+    if is_of_nobody && incident.sessions_opened.total == 0 {
+        return Err(nobody(context, &engine, &scope)?);
     }
     if !arguments.no_hashes {
         read_again(context, &mut incident);
     }
-    write(context, arguments, &incident)?;
+    let text = match format {
+        Format::Json => json_text(&incident, true)?,
+        _ => incident_markdown(&incident),
+    };
+    report::write(context, file, &text)?;
     let spoiled = incident.evidence.objects.iter().filter(|object| object.trouble.is_some()).count();
     if spoiled == 0 {
         return Ok(Outcome::Done);
@@ -60,12 +68,31 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     Ok(Outcome::Incomplete)
 }
 
-fn write(context: &Context, arguments: &Report, incident: &Incident) -> Result<()> {
-    let text = match context.printer.format() {
-        Format::Json => json_text(incident, true)?,
-        _ => incident_markdown(incident),
-    };
-    report::write(context, arguments.output.first().map(PathBuf::as_path), &text)
+/// That no event is of what was asked about, and what else may have been meant. A document about nobody would read as proof that
+/// nothing happened.
+fn nobody(context: &Context, engine: &Engine, scope: &Scope) -> Result<anyhow::Error> {
+    let asked = [
+        ("principal", &scope.principal),
+        ("session", &scope.session),
+        ("address", &scope.source_ip),
+        ("key", &scope.key_arn),
+    ];
+    let asked = asked.iter().filter_map(|(what, name)| Some(format!("{what} {}", name.as_deref()?)));
+    let time = if scope.since.or(scope.until).is_some() { " in that time" } else { "" };
+    let message = format!("no event in this lake is of {}{time}", asked.collect::<Vec<_>>().join(" and "));
+    for name in [&scope.principal, &scope.session].into_iter().flatten() {
+        let meant = names::like(context, engine, name.rsplit(['/', ':', '*']).next().unwrap_or(name))?;
+        let (principals, sessions): (Vec<_>, Vec<_>) = meant.into_iter().partition(names::Meant::is_principal);
+        let told = [("--principal", principals), ("--session", sessions)];
+        let told = told.iter().filter(|(_, names)| !names.is_empty());
+        let told: Vec<String> = told.map(|(option, meant)| format!("{option} {}", names::listed(meant))).collect();
+        if !told.is_empty() && time.is_empty() {
+            return Ok(Hinted::new(message, format!("there is {}", told.join(", and "))).into());
+        }
+    }
+    let hint = "names match exactly, and `*` stands for any characters; that there is no event is no proof where logs are missing: \
+                see `keytrail coverage`";
+    Ok(Hinted::new(message, hint).into())
 }
 
 /// Reads every log object of the incident once more.

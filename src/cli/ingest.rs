@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     };
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&report)?,
-        _ => context.printer.line(&closing_line(&report))?,
+        _ => context.printer.account(&closing_line(&report))?,
     }
     tell_rejects(context, &report);
     tell_passed_over(context, &report);
@@ -323,11 +323,14 @@ fn approximate(bytes: u64) -> f64 {
 
 pub(super) fn closing_line(report: &Report) -> String {
     let (objects, records) = (&report.objects, &report.records);
-    let read = objects.ingested + objects.partial + objects.rejected;
     let mut line = format!(
-        "{} objects read, {} unchanged{}, {} skipped{}; {} records: {} kept, {} other{}, {} duplicate, {} rejected; \
+        "{} objects read{}, {} unchanged{}, {} skipped{}; {} records: {} kept, {} other{}, {} duplicate, {} rejected; \
          lake version {}, {:.1} s",
-        thousands(read),
+        thousands(objects.ingested + objects.partial),
+        match objects.rejected {
+            0 => String::new(),
+            rejected => format!(", {} not readable", thousands(rejected)),
+        },
         thousands(objects.unchanged),
         match objects.unchanged_damaged {
             0 => String::new(),

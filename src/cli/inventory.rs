@@ -84,7 +84,7 @@ pub(super) fn run(context: &Context, arguments: &args::Inventory) -> Result<Outc
     let account = account(&inventory, taken_at);
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&account)?,
-        _ => context.printer.line(&closing_line(&account))?,
+        _ => context.printer.account(&closing_line(&account))?,
     }
     tell(context, &account);
     if let Some(first) = inventory.passed_over.first() {

@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context, arguments: &Maintain) -> Result<Outcome> {
     let done = context.runtime.block_on(maintain(&context.lake, retention))?;
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&done)?,
-        _ => context.printer.line(&format!(
+        _ => context.printer.account(&format!(
             "{} small files became {}; {} unused files deleted",
             done.files_merged, done.files_written, done.files_deleted
         ))?,

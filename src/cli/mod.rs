@@ -17,17 +17,20 @@ mod incident;
 mod ingest;
 mod inventory;
 mod key;
+mod learn;
 mod maintain;
+mod names;
 mod printer;
 mod report;
 mod timeline;
 mod verify;
 mod watch;
+mod watched;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::process::ExitCode;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::Parser;
 use keytrail::engine::{Engine, EngineError};
 use keytrail::expectations::Expectations;
@@ -86,7 +89,10 @@ impl Context {
     /// Opens the lake for questions.
     pub fn engine(&self) -> Result<Engine> {
         match self.runtime.block_on(Engine::open(&self.lake, &self.catalog, &self.expectations)) {
-            Ok(engine) => Ok(engine),
+            Ok(engine) => {
+                engine.broken().iter().for_each(|fault| self.printer.fault(fault));
+                Ok(engine)
+            }
             Err(EngineError::NoLake(_)) => Err(Hinted::new(
                 format!("there is no lake at {}", self.lake_uri),
                 "make one with `keytrail ingest SOURCE`, or name another with --lake or KEYTRAIL_LAKE",
@@ -102,11 +108,10 @@ pub(crate) fn main() -> ExitCode {
     let printer = Printer::new(&arguments);
     trace(arguments.verbose);
     match run(arguments, printer) {
+        Ok(_) if printer.has_faults() => ExitCode::from(2),
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::BadNews) => ExitCode::from(1),
         Ok(Outcome::Incomplete) => ExitCode::from(3),
-        // Whoever reads our output has seen enough: `keytrail … | head` is no failure.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer.error(&error);
             ExitCode::from(2)
@@ -119,6 +124,8 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     for folder in &arguments.queries {
         catalog = catalog.with_folder(folder)?;
     }
+    // The others are of use without them.
+    catalog.broken().iter().for_each(|broken| printer.fault(&broken.why));
     let runtime = Runtime::new()?;
     let lake = runtime.block_on(lake(&arguments.lake, &arguments.aws.options()))?;
     // A fault in the file must not keep anyone from what does not ask for it, least of all from mending it.
@@ -213,10 +220,6 @@ fn way_to(address: &str, why: &str) -> Option<&'static str> {
         ),
         _ => None,
     }
-}
-
-fn is_closed_pipe(error: &Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == ErrorKind::BrokenPipe))
 }
 
 fn trace(verbose: u8) {

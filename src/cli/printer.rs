@@ -1,7 +1,12 @@
 //! What reaches the terminal: rows on standard output, notes, errors and progress on standard error.
+//!
+//! Whoever reads standard output may have seen enough (`keytrail … | head`): then the run goes on to its end without a word, and
+//! its exit code is what it would have been.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, StdoutLock, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +25,34 @@ use super::args::Arguments;
 
 /// How often a run tells how far it is, where nobody watches.
 const TOLD_EACH: Duration = Duration::from_secs(30);
+
+/// Whether standard output has lost its reader: there is one of it.
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// What went wrong and did not stop the run, each told once.
+static FAULTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Standard output, which notes that its reader is gone.
+struct Out<'a>(StdoutLock<'a>);
+
+impl Out<'_> {
+    fn noted<T>(done: io::Result<T>) -> io::Result<T> {
+        if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            IS_CLOSED.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::noted(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::noted(self.0.flush())
+    }
+}
 
 /// Decides how and whether things are printed.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +83,31 @@ impl Printer {
 
     /// Rows in the format asked for; a table fits the terminal.
     pub fn rows(self, rows: &Rows) -> Result<()> {
-        let out = io::stdout();
-        let width = out.is_terminal().then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0);
-        let mut out = io::BufWriter::new(out.lock());
-        write_rows(&mut out, self.format, &rows.schema, &rows.batches, &RowOptions { width })?;
-        out.flush()?;
-        Ok(())
+        let is_terminal = io::stdout().is_terminal();
+        let width = is_terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0);
+        self.print(|out| write_rows(out, self.format, &rows.schema, &rows.batches, &RowOptions { width }))
+    }
+
+    /// Writes to standard output, as long as somebody reads it.
+    #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
+    fn print(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        if self.is_closed() {
+            return Ok(());
+        }
+        let mut out = io::BufWriter::new(Out(io::stdout().lock()));
+        let written = write(&mut out).and_then(|()| out.flush());
+        if self.is_closed() {
+            // What is left in the buffer is for nobody.
+            drop(out.into_parts());
+            return Ok(());
+        }
+        Ok(written?)
+    }
+
+    /// Whether standard output has lost its reader, so that not all that was printed was read.
+    #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
+    pub fn is_closed(self) -> bool {
+        IS_CLOSED.load(Ordering::Relaxed)
     }
 
     /// One value as JSON, for commands whose answer is not rows.
@@ -64,10 +116,13 @@ impl Printer {
     }
 
     /// A line of text that is the answer.
-    #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
     pub fn line(self, text: &str) -> Result<()> {
-        writeln!(io::stdout().lock(), "{text}")?;
-        Ok(())
+        self.print(|out| writeln!(out, "{text}"))
+    }
+
+    /// A line that says what was done, where that is not what was asked for.
+    pub fn account(self, text: &str) -> Result<()> {
+        if self.quiet { Ok(()) } else { self.line(text) }
     }
 
     /// Something worth knowing that is not the answer.
@@ -80,6 +135,20 @@ impl Printer {
     /// Something wrong that did not stop the run.
     pub fn warn(self, text: &str) {
         self.say(&format!("warning: {text}"));
+    }
+
+    /// Something wrong that did not stop the run, but has it end with exit code 2; told once.
+    pub fn fault(self, text: &str) {
+        let is_new = FAULTS.lock().is_ok_and(|mut faults| faults.insert(text.to_owned()));
+        if is_new {
+            self.say(&format!("error: {text}"));
+        }
+    }
+
+    /// Whether there was a fault.
+    #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
+    pub fn has_faults(self) -> bool {
+        FAULTS.lock().is_ok_and(|faults| !faults.is_empty())
     }
 
     /// Why the run failed.

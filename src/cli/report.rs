@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Duration, Utc};
 use keytrail::detect::{Options, findings_as_of, run_instant};
 use keytrail::engine::Engine;
 use keytrail::instant;
+use keytrail::lake::LakeError;
 use keytrail::lake::reports::ReportRow;
 use keytrail::lake::snapshots::{record_report, reports_written};
 use keytrail::posture::{self, Asked, Frame, Made, Posture, Windows, gather};
@@ -29,7 +30,7 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let times = times(context, arguments, &engine, now)?;
     let is_saved = times.asked.is_next() && !arguments.no_save;
     let run_at = context.runtime.block_on(run_instant(&engine, &context.catalog, now))?;
-    let mut posture = looked(context, arguments, &engine, &times, is_saved, (now, run_at))?;
+    let (mut posture, unsaved) = looked(context, arguments, &engine, &times, is_saved, (now, run_at))?;
     let (worst_new, is_blind) = (posture.findings.worst_new(), posture.no_events.is_some());
     let (new, lake_version) = (posture.findings.new.len(), posture.provenance.lake_version);
     if arguments.new {
@@ -38,7 +39,7 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let documents = forms.iter().map(|(form, _)| posture_document(&posture, *form)).collect::<Result<Vec<_>, _>>()?;
     let is_latest =
         || anyhow::Ok(context.runtime.block_on(reports_written(&context.lake, &arguments.series))? == written);
-    if is_saved && !is_latest()? {
+    if is_saved && unsaved.is_none() && !is_latest()? {
         return Err(overtaken(arguments));
     }
     for ((form, file), document) in forms.iter().zip(&documents) {
@@ -52,7 +53,11 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
             ));
         }
     }
-    if is_saved {
+    if let Some(error) = unsaved {
+        context
+            .printer
+            .fault(&format!("the lake could take no note of this report, and the next one tells it again: {error}"));
+    } else if is_saved && !(context.printer.is_closed() && forms.iter().any(|(_, file)| file.is_none())) {
         // Written first: a report that nobody got must not move the window.
         let micros = |at: DateTime<Utc>| at.timestamp_micros();
         let row = ReportRow {
@@ -130,12 +135,13 @@ fn looked(
     times: &Times,
     is_saved: bool,
     (now, run_at): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Posture> {
+) -> Result<(Posture, Option<LakeError>)> {
     let catalog = &context.catalog;
     let options = Options { window: times.windows.looked_at, only: Vec::new(), params: BTreeMap::new(), now };
     let mut detection = found(context, engine, &options)?;
+    let mut unsaved = None;
     if is_saved {
-        compared(context, engine, detection.clone(), run_at, true)?;
+        (_, unsaved) = compared(context, engine, detection.clone(), run_at, true)?;
     }
     let frame = Frame {
         series: arguments.series.clone(),
@@ -150,7 +156,7 @@ fn looked(
             None => Vec::new(),
         };
         detection.compare(before);
-        Ok(gather(engine, catalog, detection, &frame).await?)
+        Ok((gather(engine, catalog, detection, &frame).await?, unsaved))
     })
 }
 
@@ -162,28 +168,40 @@ fn forms<'a>(context: &Context, arguments: &'a Report) -> Result<Vec<(Form, Opti
             Hinted::new("several files are not of one format", "leave --format out: their names tell it").into()
         );
     }
-    let named = |file: &Path| file.file_name().and_then(|name| Form::of_file(name.to_str()?));
     let is_sarif = |form: Option<Form>| form == Some(Form::Sarif);
     if arguments.new && (is_sarif(context.form) || files.iter().any(|file| is_sarif(named(file)))) {
         let message = "SARIF tells all that is open: what it leaves out counts as fixed";
         return Err(Hinted::new(message, "leave --new out").into());
     }
-    let of_file = |file: &'a PathBuf| {
-        if file.as_os_str() == "-" {
-            return Ok((context.form.unwrap_or_default(), None));
-        }
-        let form = context.form.or_else(|| named(file));
-        let unknown = || Hinted::new(format!("{} does not tell its format", file.display()), "give --format");
-        Ok((form.ok_or_else(unknown)?, Some(file.as_path())))
-    };
     let forms = match files.as_slice() {
         [] => vec![(context.form.unwrap_or_default(), None)],
-        files => files.iter().map(of_file).collect::<Result<Vec<_>>>()?,
+        files => files.iter().map(|file| form_of(context, file)).collect::<Result<Vec<_>>>()?,
     };
     if forms.iter().any(|(form, _)| *form == Form::Rows(Format::Ndjson)) {
         return Err(Hinted::new("a report is not written as ndjson", "`keytrail detect --format ndjson` is").into());
     }
     Ok(forms)
+}
+
+/// The form in which a file is to be written, and the file, unless it is standard output. What was asked for by name and what
+/// the file is called must not contradict each other.
+pub(super) fn form_of<'a>(context: &Context, file: &'a Path) -> Result<(Form, Option<&'a Path>)> {
+    if file.as_os_str() == "-" {
+        return Ok((context.form.unwrap_or_default(), None));
+    }
+    let told = named(file);
+    if let (Some(form), Some(told)) = (context.form, told)
+        && !form.fits(told)
+    {
+        let message = format!("--format {} would be written to {}", form.name(), file.display());
+        return Err(Hinted::new(message, format!("leave --format out for {}, or rename the file", told.name())).into());
+    }
+    let unknown = || Hinted::new(format!("{} does not tell its format", file.display()), "give --format");
+    Ok((context.form.or(told).ok_or_else(unknown)?, Some(file)))
+}
+
+fn named(file: &Path) -> Option<Form> {
+    file.file_name().and_then(|name| Form::of_file(name.to_str()?))
 }
 
 /// Writes a document to a file, all of it or none, or to standard output.

@@ -15,7 +15,7 @@ use keytrail::report::texts;
 
 use super::args::Timeline;
 use super::ask::{Given, answer, per_key, set, set_window};
-use super::{Context, Hinted, Outcome, key};
+use super::{Context, Hinted, Outcome, key, names};
 
 /// How far around an event one may look.
 const WINDOW_MAX: TimeDelta = TimeDelta::days(366);
@@ -30,7 +30,9 @@ pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
         None => Vec::new(),
     };
     let mut given = Given::new();
-    set(&mut given, "principal", arguments.involved.principal.as_deref());
+    let principal = arguments.involved.principal.as_deref();
+    let principal = principal.map(|name| names::principal(context, &engine, name)).transpose()?;
+    set(&mut given, "principal", principal.as_deref());
     set(&mut given, "session", arguments.involved.session.as_deref());
     set(&mut given, "person", arguments.person.as_deref());
     set(&mut given, "access_key", arguments.access_key.as_deref());

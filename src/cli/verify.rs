@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use chrono::Utc;
 use keytrail::evidence::{
-    Archive, CloudTrailKeys, Digests, LocalArchive, Logs, Options, Outcome as Ended, Problem, Progress, PublicKeys,
-    Report, S3Archive, verify,
+    Archive, CloudTrailKeys, Digests, EvidenceError, LocalArchive, Logs, Options, Outcome as Ended, Problem, Progress,
+    PublicKeys, Report, S3Archive, verify,
 };
 use keytrail::ingest::OBJECT_BYTES_MAX;
 use keytrail::lake::evidence::EvidenceLog;
@@ -117,11 +117,23 @@ pub(super) fn watched(
     let watch = context.runtime.spawn(watch(Arc::clone(&progress), bar.clone()));
     let verified = context.runtime.block_on(async {
         let at = options.now.timestamp_micros();
-        let mut log = match context.lake.open(&EVENTS).await? {
-            Some(_) => Some(EvidenceLog::open(&context.lake, at).await?),
-            None => None,
+        let kept = match context.lake.open(&EVENTS).await? {
+            Some(_) => EvidenceLog::open(&context.lake, at).await.map(Some),
+            None => Ok(None),
         };
-        anyhow::Ok(verify(archive, keys, options, &progress, log.as_mut()).await?)
+        let verified = match kept {
+            Ok(mut log) => verify(archive, keys, options, &progress, log.as_mut()).await,
+            Err(error) => Err(EvidenceError::Lake(error)),
+        };
+        match verified {
+            // What the lake does not take is told all the same, which takes looking again.
+            Err(EvidenceError::Lake(error)) => {
+                context.printer.fault(&format!("the lake could take no note of what was verified: {error}"));
+                verify(archive, keys, options, &progress, None).await
+            }
+            verified => verified,
+        }
+        .map_err(anyhow::Error::from)
     });
     watch.abort();
     bar.finish();

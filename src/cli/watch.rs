@@ -9,23 +9,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use chrono::{DateTime, Utc};
 use keytrail::detect::{self, Detection, Status, Window, chosen};
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{Options, Progress, Report};
 use keytrail::instant;
 use keytrail::query::Severity;
-use keytrail::report::{Format, thousands};
+use keytrail::report::thousands;
 use keytrail::watch::{
     Channel, Command, NotifyFile, Outbox, Patience, Round, Stage, Tally, Target, Webhook, WebhookFormat,
     newest_delivery, serve,
 };
-use serde::Serialize;
 
 use super::args::Watch;
-use super::detect::{WINDOW_DAYS, detected, stale_end};
-use super::ingest::{closing_line, hinted, shown, stop_when_asked, tell_pass, tell_rejects};
+use super::detect::{Detected, WINDOW_DAYS, detected, stale_end};
+use super::ingest::{hinted, shown, stop_when_asked, tell_pass, tell_rejects};
+use super::watched::{Sent, account, still};
 use super::{Context, Hinted, Outcome};
 
 pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
@@ -59,6 +59,8 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
         detected_at: None,
         told_end: None,
         findings: 0,
+        is_unsaved: false,
+        failed: None,
         sent: Vec::new(),
         is_behind: false,
     };
@@ -66,11 +68,14 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
     let report = if arguments.once { watch.once(arguments, &options) } else { watch.follow(arguments, options) };
     stop.abort();
     let report = report?;
-    watch.tell_end(&report)?;
+    account(context.printer, &report, watch.findings, &watch.sent)?;
+    if let Some(error) = watch.failed {
+        return Err(error);
+    }
     if !arguments.once {
         tell_rejects(context, &report);
     }
-    let is_whole = report.is_whole() && watch.sent.iter().all(|sent| sent.left == Some(0));
+    let is_whole = report.is_whole() && watch.sent.iter().all(|sent| sent.left == Some(0) && sent.unrecorded == 0);
     Ok(if arguments.once && !is_whole { Outcome::Incomplete } else { Outcome::Done })
 }
 
@@ -127,24 +132,6 @@ fn serve_metrics(context: &Context, port: u16, tally: &Arc<Tally>) -> Result<()>
     Ok(())
 }
 
-/// What a channel was told in all.
-#[derive(Debug, Clone, Serialize)]
-struct Sent {
-    channel: &'static str,
-    findings: u64,
-    messages: u64,
-    failed_attempts: u64,
-    left: Option<u64>,
-}
-
-/// What a watch came to; its JSON is part of the command line's contract.
-#[derive(Serialize)]
-struct Watched<'a> {
-    ingest: &'a Report,
-    findings: usize,
-    notifications: &'a [Sent],
-}
-
 /// A watch that goes on.
 struct Watching<'a> {
     context: &'a Context,
@@ -164,6 +151,10 @@ struct Watching<'a> {
     told_end: Option<DateTime<Utc>>,
     /// Findings that the latest detection left open.
     findings: usize,
+    /// Whether the lake could take no note of what the latest detection found: it is told once the lake can.
+    is_unsaved: bool,
+    /// Why the one detection or round failed of a watch that has one.
+    failed: Option<anyhow::Error>,
     /// What the channels were told, in their order.
     sent: Vec<Sent>,
     /// Whether the latest round left anything to be told, or could not tell.
@@ -184,8 +175,8 @@ impl Watching<'_> {
         }
         let detected = self.detect();
         // What an earlier run found and could not tell is told even so.
-        self.round()?;
-        detected?;
+        let told = self.round();
+        self.failed = detected.and(told).err();
         Ok(Report { interrupted: report.interrupted || self.is_stopped(), ..report })
     }
 
@@ -253,15 +244,24 @@ impl Watching<'_> {
     fn detect(&mut self) -> Result<()> {
         let began = Instant::now();
         let detection = self.detection();
-        let trouble = detection.as_ref().err().map(ToString::to_string);
+        let trouble = match &detection {
+            Ok((_, unsaved)) => unsaved.as_ref().map(ToString::to_string),
+            Err(error) => Some(error.to_string()),
+        };
         self.tally.ended(Stage::Detect, Utc::now(), trouble);
-        let detection = detection?;
-        self.detected_at = Some(began);
+        let (detection, unsaved) = detection?;
         self.tell(&detection);
+        self.is_unsaved = unsaved.is_some();
+        if let Some(error) = unsaved {
+            let open = thousands(self.findings as u64);
+            return Err(anyhow!(error)
+                .context(format!("{open} open findings could not be recorded, and what is new is not told")));
+        }
+        self.detected_at = Some(began);
         Ok(())
     }
 
-    fn detection(&mut self) -> Result<Detection> {
+    fn detection(&mut self) -> Result<Detected> {
         let context = self.context;
         let now = Utc::now();
         let engine = context.engine()?;
@@ -314,8 +314,9 @@ impl Watching<'_> {
             messages: 0,
             failed_attempts: 0,
             left: None,
+            unrecorded: 0,
         });
-        self.is_behind = rounds.iter().any(|round| round.left != Some(0));
+        self.is_behind = rounds.iter().any(|round| round.left != Some(0) || round.unrecorded > 0);
         let mut troubles = Vec::new();
         for (round, sent) in rounds.iter().zip(&mut self.sent) {
             self.tally.told(round);
@@ -323,14 +324,15 @@ impl Watching<'_> {
             sent.findings += round.told;
             sent.messages += round.delivered;
             sent.failed_attempts += round.failed;
-            sent.left = round.left;
+            // What the lake does not have is not among what it knows to be left.
+            sent.left = round.left.filter(|_| !self.is_unsaved);
+            sent.unrecorded = round.unrecorded;
             if round.told > 0 {
                 let noun = if round.told == 1 { "finding" } else { "findings" };
                 self.context.printer.note(&format!("{}: told {} {noun}", round.channel, thousands(round.told)));
             }
             if let Some(why) = &round.trouble {
-                let left = round.left.map_or("findings are".to_owned(), |left| format!("{} to be", thousands(left)));
-                let trouble = format!("{}: {left} told later: {why}", round.channel);
+                let trouble = format!("{}: {}{why}", round.channel, still(round));
                 self.context.printer.warn(&trouble);
                 troubles.push(trouble);
             }
@@ -357,19 +359,5 @@ impl Watching<'_> {
             clock: Utc::now,
         };
         Ok(context.runtime.block_on(outbox.round(&engine, &mut self.channels)))
-    }
-
-    /// The account of it all.
-    fn tell_end(&self, report: &Report) -> Result<()> {
-        let printer = self.context.printer;
-        if matches!(printer.format(), Format::Json | Format::Ndjson) {
-            return printer.json(&Watched { ingest: report, findings: self.findings, notifications: &self.sent });
-        }
-        printer.line(&closing_line(report))?;
-        for Sent { channel, findings, left, .. } in &self.sent {
-            let left = left.map_or("an unknown number".to_owned(), thousands);
-            printer.line(&format!("{channel}: {} told, {left} to be told", thousands(*findings)))?;
-        }
-        Ok(())
     }
 }

@@ -132,6 +132,8 @@ pub struct NotEvaluated {
     pub detector: String,
     /// Of which key; of all when null, or of those of the account and Region.
     pub key_arn: Option<String>,
+    /// Of which principal; of all when null.
+    pub principal: Option<String>,
     /// Of which account's keys.
     pub account_id: Option<String>,
     /// Of which Region's keys.
@@ -143,13 +145,14 @@ pub struct NotEvaluated {
 impl NotEvaluated {
     /// Of a detector that could not run at all.
     pub(super) fn whole(detector: &str, why: String) -> Self {
-        Self { detector: detector.to_owned(), key_arn: None, account_id: None, region: None, why }
+        Self { detector: detector.to_owned(), key_arn: None, principal: None, account_id: None, region: None, why }
     }
 
-    /// Whether a finding of the detector is about what could not be judged.
+    /// Whether a finding of the detector is about what could not be judged: one principal's says nothing of another's.
     pub(super) fn is_about(&self, finding: &Finding) -> bool {
         let same = |this: &Option<String>, that: &Option<String>| this.is_none() || this == that;
         same(&self.key_arn, &finding.key_arn)
+            && same(&self.principal, &finding.principal)
             && same(&self.account_id, &finding.account_id)
             && same(&self.region, &finding.region)
     }

@@ -66,14 +66,17 @@ fn read(rows: &Rows) -> Option<Vec<Open>> {
             |name: &str| Some(batch.column_by_name(name)?.as_primitive::<TimestampMicrosecondType>().clone());
         let (detector, severity, status, message) =
             (text("detector")?, text("severity")?, text("status")?, text("message")?);
-        let optional = [text("key_arn")?, text("principal")?, text("account_id")?, text("region")?, text("asset")?];
+        let place = [text("key_arn")?, text("principal")?, text("account_id")?, text("region")?, text("asset")?];
+        // What is recorded again is told again, by `watch` too: it keeps all of its text.
+        let words = [text("detail")?, text("reason")?];
         let (first, last, events) =
             (instants("first_seen")?, instants("last_seen")?, batch["events"].as_primitive::<Int64Type>().clone());
         let (evidence, fingerprint) = (text("evidence")?, text("fingerprint")?);
         let (since, until) = (instants("since")?, instants("until")?);
         for row in 0..batch.num_rows() {
-            let [key_arn, principal, account_id, region, asset] =
-                optional.each_ref().map(|column| column.is_valid(row).then(|| column.value(row).to_owned()));
+            let text = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
+            let [key_arn, principal, account_id, region, asset] = place.each_ref().map(text);
+            let [detail, reason] = words.each_ref().map(text);
             let at = |column: &arrow::array::TimestampMicrosecondArray| {
                 column.is_valid(row).then(|| DateTime::from_timestamp_micros(column.value(row))).flatten()
             };
@@ -91,8 +94,8 @@ fn read(rows: &Rows) -> Option<Vec<Open>> {
                 last_seen: at(&last),
                 events: events.value(row),
                 evidence: serde_json::from_str(evidence.value(row)).unwrap_or_default(),
-                detail: None,
-                reason: None,
+                detail,
+                reason,
                 fingerprint: fingerprint.value(row).to_owned(),
             };
             let window = at(&since).zip(at(&until)).map(|(since, until)| Window { since, until });

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::engine::{Engine, EngineError};
 use crate::expectations::Expectations;
-use crate::query::{Catalog, Need, ParamKind, Query, QueryError, Severity};
+use crate::query::{Catalog, Kind, Need, ParamKind, Query, QueryError, Severity};
 
 pub use finding::{Finding, NotEvaluated, Status};
 pub use history::{findings_as_of, open_findings, recorded, run_instant};
@@ -124,6 +124,9 @@ pub struct Detection {
     pub not_evaluated: Vec<NotEvaluated>,
     /// The detectors that were evaluated.
     pub evaluated: Vec<String>,
+    /// File, line and fault of each detector of the user's own that is wrong; they are among what could not be judged.
+    #[serde(skip)]
+    pub broken: Vec<String>,
     /// Why nothing that was found means nothing: the lake has no event of the window.
     pub no_events: Option<String>,
     /// Version of the events table.
@@ -138,17 +141,18 @@ pub struct Detection {
 /// When a name is no detector's.
 pub fn chosen<'c>(catalog: &'c Catalog, only: &[String]) -> Result<Vec<&'c Query>, DetectError> {
     for name in only {
-        if !catalog.detectors().any(|detector| detector.name == *name) {
+        if !catalog.has_detector(name) {
             return Err(DetectError::NoDetector { name: name.clone() });
         }
     }
     Ok(catalog.detectors().filter(|detector| only.is_empty() || only.contains(&detector.name)).collect())
 }
 
-/// Runs detectors over a window. `told` hears the name of each before it runs.
+/// Runs detectors over a window. `told` hears the name of each before it runs. What a detector lacks is in the result, and so
+/// is what is wrong with one of the user's own: it keeps no other from running.
 ///
 /// # Errors
-/// When a detector is wrong or the lake cannot be read. What a detector lacks is in the result.
+/// When what was asked for is wrong, a shipped detector fails, or the lake cannot be read.
 pub async fn detect(
     engine: &Engine,
     catalog: &Catalog,
@@ -170,9 +174,21 @@ pub async fn detect(
         no_events: lacks.remove("events"),
         ..Detection::default()
     };
+    for broken in catalog.broken() {
+        let is_chosen = options.only.is_empty() || options.only.contains(&broken.name);
+        if broken.kind == Kind::Detector && is_chosen {
+            detection.not_evaluated.push(NotEvaluated::whole(&broken.name, broken.why.clone()));
+        }
+    }
     for detector in chosen(catalog, &options.only)? {
         // Bound in any case: a parameter that is wrong is wrong whether the detector can be evaluated or not.
-        let values = bind(detector, expectations, options)?;
+        let values = match bind(detector, expectations, options) {
+            Err(error @ DetectError::Query(QueryError::MissingParam { .. })) if detector.path.is_some() => {
+                detection.set_aside(detector, &error);
+                continue;
+            }
+            values => values?,
+        };
         let lack: Vec<&str> =
             detector.needs.iter().filter_map(|need| lacks.get(need.name())).map(String::as_str).collect();
         if !lack.is_empty() {
@@ -180,9 +196,13 @@ pub async fn detect(
             continue;
         }
         told(&detector.name);
-        let failed = |source| DetectError::Failed { detector: detector.name.clone(), source: Box::new(source) };
-        let rows = engine.run(detector, values).await.map_err(failed)?;
-        let (findings, not_evaluated) = rows::read(detector, &rows)?;
+        let (findings, not_evaluated) = match evaluated(engine, detector, values).await {
+            Err(error) if detector.path.is_some() => {
+                detection.set_aside(detector, &error);
+                continue;
+            }
+            found => found?,
+        };
         detection.evaluated.push(detector.name.clone());
         detection.not_evaluated.extend(not_evaluated);
         for mut finding in findings {
@@ -200,6 +220,17 @@ pub async fn detect(
     detection.findings.sort_by(Finding::by_weight);
     detection.accepted.sort_by(Finding::by_weight);
     Ok(detection)
+}
+
+/// What a detector finds, and what it cannot judge.
+async fn evaluated(
+    engine: &Engine,
+    detector: &Query,
+    values: Vec<(String, ScalarValue)>,
+) -> Result<(Vec<Finding>, Vec<NotEvaluated>), DetectError> {
+    let failed = |source| DetectError::Failed { detector: detector.name.clone(), source: Box::new(source) };
+    let rows = engine.run(detector, values).await.map_err(failed)?;
+    rows::read(detector, &rows)
 }
 
 /// What is missing, by the need that it would meet.
@@ -282,6 +313,17 @@ impl Detection {
                 (false, false) => self.resolved.push(Finding { status: Status::Resolved, ..finding }),
             }
         }
+    }
+
+    /// Takes note of what is wrong with a detector of the user's own.
+    fn set_aside(&mut self, detector: &Query, error: &DetectError) {
+        let line = match error {
+            DetectError::Failed { source, .. } => source.line(),
+            _ => None,
+        };
+        let why = format!("{}: {error}", detector.place(line));
+        self.not_evaluated.push(NotEvaluated::whole(&detector.name, why.clone()));
+        self.broken.push(why);
     }
 
     /// The worst severity of what someone should look at.

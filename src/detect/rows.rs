@@ -58,6 +58,7 @@ pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<N
             gaps.push(NotEvaluated {
                 detector: detector.name.clone(),
                 key_arn: columns.text("key_arn", row),
+                principal: columns.text("principal", row),
                 account_id: columns.text("account_id", row),
                 region: columns.text("region", row),
                 why,
@@ -76,7 +77,8 @@ pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<N
         }
     }
     gaps.sort_by(|a, b| {
-        (&a.key_arn, &a.account_id, &a.region, &a.why).cmp(&(&b.key_arn, &b.account_id, &b.region, &b.why))
+        let place = |gap: &NotEvaluated| [&gap.key_arn, &gap.principal, &gap.account_id, &gap.region].map(Clone::clone);
+        place(a).cmp(&place(b)).then_with(|| a.why.cmp(&b.why))
     });
     Ok((findings.into_values().collect(), gaps))
 }

@@ -40,6 +40,23 @@ pub enum EngineError {
     Sql(#[from] Box<DataFusionError>),
 }
 
+impl EngineError {
+    /// The statement's line that is at fault, from 1, where that is known.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        let Self::Sql(error) = self else { return None };
+        let spanned = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+        let spanned = spanned.and_then(|span| usize::try_from(span.start.line).ok());
+        // The parser says it in words only.
+        let told = || {
+            let text = error.to_string();
+            let (_, rest) = text.split_once("Line: ")?;
+            rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+        };
+        spanned.or_else(told).filter(|line| *line > 0)
+    }
+}
+
 impl From<DataFusionError> for EngineError {
     fn from(error: DataFusionError) -> Self {
         Self::Sql(Box::new(error))
@@ -88,13 +105,15 @@ impl Rows {
 pub struct Engine {
     session: SessionContext,
     events_version: u64,
+    broken: Vec<String>,
 }
 
 impl Engine {
-    /// Opens a lake for questions, with the catalog's views, and with what is expected as tables beside the lake's.
+    /// Opens a lake for questions, with the catalog's views, and with what is expected as tables beside the lake's. A view of
+    /// the user's own that is wrong is left out and told by [`broken`](Engine::broken): only what reads it is wrong with it.
     ///
     /// # Errors
-    /// When there is no lake, it cannot be read, or a view is wrong.
+    /// When there is no lake, it cannot be read, or a shipped view is wrong.
     pub async fn open(lake: &Lake, catalog: &Catalog, expectations: &Expectations) -> Result<Self, EngineError> {
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
@@ -102,6 +121,8 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         // Instants are UTC everywhere, whatever the machine's own zone.
         options.execution.time_zone = Some("UTC".to_owned());
+        // An error says on which line of a query's file it is.
+        options.sql_parser.collect_spans = true;
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
         let (mut is_there, mut events_version) = (false, 0);
@@ -119,12 +140,28 @@ impl Engine {
         for (name, rows) in expectations::tables(expectations).map_err(DataFusionError::from)? {
             session.register_batch(name, rows)?;
         }
-        let engine = Self { session, events_version };
+        let mut engine = Self { session, events_version, broken: Vec::new() };
         for view in catalog.views() {
-            let frame = engine.plan(&view.sql, Vec::new()).await?;
-            engine.session.register_table(view.name.as_str(), frame.into_view())?;
+            match engine.add(view).await {
+                Err(error) if view.path.is_some() => {
+                    engine.broken.push(format!("{}: {error}", view.place(error.line())));
+                }
+                added => added?,
+            }
         }
         Ok(engine)
+    }
+
+    async fn add(&self, view: &Query) -> Result<(), EngineError> {
+        let frame = self.plan(&view.sql, Vec::new()).await?;
+        self.session.register_table(view.name.as_str(), frame.into_view())?;
+        Ok(())
+    }
+
+    /// File, line and fault of each view of the user's own that is wrong.
+    #[must_use]
+    pub fn broken(&self) -> &[String] {
+        &self.broken
     }
 
     /// Version of the events table that answers rest on; 0 where there is none yet.

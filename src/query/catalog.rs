@@ -10,6 +10,17 @@ use super::{Kind, Query, QueryError};
 /// Kind, name and text of each file under `queries/`, as `build.rs` found them.
 const SHIPPED: &[(Kind, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped_queries.rs"));
 
+/// A file of the user's own that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// What it was to be.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// File, line and fault.
+    pub why: String,
+}
+
 /// A set of queries by name.
 ///
 /// Views have names of their own, so that the report on `coverage` may be called as the view that it reads. Reports
@@ -20,6 +31,7 @@ pub struct Catalog {
     views: Vec<Query>,
     /// By name, reports and detectors together.
     others: BTreeMap<String, Query>,
+    broken: Vec<Broken>,
 }
 
 impl Catalog {
@@ -29,36 +41,64 @@ impl Catalog {
     /// When a shipped file is malformed. A test reads them all, so no build that passed its tests does.
     #[must_use]
     pub fn shipped() -> Catalog {
-        let parsed = SHIPPED.iter().map(|(kind, name, text)| Query::parse(name, *kind, text));
-        let catalog = parsed.collect::<Result<Vec<_>, _>>().and_then(|queries| Catalog::default().with(queries));
-        catalog.unwrap_or_else(|error| panic!("a shipped query is malformed: {error}"))
+        let mut catalog = Catalog::default();
+        for (kind, name, text) in SHIPPED {
+            let added = Query::parse(name, *kind, text).and_then(|query| catalog.add(query));
+            added.unwrap_or_else(|error| panic!("a shipped query is malformed: {error}"));
+        }
+        let circle = catalog.sort();
+        assert!(circle.is_empty(), "shipped views read each other in a circle: {circle:?}");
+        catalog
     }
 
     /// Adds a folder of the user's own: `views/`, `reports/` and `detectors/` within it, and `.sql` files directly in
-    /// it, which are reports.
+    /// it, which are reports. A file that is malformed, or whose name is taken, is left out and told by [`broken`]: the
+    /// others are of use without it. A shipped query is never replaced: a report of that name would no longer mean what
+    /// its documentation says.
+    ///
+    /// [`broken`]: Catalog::broken
     ///
     /// # Errors
-    /// When the folder cannot be read or has no queries, a file is malformed, or a name is taken. A shipped query is
-    /// never replaced: a report of that name would no longer mean what its documentation says.
-    pub fn with_folder(self, dir: &Path) -> Result<Catalog, QueryError> {
-        let mut queries = Vec::new();
-        for path in sql_files(dir)? {
-            queries.push(read(&path, Kind::Report)?);
-        }
+    /// When the folder cannot be read or has no queries.
+    pub fn with_folder(mut self, dir: &Path) -> Result<Catalog, QueryError> {
+        let mut files: Vec<(PathBuf, Kind)> = sql_files(dir)?.into_iter().map(|path| (path, Kind::Report)).collect();
         for kind in Kind::ALL {
             let folder = dir.join(kind.folder());
             if folder.is_dir() {
-                for path in sql_files(&folder)? {
-                    queries.push(read(&path, kind)?);
-                }
+                files.extend(sql_files(&folder)?.into_iter().map(|path| (path, kind)));
             }
         }
-        if queries.is_empty() {
+        if files.is_empty() {
             let source =
                 io::Error::new(io::ErrorKind::NotFound, "no .sql file in it, nor in its views, reports or detectors");
             return Err(QueryError::Unreadable { path: dir.to_owned(), source });
         }
-        self.with(queries)
+        for (path, kind) in files {
+            if let Err(error) = read(&path, kind).and_then(|query| self.add(query)) {
+                self.broken.push(Broken::new(&path, kind, error));
+            }
+        }
+        let circle = self.sort();
+        let error = QueryError::Circle { views: circle.iter().map(|view| view.name.clone()).collect() };
+        self.broken.extend(circle.iter().map(|view| Broken {
+            kind: Kind::View,
+            name: view.name.clone(),
+            why: format!("{}: {error}", view.place(None)),
+        }));
+        Ok(self)
+    }
+
+    /// Files of the user's own that cannot be used.
+    #[must_use]
+    pub fn broken(&self) -> &[Broken] {
+        &self.broken
+    }
+
+    /// Whether a detector has this name, one that cannot be used included.
+    #[must_use]
+    pub fn has_detector(&self, name: &str) -> bool {
+        let is_broken = |broken: &Broken| broken.kind == Kind::Detector && broken.name == name;
+        self.detectors().any(|detector| detector.name == name) || self.broken.iter().any(is_broken)
     }
 
     /// The views, each after those that it reads.
@@ -79,39 +119,63 @@ impl Catalog {
     /// The report or detector of this name, else the view.
     ///
     /// # Errors
-    /// When there is none; the error names those that look like it.
+    /// When there is none, or it cannot be used; the error names those that look like it.
     pub fn get(&self, name: &str) -> Result<&Query, QueryError> {
         let view = || self.views.iter().find(|view| view.name == name);
         self.others.get(name).or_else(view).ok_or_else(|| {
+            if let Some(broken) = self.broken.iter().find(|broken| broken.name == name) {
+                return QueryError::Broken { why: broken.why.clone() };
+            }
             let names = self.others.keys().chain(self.views.iter().map(|view| &view.name));
             QueryError::UnknownQuery { name: name.to_owned(), near: near(name, names.map(String::as_str)) }
         })
     }
 
-    fn with(mut self, queries: Vec<Query>) -> Result<Catalog, QueryError> {
-        for query in queries {
-            let taken = match query.kind {
-                Kind::View => self.views.iter().any(|view| view.name == query.name),
-                Kind::Report | Kind::Detector => self.others.contains_key(&query.name),
-            };
-            if taken {
-                let file = format!("{}/{}.sql", query.kind.folder(), query.name);
-                return Err(QueryError::Duplicate { file, name: query.name });
-            }
-            match query.kind {
-                Kind::View => self.views.push(query),
-                Kind::Report | Kind::Detector => drop(self.others.insert(query.name.clone(), query)),
-            }
+    fn add(&mut self, query: Query) -> Result<(), QueryError> {
+        let taken = match query.kind {
+            Kind::View => self.views.iter().any(|view| view.name == query.name),
+            Kind::Report | Kind::Detector => self.others.contains_key(&query.name),
+        };
+        if taken {
+            let file = format!("{}/{}.sql", query.kind.folder(), query.name);
+            return Err(QueryError::Duplicate { file, name: query.name });
         }
-        self.views = in_order(self.views)?;
-        Ok(self)
+        match query.kind {
+            Kind::View => self.views.push(query),
+            Kind::Report | Kind::Detector => drop(self.others.insert(query.name.clone(), query)),
+        }
+        Ok(())
+    }
+
+    /// Sorts the views so that each comes after those that it reads, and takes out those that read each other in a circle.
+    fn sort(&mut self) -> Vec<Query> {
+        let (ordered, circle) = in_order(std::mem::take(&mut self.views));
+        self.views = ordered;
+        circle
     }
 }
 
-/// Sorts views so that each comes after those whose names its statement has as words; among equals, by name.
+impl Broken {
+    fn new(path: &Path, kind: Kind, error: QueryError) -> Self {
+        let path_text = path.display();
+        let why = match error {
+            QueryError::File { line, message, .. } => format!("{path_text}:{line}: {message}"),
+            QueryError::Duplicate { name, .. } => {
+                format!("{path_text}:1: the name `{name}` is taken already; choose another file name")
+            }
+            QueryError::Unreadable { source, .. } => format!("{path_text}:1: it cannot be read: {source}"),
+            other => other.to_string(),
+        };
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { kind, name, why }
+    }
+}
+
+/// Sorts views so that each comes after those whose names its statement has as words; among equals, by name. Those that are
+/// left over read each other, or one that does.
 ///
 /// A word may also be a column of that name, and then the order is stricter than it need be, never wrong.
-fn in_order(mut waiting: Vec<Query>) -> Result<Vec<Query>, QueryError> {
+fn in_order(mut waiting: Vec<Query>) -> (Vec<Query>, Vec<Query>) {
     waiting.sort_by(|a, b| a.name.cmp(&b.name));
     let mut ordered = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
@@ -120,12 +184,12 @@ fn in_order(mut waiting: Vec<Query>) -> Result<Vec<Query>, QueryError> {
             .into_iter()
             .partition(|view| names.iter().all(|name| *name == view.name || !view.words.contains(name)));
         if ready.is_empty() {
-            return Err(QueryError::Circle { views: names.into_iter().collect() });
+            return (ordered, blocked);
         }
         ordered.extend(ready);
         waiting = blocked;
     }
-    Ok(ordered)
+    (ordered, Vec::new())
 }
 
 fn read(path: &Path, kind: Kind) -> Result<Query, QueryError> {
@@ -133,7 +197,7 @@ fn read(path: &Path, kind: Kind) -> Result<Query, QueryError> {
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let stem = stem.ok_or_else(|| unreadable(io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8")))?;
-    Query::parse(stem, kind, &text)
+    Ok(Query { path: Some(path.to_owned()), ..Query::parse(stem, kind, &text)? })
 }
 
 /// The `.sql` files directly in a folder, sorted.

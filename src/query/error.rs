@@ -76,6 +76,12 @@ pub enum QueryError {
         /// Why the value is not of that type.
         message: String,
     },
+    /// The file of this name is none that can be used.
+    #[error("{why}")]
+    Broken {
+        /// File, line and fault.
+        why: String,
+    },
     /// Two files define one name.
     #[error("{file}: the name `{name}` is taken already; choose another file name")]
     Duplicate {

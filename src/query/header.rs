@@ -169,6 +169,8 @@ pub(super) fn parse(name: &str, kind: Kind, text: &str) -> Result<Query, QueryEr
         params,
         docs: parts.docs,
         sql,
+        sql_line,
+        path: None,
         words: found.words,
     })
 }

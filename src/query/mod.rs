@@ -9,6 +9,7 @@
 //! make a report depend on something that is not in its record. Nothing here runs a query; that is the engine's work.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 mod catalog;
 mod error;
@@ -19,7 +20,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::Catalog;
+pub use catalog::{Broken, Catalog};
 pub use error::QueryError;
 pub use header::{Need, Severity};
 pub use param::{Param, ParamKind};
@@ -77,6 +78,10 @@ pub struct Query {
     pub docs: String,
     /// The statement, with `$name` where a parameter goes.
     pub sql: String,
+    /// The file's line on which the statement begins, from 1.
+    pub sql_line: usize,
+    /// The file, of a query of the user's own; none of a shipped one.
+    pub path: Option<PathBuf>,
     /// Every plain word of the statement in lower case, from which the catalog learns which views it reads.
     words: BTreeSet<String>,
 }
@@ -99,6 +104,20 @@ impl Query {
     /// declared and not used or used and not declared, a text that does not tokenize, or one that reads the clock.
     pub fn parse(name: &str, kind: Kind, text: &str) -> Result<Query, QueryError> {
         header::parse(name, kind, text)
+    }
+
+    /// Its file, and a line of it: that of the statement's line, or where the statement begins.
+    ///
+    /// ```
+    /// use keytrail::query::{Kind, Query};
+    /// let query = Query::parse("mine", Kind::Report, "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE\nkeys").unwrap();
+    /// assert_eq!(query.place(Some(2)), "reports/mine.sql:5");
+    /// ```
+    #[must_use]
+    pub fn place(&self, line: Option<usize>) -> String {
+        let shipped = || format!("{}/{}.sql", self.kind.folder(), self.name);
+        let file = self.path.as_ref().map_or_else(shipped, |path| path.display().to_string());
+        format!("{file}:{}", self.sql_line + line.unwrap_or(1).saturating_sub(1))
     }
 
     /// The values for one run, in the order of [`params`](Query::params), ready for the engine to bind.

@@ -21,6 +21,7 @@ mod chain;
 mod clean;
 mod count;
 mod csv;
+mod gaps;
 mod incident;
 mod json;
 mod markdown;
@@ -31,6 +32,7 @@ mod verdict;
 
 pub use chain::chain_text;
 pub use count::thousands;
+pub use gaps::{Gap, gaps};
 pub use incident::incident_markdown;
 pub use posture::{Document, DocumentError, posture_document};
 pub use verdict::verdict_text;
@@ -137,6 +139,18 @@ impl Form {
             Form::Ocsf => "ocsf",
             Form::Asff => "asff",
             Form::Sarif => "sarif",
+        }
+    }
+
+    /// Whether a file may hold this form whose name tells `told`: that form, a kind of JSON in `.json`, or text in `.txt`.
+    #[must_use]
+    pub fn fits(self, told: Self) -> bool {
+        match told {
+            Form::Rows(Format::Json) => {
+                matches!(self, Form::Rows(Format::Json) | Form::Ocsf | Form::Asff | Form::Sarif)
+            }
+            Form::Rows(Format::Table) => matches!(self, Form::Rows(Format::Table | Format::Csv | Format::Markdown)),
+            told => self == told,
         }
     }
 

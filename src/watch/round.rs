@@ -63,6 +63,8 @@ pub struct Round {
     pub failed: u64,
     /// Findings that are still to be told; none is known when the lake could not be asked.
     pub left: Option<u64>,
+    /// Findings that were told and of which the lake could take no note: another run tells them again.
+    pub unrecorded: u64,
     /// Why some are, in words that hold no secret; nothing when it was stopped.
     pub trouble: Option<String>,
 }
@@ -109,6 +111,7 @@ impl Outbox<'_> {
         if let Err(error) = self.tell_pending(engine, channel, &mut round).await {
             round.trouble = Some(error.to_string());
         }
+        round.unrecorded = channel.unrecorded.len() as u64;
         round
     }
 

@@ -4,6 +4,7 @@ mod answers;
 mod demo;
 mod errors;
 mod filters;
+mod output;
 
 use std::sync::Arc;
 

@@ -70,10 +70,9 @@ fn what_was_learned_is_a_file_that_is_read_and_that_matches() {
     let dir = lake();
     let learned = dir.keytrail(["expectations", "--learn"]).ok().stdout();
     assert!(learned.contains("decryptors = [\n    \"arn:aws:iam::111122223333:user/alice\",\n]"), "{learned}");
-    assert!(
-        learned.contains("services = [\n    \"direct\",\n]") && learned.contains("accounts = [\"111122223333\"]"),
-        "{learned}"
-    );
+    assert!(learned.contains("services = [\n    \"direct\",\n]"), "{learned}");
+    // Somebody must act in it, which does not make it another's.
+    assert!(learned.contains("accounts = [\n    \"111122223333\", # has an open finding: key-disabled ("), "{learned}");
     expects(&dir, &learned);
     let checked = dir.keytrail(["expectations", "--check"]).format("json").ok().json();
     assert_eq!(checked, json!([]));
@@ -110,4 +109,88 @@ fn what_no_longer_matches_is_told() {
             ("trusted", "host 888888888888")
         ]
     );
+}
+
+/// A role of another account, whose log is in the lake too, and root, decrypt with a key that alice uses through S3.
+fn visited() -> Dir {
+    let dir = Dir::new();
+    let call = |id: &str, hour: u32| with(at(decrypt(""), &format!("2026-01-06T{hour}:00:00Z")), "eventID", id);
+    let mut through_s3 = call("s3", 10);
+    through_s3["userIdentity"]["invokedBy"] = "s3.amazonaws.com".into();
+    through_s3["sourceIPAddress"] = "s3.amazonaws.com".into();
+    let mut visitor = with(call("visit", 11), "sharedEventID", "shared");
+    visitor["userIdentity"] = json!({
+        "type": "AssumedRole", "principalId": "AROAVISITOR:s", "accountId": "444455556666", "accessKeyId": "ASIAVISITOR",
+        "arn": "arn:aws:sts::444455556666:assumed-role/visitor/s",
+        "sessionContext": {"sessionIssuer": {"type": "Role", "principalId": "AROAVISITOR", "accountId": "444455556666",
+            "arn": "arn:aws:iam::444455556666:role/visitor", "userName": "visitor"}},
+    });
+    let twin = with(with(visitor.clone(), "eventID", "visit-2"), "recipientAccountId", "444455556666");
+    let mut root = call("root", 12);
+    root["userIdentity"] = json!({"type": "Root", "principalId": "111122223333", "accountId": "111122223333",
+        "arn": "arn:aws:iam::111122223333:root", "accessKeyId": ""});
+    dir.log("owner.json.gz", &[through_s3, visitor, root]);
+    dir.log("visitor.json.gz", &[twin]);
+    dir.ingest("logs");
+    dir
+}
+
+#[test]
+fn what_is_suspicious_is_learned_as_a_comment_and_expected_by_nobody() {
+    let dir = visited();
+    let detect = ["detect", "--only", "root-uses-key,foreign-account-decrypts"];
+    // Nothing was detected before: it is looked at all the same.
+    for _ in 0..2 {
+        let learned = dir.keytrail(["expectations", "--learn"]).ok().stdout();
+        let line = |part: &str| learned.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{learned}"));
+        assert!(line("user/alice").starts_with("    \"arn:"), "{learned}");
+        let root = line("111122223333:root");
+        assert!(root.starts_with("    # ") && root.contains("# has an open finding: root-uses-key ("), "{root}");
+        assert_eq!(
+            line("\"444455556666\""),
+            "    # \"444455556666\", # is it yours? it decrypted with keys of 111122223333"
+        );
+        assert!(line("\"direct\"").trim_start().starts_with("\"direct\","), "the visitor has no finding: {learned}");
+        let file: toml::Table = learned.parse().unwrap();
+        assert_eq!(file["accounts"], toml::Value::try_from(["111122223333"]).unwrap());
+        dir.keytrail(detect).ok();
+    }
+    // Told whose accounts they are, the visitor is a finding, and what only they did is not expected either.
+    expects(&dir, "accounts = [\"111122223333\"]\n");
+    dir.keytrail(detect).ok();
+    let learned = dir.keytrail(["expectations", "--learn"]).ok().stdout();
+    let file: toml::Table = learned.parse().unwrap();
+    let key = &file["key"][0];
+    assert_eq!(
+        key["decryptors"],
+        toml::Value::try_from(["arn:aws:iam::111122223333:user/alice"]).unwrap(),
+        "{learned}"
+    );
+    assert_eq!(key["services"], toml::Value::try_from(["s3.amazonaws.com"]).unwrap(), "{learned}");
+    assert!(
+        learned.contains("# \"444455556666\", # has an open finding: foreign-account-decrypts (high)"),
+        "{learned}"
+    );
+    assert!(learned.contains("# \"direct\", # only by who has an open finding"), "{learned}");
+}
+
+#[test]
+fn that_accounts_are_not_declared_is_told_in_every_form() {
+    let dir = visited();
+    let why = "only because its log is in the lake is account 444455556666 taken for one of ours";
+    let detect = ["detect", "--no-save", "--only", "foreign-account-decrypts"];
+    for format in ["table", "json", "ndjson", "csv", "markdown"] {
+        let told = dir.keytrail(detect).format(format).ok().stdout();
+        assert!(told.contains(why), "{format}: {told}");
+    }
+    let said = dir.keytrail(detect).ok().stderr();
+    assert!(said.contains("nothing found; 1 detectors evaluated (1 of them not for everything), 0 not"), "{said}");
+    for format in ["table", "html"] {
+        let told = dir.keytrail(["report", "--no-save"]).format(format).ok().stdout();
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(why), "{format}: {told}");
+    }
+    expects(&dir, "accounts = [\"111122223333\", \"444455556666\"]\n");
+    let declared = dir.keytrail(detect).format("json").ok().json();
+    assert_eq!((&declared["findings"], &declared["not_evaluated"]), (&json!([]), &json!([])));
 }

@@ -232,3 +232,110 @@ fn what_cannot_be_judged_any_more_stays_open() {
     fs::write(dir.join("queries/detectors/users.sql"), users).unwrap();
     assert_eq!(statuses(&found(&dir, &[]), "findings"), ["ongoing"]);
 }
+
+/// What `users.sql` says of each principal, in place of finding it.
+fn doubts(dir: &Dir, condition: &str) {
+    let doubtful = USERS.replace(
+        "AS severity\nFROM",
+        &format!("AS severity, CAST(NULL AS VARCHAR) AS asset,\n    CASE WHEN {condition} THEN 'too new' END AS not_evaluated\nFROM"),
+    );
+    let doubtful = doubtful.replace("CAST(NULL AS VARCHAR) AS detail", "concat(count(*), ' calls') AS detail");
+    fs::write(dir.join("queries/detectors/users.sql"), doubtful).unwrap();
+}
+
+#[test]
+fn one_newcomer_who_cannot_be_judged_does_not_keep_anothers_finding_open() {
+    let mut bob = used("b1", "2026-01-06T11:00:00Z");
+    bob["userIdentity"]["arn"] = "arn:aws:iam::111122223333:user/bob".into();
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), bob]);
+    doubts(&dir, "principal LIKE '%/bob'");
+    let first = found(&dir, &[]);
+    assert_eq!(
+        (statuses(&first, "findings").len(), &first["not_evaluated"][1]["principal"]),
+        (1, &json!("arn:aws:iam::111122223333:user/bob"))
+    );
+    // Alice is found no more, bob is not judged still.
+    let users = fs::read_to_string(dir.join("queries/detectors/users.sql")).unwrap();
+    fs::write(
+        dir.join("queries/detectors/users.sql"),
+        users.replace("FROM usage\nWHERE", "FROM usage\nWHERE principal LIKE '%/bob' AND"),
+    )
+    .unwrap();
+    let second = found(&dir, &[]);
+    assert_eq!((statuses(&second, "resolved"), statuses(&second, "unjudged").len()), (vec!["resolved".to_owned()], 0));
+}
+
+#[test]
+fn a_finding_that_is_recorded_again_keeps_its_text() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z"), used("e2", "2026-01-06T11:00:00Z")]);
+    let text = "SELECT status, message, detail, reason, evidence FROM findings ORDER BY run_at";
+    doubts(&dir, "false");
+    found(&dir, &[]);
+    doubts(&dir, "true");
+    for _ in 0..2 {
+        assert_eq!(statuses(&found(&dir, &[]), "unjudged"), ["unjudged"]);
+    }
+    let rows = dir.sql(text);
+    assert_eq!((&rows[0]["detail"], &rows[0]["evidence"]), (&json!("2 calls"), &json!("[\"e1\",\"e2\"]")));
+    for row in &rows[1..] {
+        assert_eq!(row["status"], "unjudged");
+        for part in ["message", "detail", "reason", "evidence"] {
+            assert_eq!(row[part], rows[0][part], "{part}");
+        }
+    }
+    // What `watch` sends is of the last of them.
+    let pending = ["query", "pending-notifications", "--param", "channel=c", "--param", "severity=info"];
+    let pending = dir.keytrail(pending).format("json").ok().json();
+    assert_eq!((&pending[0]["detail"], &pending[0]["message"]), (&rows[0]["detail"], &rows[0]["message"]));
+    // Why it was accepted is told as long as it is.
+    let accept = "[[accept]]\ndetector = \"users\"\nreason = \"known\"\nuntil = 2199-12-31\n";
+    fs::write(dir.join("keytrail.toml"), accept).unwrap();
+    doubts(&dir, "false");
+    found(&dir, &[]);
+    doubts(&dir, "true");
+    let unjudged = found(&dir, &[]);
+    assert_eq!(
+        (&unjudged["unjudged"][0]["reason"], &unjudged["unjudged"][0]["status"]),
+        (&json!("known"), &json!("accepted"))
+    );
+    assert_eq!(dir.sql(text).last().unwrap()["reason"], "known");
+}
+
+#[test]
+fn a_broken_view_or_detector_of_ones_own_names_its_line_and_leaves_the_others_running() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    let put = |name: &str, text: &str| {
+        let path = dir.join("queries").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let head = "-- ---\n-- title = \"T\"\n-- ---\n";
+    put("views/torn.sql", &format!("{head}SELECT key_arn,\n    no_such_column\nFROM usage"));
+    put("detectors/header.sql", &USERS.replace("-- message", "-- mesage"));
+    put("detectors/syntax.sql", &USERS.replace("GROUP BY key_arn, principal", "GROUP key_arn"));
+    put("detectors/reader.sql", &USERS.replace("FROM usage", "FROM torn"));
+    put("detectors/needs_more.sql", USERS);
+    let only = "users,header,syntax,reader,needs_more,root-uses-key";
+    let detect = ["detect", "--only", only, "--since", "2026-01-05", "--until", "2026-01-20"];
+    let ran = dir.keytrail(["--queries", "queries"]).args(detect).format("json").code(2);
+    let told = ran.stderr();
+    let place = |name: &str, line: usize| format!("error: queries/{name}.sql:{line}: ");
+    for (name, line) in
+        [("views/torn", 5), ("detectors/header", 4), ("detectors/syntax", 19), ("detectors/needs_more", 1)]
+    {
+        assert!(told.contains(&place(name, line)), "{name}:{line}: {told}");
+    }
+    assert!(told.contains("error: queries/detectors/reader.sql:") && told.contains("torn"), "{told}");
+    let found = ran.json();
+    assert!(found["findings"].as_array().unwrap().iter().any(|finding| finding["detector"] == "users"), "{found}");
+    assert!(found["evaluated"].as_array().unwrap().iter().any(|name| name == "root-uses-key"), "{found}");
+    for name in ["header", "syntax", "reader", "needs_more"] {
+        let why = found["not_evaluated"].as_array().unwrap().iter().find(|gap| gap["detector"] == name);
+        assert!(why.is_some_and(|gap| gap["why"].as_str().unwrap().contains(".sql:")), "{name}: {found}");
+    }
+    // What does not read what is broken is answered.
+    let rows = dir.keytrail(["--queries", "queries", "sql", "SELECT count(*) AS n FROM usage"]).format("json").code(2);
+    assert_eq!(rows.json(), json!([{"n": 1}]));
+    let asked = dir.keytrail(["--queries", "queries", "query", "header"]).code(2);
+    assert!(asked.stderr().contains("header.sql:4: unknown field `mesage`"), "{}", asked.stderr());
+}

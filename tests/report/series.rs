@@ -142,6 +142,24 @@ fn the_exit_code_is_about_what_is_new() {
 }
 
 #[test]
+fn a_format_and_a_files_name_that_contradict_each_other_are_refused() {
+    let dir = lake();
+    for (format, file) in
+        [("csv", "x.html"), ("html", "x.csv"), ("json", "x.ocsf.json"), ("html", "x.json"), ("sarif", "x.txt")]
+    {
+        let ran = dir.keytrail(["report", "--no-save", "-o", file]).format(format).code(2);
+        let told = format!("error: --format {format} would be written to {file}\n");
+        assert!(ran.stderr().contains(&told) && !dir.join(file).exists(), "{}", ran.seen());
+    }
+    for (format, file) in
+        [("csv", "x.csv"), ("ocsf", "x.json"), ("sarif", "y.json"), ("markdown", "x.txt"), ("json", "no-end")]
+    {
+        dir.keytrail(["report", "--no-save", "-o", file]).format(format).ok();
+        assert!(dir.join(file).exists(), "{file}");
+    }
+}
+
+#[test]
 fn the_same_lake_and_window_make_the_same_bytes() {
     let dir = lake();
     let quiet = |id: &str, at: &str| with(decrypt(id), "eventTime", at);

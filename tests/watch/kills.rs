@@ -100,7 +100,7 @@ fn a_lake_that_fails_for_a_while_has_nothing_told_twice() {
     std::fs::write(&table, "in the way").unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("told later") {
+    while !line.contains("not recorded as told") {
         line.clear();
         assert!(said.read_line(&mut line).unwrap() > 0, "it has ended");
     }

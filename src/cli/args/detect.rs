@@ -11,7 +11,11 @@ query findings` lists those that are open. A detector whose needs are not met is
 says why: silence is never good news by itself. `keytrail explain ID` tells what a detector looks for
 and what to do about it.
 
-Exit codes: 0 nothing at or above --fail-on, 1 something is, 2 wrong usage or failure, 3 --fail-on was
+An account that no keytrail.toml declares counts as yours when its log is in the lake. What only rests
+on that is not evaluated, and named: declare `accounts`.
+
+Exit codes: 0 nothing at or above --fail-on, 1 something is, 2 wrong usage or failure (also: a query of
+--queries is broken, or the lake could take no note of what was found and is shown), 3 --fail-on was
 asked for and nothing could be judged: no detector was evaluated, the lake has no event of the window,
 or the logs end more than a day ago and no --until says that this is meant.";
 
@@ -92,6 +96,9 @@ Exit codes: 0 done, 1 --check found something, 2 wrong usage or failure.";
 #[command(group = clap::ArgGroup::new("what").required(true).args(["learn", "check"]))]
 pub(crate) struct ExpectationsCommand {
     /// Write a first file from what was seen, on standard output, for a person to prune
+    ///
+    /// Whoever has an open finding, or would have one if `detect` ran now, is in it as a comment that says so, and so is
+    /// an account that deals with another's keys as an outsider would: nothing suspicious is expected by default.
     #[arg(long)]
     pub learn: bool,
     /// Tell what in the file no longer matches anything

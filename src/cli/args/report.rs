@@ -25,7 +25,11 @@ Of an incident everything that is given must fit. What AWS services called for s
 theirs: --source-ip finds direct calls only. The log objects that hold the records are read again for their
 hashes, which takes as long as reading them does; --no-hashes leaves them out.
 
-Exit codes: 0 done, 1 a new finding is as bad as --fail-on, 2 wrong usage or failure, 3 --fail-on was asked
+A bare name such as bert-jan stands for the one principal of that name; where there are several, they are
+listed. An incident of which the lake has no event is an error, and nothing is written.
+
+Exit codes: 0 done, 1 a new finding is as bad as --fail-on, 2 wrong usage or failure (also: the report is
+made, and the lake could take no note of it), 3 --fail-on was asked
 for and nothing could be judged, or the logs end more than a day ago; with --incident, a log object is gone,
 cannot be read, or is not what was ingested and verified; the document says which.";
 

@@ -43,7 +43,8 @@ As a service, with KEYTRAIL_WEBHOOK=… in a file that only root can read:
 read at the start. Every detection adds files to the lake: `keytrail maintain` once a day
 merges them.
 
-Exit codes: 0 stopped when asked, or --once and all is told; 2 wrong usage or failure; 3
+Exit codes: 0 stopped when asked, or --once and all is told; 2 wrong usage or failure (also:
+--once, and the lake could take no note of what was found); 3
 --once, and something could not be read or told, or it was stopped.";
 
 /// Keep up with new logs, look for findings again and again, and tell each new one: webhook, Slack, command, file

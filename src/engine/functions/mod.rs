@@ -10,6 +10,7 @@
 //! - `aws_partition(arn, region)`: the partition that an ARN is of, or else a Region
 
 mod addresses;
+mod conditions;
 mod matching;
 mod members;
 mod partitions;

@@ -215,11 +215,37 @@ fn a_users_folder_adds_to_the_shipped_and_replaces_nothing() {
     assert!(at("usage") < at("my_usage") && at("my_usage") < at("late_usage"), "{names:?}");
 
     put("who.sql", "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE t");
-    assert_eq!(
-        load().unwrap_err().to_string(),
-        "reports/who.sql: the name `who` is taken already; choose another file name"
-    );
+    let broken = || -> Vec<String> {
+        let folder = format!("{}/", dir.path().display());
+        load().unwrap().broken().iter().map(|broken| broken.why.replace(&folder, "")).collect()
+    };
+    assert_eq!(broken(), ["who.sql:1: the name `who` is taken already; choose another file name"]);
     std::fs::remove_file(dir.path().join("who.sql")).unwrap();
     put("views/my_usage.sql", "-- ---\n-- title = \"Used\"\n-- ---\nTABLE late_usage");
-    assert_eq!(load().unwrap_err().to_string(), "these views read each other in a circle: late_usage, my_usage");
+    let circle = "these views read each other in a circle: late_usage, my_usage";
+    assert_eq!(broken(), [format!("views/late_usage.sql:4: {circle}"), format!("views/my_usage.sql:4: {circle}")]);
+    let catalog = load().unwrap();
+    assert!(catalog.get("mine").is_ok() && catalog.views().any(|view| view.name == "usage"));
+}
+
+#[test]
+fn a_file_that_is_broken_keeps_no_other_from_being_used() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("detectors")).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    put("mine.sql", "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE usage");
+    put(
+        "detectors/torn.sql",
+        "-- ---\n-- title = \"Torn\"\n-- severity = \"low\"\n-- mesage = \"x\"\n-- ---\nTABLE usage",
+    );
+    std::fs::write(dir.path().join("detectors/bytes.sql"), b"\xff\xfe").unwrap();
+    let catalog = Catalog::shipped().with_folder(dir.path()).unwrap();
+    assert!(catalog.get("mine").is_ok());
+    let [bytes, torn] = catalog.broken() else { panic!("{:?}", catalog.broken()) };
+    assert_eq!((torn.kind, torn.name.as_str()), (Kind::Detector, "torn"));
+    let told = format!("{}:4: unknown field `mesage`", dir.path().join("detectors/torn.sql").display());
+    assert!(torn.why.starts_with(&told), "{}", torn.why);
+    assert!(bytes.why.contains("bytes.sql:1: it cannot be read: "), "{}", bytes.why);
+    assert_eq!(catalog.get("torn").unwrap_err().to_string(), torn.why);
+    assert!(catalog.has_detector("torn") && !catalog.detectors().any(|detector| detector.name == "torn"));
 }

@@ -1,5 +1,6 @@
 //! Findings in the AWS Security Finding Format, a batch a line: each line is the input of one call of `BatchImportFindings`, which
-//! takes at most 100 findings of one account and Region.
+//! takes at most 100 findings of one account and Region, 240 KB each and 6 MB in all ("Guidelines for using the
+//! `BatchImportFindings` API", AWS Security Hub partner guide).
 //!
 //! Security Hub knows no finding without an account and a Region; those are counted and left out. What has aged is left as it
 //! was: nobody has ended it. Limits of lengths are those of Security Hub's API reference.
@@ -15,9 +16,19 @@ use crate::detect::{Finding, Status};
 use crate::instant::plain;
 use crate::posture::Posture;
 use crate::query::Severity;
+use crate::report::json_text;
 
 /// Findings that one call takes.
-const BATCH: usize = 100;
+const FINDINGS_MAX: usize = 100;
+
+/// Bytes that one call takes, of its findings and what is around them.
+const BATCH_BYTES_MAX: usize = 6_000_000;
+
+/// Bytes that a finding may have.
+const FINDING_BYTES_MAX: usize = 240_000;
+
+/// Bytes around the findings of a batch: `{"Findings":[]}`.
+const AROUND_BYTES: usize = 16;
 
 /// The batches, and how many findings are in none.
 pub(super) fn batches(posture: &Posture) -> (Vec<Value>, usize) {
@@ -34,10 +45,38 @@ pub(super) fn batches(posture: &Posture) -> (Vec<Value>, usize) {
             _ => left_out += 1,
         }
     }
-    let batches = lanes
-        .into_values()
-        .flat_map(|findings| findings.chunks(BATCH).map(|batch| json!({ "Findings": batch })).collect::<Vec<_>>());
-    (batches.collect(), left_out)
+    let mut batches = Vec::new();
+    for findings in lanes.into_values() {
+        let sized = findings.into_iter().map(|finding| (bytes(&finding), finding));
+        let (fitting, too_large): (Vec<_>, Vec<_>) = sized.partition(|(bytes, _)| *bytes <= FINDING_BYTES_MAX);
+        left_out += too_large.len();
+        batches.extend(cut_up(fitting).into_iter().map(|batch| json!({ "Findings": batch })));
+    }
+    (batches, left_out)
+}
+
+/// The bytes of a finding as they are written, and of the comma before the next.
+fn bytes(finding: &Value) -> usize {
+    json_text(finding, false).map_or(usize::MAX, |text| text.len() + 1)
+}
+
+/// Findings, each with its bytes, in batches that one call takes.
+fn cut_up(findings: Vec<(usize, Value)>) -> Vec<Vec<Value>> {
+    let mut batches: Vec<Vec<Value>> = Vec::new();
+    let mut filled = 0;
+    for (bytes, finding) in findings {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < FINDINGS_MAX && filled + bytes <= BATCH_BYTES_MAX => {
+                batch.push(finding);
+                filled += bytes;
+            }
+            _ => {
+                batches.push(vec![finding]);
+                filled = AROUND_BYTES + bytes;
+            }
+        }
+    }
+    batches
 }
 
 fn is_account(id: &str) -> bool {
@@ -155,5 +194,28 @@ fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_no_more_findings_or_bytes_than_one_call_takes() {
+        let lengths = |findings: Vec<(usize, Value)>| -> Vec<usize> { cut_up(findings).iter().map(Vec::len).collect() };
+        let of = |count: usize, bytes: usize| vec![(bytes, json!({})); count];
+        assert_eq!(lengths(of(250, 1_000)), [100, 100, 50]);
+        // 25 of 240 KB are 6 MB, and what is around them is too much.
+        assert_eq!(lengths(of(60, 240_000)), [24, 24, 12]);
+        assert_eq!(lengths(of(1, 240_000)), [1]);
+        assert_eq!(lengths(Vec::new()), [0; 0]);
+    }
+
+    #[test]
+    fn the_bytes_of_a_finding_are_those_of_the_line_it_is_in() {
+        let findings = [json!({ "Id": "ü\u{202e}" }), json!({ "Id": "b" })];
+        let line = json_text(&json!({ "Findings": findings }), false).unwrap();
+        assert!(findings.iter().map(bytes).sum::<usize>() + AROUND_BYTES >= line.len());
     }
 }

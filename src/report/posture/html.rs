@@ -162,8 +162,8 @@ impl<'p> Page<'p> {
         });
         let gaps = gaps(posture);
         let gaps = gaps.iter().map(|gap| {
-            let keys = if gap.keys > 0 { counted(sized(gap.keys), "key", "keys") } else { "all".to_owned() };
-            vec![gap.detectors.join(", "), keys, gap.why.to_owned()]
+            let scope = gap.scope().unwrap_or_else(|| "all".to_owned());
+            vec![gap.detectors.join(", "), scope, gap.why.to_owned()]
         });
         let (pairs, pairs_more) = listed(pairs);
         let (idle, idle_more) = listed(idle);

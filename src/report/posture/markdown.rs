@@ -36,13 +36,9 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
     if !gaps.is_empty() {
         writeln!(out, "Not evaluated:\n")?;
         let rows = gaps.iter().take(SHOWN).map(|gap| {
-            vec![
-                gap.detectors.join(", "),
-                if gap.keys > 0 { count(sized(gap.keys)) } else { "all".to_owned() },
-                gap.why.to_owned(),
-            ]
+            vec![gap.detectors.join(", "), gap.scope().unwrap_or_else(|| "all".to_owned()), gap.why.to_owned()]
         });
-        writeln!(out, "{}", table(&["detector", "keys", "why"], &rows.collect::<Vec<_>>()))?;
+        writeln!(out, "{}", table(&["detector", "scope", "why"], &rows.collect::<Vec<_>>()))?;
         left_out(out, gaps.len())?;
     }
     let sources = &posture.provenance.sources;

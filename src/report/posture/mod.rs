@@ -16,12 +16,12 @@ mod ocsf;
 mod sarif;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{Form, Format, json_text, thousands};
+use super::{Form, Format, Gap, json_text, thousands};
 use crate::detect::Finding;
 use crate::incident::DayCovered;
 use crate::posture::Posture;
@@ -243,25 +243,14 @@ impl Hours {
     }
 }
 
-/// What could not be judged for one reason.
-struct Gap<'p> {
-    detectors: Vec<&'p str>,
-    why: &'p str,
-    /// Of how many keys; of all that there are when none is named.
-    keys: usize,
-}
-
-/// What could not be judged: of whole detectors each reason once, of keys each detector's.
+/// What could not be judged: of whole detectors each reason once, of keys and principals each detector's.
 fn gaps(posture: &Posture) -> Vec<Gap<'_>> {
-    let mut keys: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for gap in &posture.not_evaluated {
-        *keys.entry((&gap.detector, &gap.why)).or_default() += usize::from(gap.key_arn.is_some());
-    }
     let mut gaps: Vec<Gap<'_>> = Vec::new();
-    for ((detector, why), keys) in keys {
-        match gaps.iter_mut().find(|gap| gap.why == why && gap.keys == 0 && keys == 0) {
-            Some(gap) => gap.detectors.push(detector),
-            None => gaps.push(Gap { detectors: vec![detector], why, keys }),
+    for gap in super::gaps(&posture.not_evaluated) {
+        let is_alike = |known: &&mut Gap<'_>| known.why == gap.why && known.scope().is_none() && gap.scope().is_none();
+        match gaps.iter_mut().find(is_alike) {
+            Some(known) => known.detectors.extend(gap.detectors),
+            None => gaps.push(gap),
         }
     }
     gaps

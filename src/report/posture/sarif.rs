@@ -24,7 +24,7 @@ pub(super) fn log(posture: &Posture) -> Value {
         posture.findings.open().take(RESULTS_MAX).map(|finding| result(&rules, finding)).collect();
     let gaps = super::gaps(posture);
     let told = |gap: &Gap<'_>, detector: &str| {
-        let of = if gap.keys > 0 { format!(" for {} keys", gap.keys) } else { String::new() };
+        let of = gap.scope().map_or_else(String::new, |scope| format!(" for {scope}"));
         let text = format!("not evaluated{of}: {}", gap.why);
         json!({ "level": "warning", "message": message(&text), "associatedRule": { "id": detector } })
     };

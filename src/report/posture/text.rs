@@ -174,7 +174,7 @@ fn worth(out: &mut String, posture: &Posture) -> std::fmt::Result {
     }
     writeln!(out, "Not evaluated:")?;
     for gap in gaps.iter().take(SHOWN) {
-        let of = if gap.keys > 0 { format!(" for {}", counted(sized(gap.keys), "key", "keys")) } else { String::new() };
+        let of = gap.scope().map_or_else(String::new, |scope| format!(" for {scope}"));
         paragraph(out, "  ", &format!("{}{of}: {}", gap.detectors.join(", "), gap.why))?;
     }
     more(out, gaps.len())
