@@ -23,7 +23,7 @@ WITH logged AS (
         json_member(response_elements, 'assumedRoleUser') AS assumed,
         json_member(response_elements, 'federatedUser') AS federated,
         json_member(request_parameters, 'targetPrincipal') AS target
-    FROM events
+    FROM timely_events
     WHERE event_source = 'sts.amazonaws.com'
       AND event_name IN (
           'AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'AssumeRoot', 'GetFederationToken', 'GetSessionToken'

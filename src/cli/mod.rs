@@ -21,11 +21,13 @@ mod maintain;
 mod printer;
 mod report;
 mod timeline;
+mod untimely;
 mod verify;
 mod watch;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Error, Result};
 use clap::Parser;
@@ -78,20 +80,28 @@ pub(crate) struct Context {
     pub form: Option<Form>,
     pub printer: Printer,
     pub runtime: Runtime,
+    /// Whether events of impossible times were told of already.
+    pub untimely_told: AtomicBool,
 }
 
 impl Context {
-    /// Opens the lake for questions.
+    /// Opens the lake for questions, and tells of what no answer can be about.
     pub fn engine(&self) -> Result<Engine> {
         match self.runtime.block_on(Engine::open(&self.lake, &self.catalog, &self.expectations)) {
-            Ok(engine) => Ok(engine),
-            Err(EngineError::NoLake(_)) => Err(Hinted::new(
-                format!("there is no lake at {}", self.lake_uri),
-                "make one with `keytrail ingest SOURCE`, or name another with --lake or KEYTRAIL_LAKE",
-            )
-            .into()),
+            Ok(engine) => {
+                untimely::tell(self, &engine)?;
+                Ok(engine)
+            }
+            Err(EngineError::NoLake(_)) => Err(self.no_lake()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// That there is nothing to ask.
+    pub fn no_lake(&self) -> Error {
+        let message = format!("there is no lake at {}", self.lake_uri);
+        let hint = "make one with `keytrail ingest SOURCE`, or name another with --lake or KEYTRAIL_LAKE";
+        Hinted::new(message, hint).into()
     }
 }
 
@@ -138,7 +148,17 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         let message = format!("{} is a form of `keytrail report` only", form.name());
         return Err(Hinted::new(message, "--format table, json, ndjson, csv or markdown").into());
     }
-    let context = Context { lake, lake_uri: arguments.lake, aws, catalog, expectations, form, printer, runtime };
+    let context = Context {
+        lake,
+        lake_uri: arguments.lake,
+        aws,
+        catalog,
+        expectations,
+        form,
+        printer,
+        runtime,
+        untimely_told: AtomicBool::default(),
+    };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Inventory(options) => inventory::run(&context, &options),
@@ -168,6 +188,9 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
 async fn lake(uri: &str, aws: &AwsOptions) -> Result<Lake> {
     let Some(address) = uri.strip_prefix("s3://") else { return Ok(Lake::at(uri)?) };
     let bucket = address.split('/').next().unwrap_or(address);
+    if bucket.is_empty() {
+        return Err(Hinted::new(format!("lake {uri}: no bucket is named"), "write s3://bucket/prefix").into());
+    }
     let store = bucket_store(bucket, &source::aws::config(aws).await).await;
     let store = store.map_err(|error| Hinted::new(format!("lake {uri}: {error}"), way_to(uri).unwrap_or_default()))?;
     Ok(Lake::on(uri, store)?)

@@ -1,6 +1,6 @@
 //! The committer: appends each parcel's rows, then writes the ledger, and keeps the account.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hashbrown::HashMap;
 use tokio::runtime::Handle;
 
@@ -9,6 +9,15 @@ use super::{Rejected, Report};
 use crate::lake::LakeError;
 use crate::lake::events::EventsWriter;
 use crate::lake::ledger::{Known, Ledger, State};
+
+/// Before this instant there was no CloudTrail, as the view `horizon` has it.
+const FIRST: DateTime<Utc> = match DateTime::from_timestamp(1_356_998_400, 0) {
+    Some(first) => first,
+    None => DateTime::UNIX_EPOCH,
+};
+
+/// How much later than this machine's clock an event or a delivery may be, likewise.
+const AHEAD_MAX: TimeDelta = TimeDelta::days(1);
 
 pub(super) struct Committer {
     runtime: Handle,
@@ -45,16 +54,17 @@ impl Committer {
         self.report.objects.unchanged += counted.unchanged;
         self.report.objects.unchanged_damaged += counted.unchanged_damaged;
         self.report.objects.skipped += counted.skipped;
+        let now = Utc::now();
         let (mut rows, mut rejects) = (Vec::with_capacity(parcel.finished.len()), Vec::new());
         for Finished { mut row, rejects: rejected } in parcel.finished {
             row.records_duplicate = self.duplicates.remove(&row.uri).unwrap_or_default();
             assert!(row.records_duplicate <= row.records_kept, "no more rows of an object are dropped than it had");
             row.records_kept -= row.records_duplicate;
-            self.count(&row);
+            self.count(&row, now);
             rows.push(row);
             rejects.extend(rejected);
         }
-        let now = Utc::now().timestamp_micros();
+        let now = now.timestamp_micros();
         self.runtime.block_on(self.ledger.record(&rows, &rejects, now))?;
         for row in &rows {
             self.learned.learn_row(row, now);
@@ -62,9 +72,14 @@ impl Committer {
         Ok(())
     }
 
-    fn count(&mut self, row: &crate::lake::ledger::ObjectRow) {
-        let Report { objects, records, bytes, rejects, newest_delivery, .. } = &mut self.report;
-        *newest_delivery = (*newest_delivery).max(row.delivered_at.and_then(DateTime::from_timestamp_micros));
+    fn count(&mut self, row: &crate::lake::ledger::ObjectRow, now: DateTime<Utc>) {
+        let Report { objects, records, bytes, rejects, newest_delivery, untimely, .. } = &mut self.report;
+        let can_be = |at: &i64| *at < (now + AHEAD_MAX).timestamp_micros();
+        let delivered = row.delivered_at.filter(can_be).and_then(DateTime::from_timestamp_micros);
+        *newest_delivery = (*newest_delivery).max(delivered);
+        let is_timely = row.first_event_time.is_none_or(|at| at >= FIRST.timestamp_micros())
+            && row.last_event_time.as_ref().is_none_or(can_be);
+        *untimely += u64::from(!is_timely);
         records.read += row.records_read;
         records.kept += row.records_kept;
         records.other += row.records_other;

@@ -1,8 +1,11 @@
 //! What a user sees, to the letter; and the questions that the first users asked.
 
+pub mod addresses;
 mod answers;
 mod demo;
 mod errors;
+mod times;
+mod upkeep;
 
 use std::sync::Arc;
 
