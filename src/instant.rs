@@ -19,6 +19,20 @@ pub enum InstantError {
     Range(String),
 }
 
+/// The earliest instant that [`parse`] answers with.
+pub const EARLIEST: DateTime<Utc> = at_midnight(1900);
+
+/// The latest one. What counts in nanoseconds, as SQL does with a plain timestamp, reaches from 1677 to 2262: that leaves
+/// room for a question to look some decades further back or ahead.
+pub const LATEST: DateTime<Utc> = at_midnight(2200);
+
+const fn at_midnight(year: i32) -> DateTime<Utc> {
+    match NaiveDate::from_ymd_opt(year, 1, 1) {
+        Some(day) => day.and_time(NaiveTime::MIN).and_utc(),
+        None => DateTime::UNIX_EPOCH,
+    }
+}
+
 /// An instant as RFC 3339 in UTC, without a fraction that is zero.
 #[must_use]
 pub fn plain(at: DateTime<Utc>) -> String {
@@ -34,6 +48,9 @@ pub fn plain(at: DateTime<Utc>) -> String {
 /// | `now` | `now` |
 /// | `-90s`, `-15m`, `-6h`, `-30d`, `-4w` | so long before `now` |
 ///
+/// No log is of before [`EARLIEST`] or after [`LATEST`]: an instant beyond, such as `9999-12-31` for an end that is open, is
+/// taken for these, so that a question can count from it.
+///
 /// # Errors
 /// When the text has none of these forms, or names a date that does not exist.
 ///
@@ -43,9 +60,15 @@ pub fn plain(at: DateTime<Utc>) -> String {
 /// assert_eq!(keytrail::instant::parse("-6h", now).unwrap().to_rfc3339(), "2026-01-31T02:00:00+00:00");
 /// ```
 pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, InstantError> {
-    let text = text.trim();
+    Ok(read(text.trim(), now)?.clamp(EARLIEST, LATEST))
+}
+
+fn read(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, InstantError> {
     if text == "now" {
         return Ok(now);
+    }
+    if let Some(bound) = beyond_four_digits(text) {
+        return Ok(bound);
     }
     if let Some(age) = text.strip_prefix('-') {
         return before(now, age, text);
@@ -101,6 +124,19 @@ fn before(now: DateTime<Utc>, age: &str, text: &str) -> Result<DateTime<Utc>, In
         .ok_or_else(|| InstantError::Range(text.to_owned()))
 }
 
+/// The bound for a year that RFC 3339 has no form for, as what counts from the years 0 and 9999 writes it: `-0001-12-31T…` and
+/// `+10000-01-01T…`.
+fn beyond_four_digits(text: &str) -> Option<DateTime<Utc>> {
+    let bound = match text.as_bytes().first()? {
+        b'-' => EARLIEST,
+        b'+' => LATEST,
+        _ => return None,
+    };
+    let year = text[1..].split('-').next()?;
+    let is_year = year.len() >= 4 && year.bytes().all(|byte| byte.is_ascii_digit());
+    (is_year && text[1 + year.len()..].contains('T')).then_some(bound)
+}
+
 /// Whether the text is `dddd-dd-dd`: chrono alone would also take `2026-1-1` and years of five digits.
 fn is_day_shaped(text: &str) -> bool {
     text.len() == 10
@@ -137,6 +173,27 @@ mod tests {
         ] {
             assert_eq!(parse(text, now()), Ok(expected.parse().unwrap()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_no_log_is_of_is_taken_for_the_bound() {
+        assert_eq!((plain(EARLIEST), plain(LATEST)), ("1900-01-01T00:00:00Z".into(), "2200-01-01T00:00:00Z".into()));
+        for (text, expected) in [
+            ("9999-12-31", LATEST),
+            ("9999-12-31T23:59:59.999999Z", LATEST),
+            ("2200-01-01", LATEST),
+            ("2199-12-31T23:59:59Z", LATEST - TimeDelta::seconds(1)),
+            ("0000-01-01", EARLIEST),
+            ("1899-12-31T23:59:59Z", EARLIEST),
+            ("-999999d", EARLIEST),
+            ("-0001-12-31T23:00:00Z", EARLIEST),
+            ("+10000-01-01T01:00:00Z", LATEST),
+            ("now", now()),
+        ] {
+            assert_eq!(parse(text, now()), Ok(expected), "{text}");
+        }
+        // A length is a difference, and not an instant.
+        assert_eq!(length("300000d"), Ok(TimeDelta::days(300_000)));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```
 
+pub mod address;
 pub mod chain;
 pub mod cloudtrail;
 pub mod detect;

@@ -59,7 +59,7 @@ renewed AS (
 -- How far back the lake reaches.
 reach AS (
     SELECT account_id, region, min(event_time) AS begins_at
-    FROM events
+    FROM timely_events
     GROUP BY account_id, region
 ),
 -- How many hours are known of the days in which a key should have been rotated.

@@ -7,7 +7,7 @@
 -- One row per account and Region of the log: `last_event`. Logs may reach further, where nothing happened; they seldom reach much
 -- further, since some service always calls.
 SELECT account_id, region, max(event_time) AS last_event
-FROM events
+FROM timely_events
 WHERE account_id IS NOT NULL
   AND region IS NOT NULL
   AND ($account IS NULL OR account_id = $account) IS TRUE

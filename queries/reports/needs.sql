@@ -30,16 +30,11 @@ SELECT
         WHEN count(*) FILTER (WHERE first_event_time < $until AND last_event_time >= $since) = 0
         THEN concat(
             'the lake has no event of the window',
-            CASE
-                WHEN max(CASE WHEN last_event_time < h.until_time THEN last_event_time END) IS NULL THEN ''
-                ELSE concat('; its logs end at ', max(CASE WHEN last_event_time < h.until_time THEN last_event_time END))
-            END,
+            CASE WHEN max(last_event_time) IS NULL THEN '' ELSE concat('; its logs end at ', max(last_event_time)) END,
             ': ingest what is newer'
         )
     END
-FROM horizon AS h
-LEFT JOIN objects ON first_event_time >= h.from_time
-GROUP BY h.until_time
+FROM object_times
 UNION ALL
 SELECT
     'baseline',
@@ -47,7 +42,5 @@ SELECT
         WHEN min(first_event_time) <= $since - INTERVAL '7 days' THEN NULL
         ELSE 'the lake has no events from a week before the window: what is usual is not known; ingest earlier logs, or give a later --since'
     END
-FROM objects
-CROSS JOIN horizon AS h
-WHERE first_event_time >= h.from_time
+FROM object_times
 ORDER BY need

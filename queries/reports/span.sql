@@ -5,11 +5,8 @@
 -- One row, or none for an empty lake: the first and the last event in the lake, of those whose time can be (see the view `horizon`), and how many
 -- log objects they came from.
 SELECT
-    min(o.first_event_time) AS first_event_time,
-    max(o.last_event_time) AS last_event_time,
+    min(first_event_time) AS first_event_time,
+    max(last_event_time) AS last_event_time,
     count(*) AS objects
-FROM objects AS o
-CROSS JOIN horizon AS h
-WHERE o.first_event_time >= h.from_time
-  AND o.last_event_time < h.until_time
+FROM object_times
 HAVING count(*) > 0

@@ -55,7 +55,7 @@ SELECT
     event_id,
     source_object,
     record_index
-FROM events
+FROM timely_events
 WHERE ($key_arn IS NULL OR key_arn = $key_arn OR dest_key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id OR split_part(dest_key_arn, ':key/', 2) = $key_id)
   AND ($alias IS NULL OR ((key_arn IS NULL) IS TRUE AND (key_alias = $alias) IS TRUE))

@@ -218,7 +218,7 @@ FROM (
         SELECT
             * REPLACE (coalesce(principal, principal_id, 'unknown') AS principal),
             coalesce(event_type, '') IN ('AwsVpceEvent', 'AwsVpceEvents') AS is_endpoint
-        FROM events
+        FROM timely_events
         WHERE event_source = 'kms.amazonaws.com'
           AND (
               event_type IN ('AwsVpceEvent', 'AwsVpceEvents')

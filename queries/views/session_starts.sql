@@ -24,7 +24,7 @@ WITH logged AS (
         json_member(response_elements, 'federatedUser') AS federated,
         json_member(request_parameters, 'targetPrincipal') AS target,
         aws_partition(principal, region) AS partition
-    FROM events
+    FROM timely_events
     WHERE event_source = 'sts.amazonaws.com'
       AND event_name IN (
           'AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'AssumeRoot', 'GetFederationToken', 'GetSessionToken'

@@ -360,6 +360,14 @@ pub(super) fn closing_line(report: &Report) -> String {
 }
 
 pub(super) fn tell_rejects(context: &Context, report: &Report) {
+    if report.untimely > 0 {
+        let (objects, hold) =
+            (thousands(report.untimely), if report.untimely == 1 { "object holds" } else { "objects hold" });
+        context.printer.note(&format!(
+            "note: {objects} {hold} events of a time that cannot be, before 2013 or more than a day ahead: they are kept, and \
+             left out of answers; `keytrail query impossible-times` shows them"
+        ));
+    }
     for rejected in report.rejects.iter().take(NAMED_MAX) {
         context.printer.warn(&format!("{}: {}", rejected.object, rejected.reason));
     }

@@ -1,6 +1,6 @@
 //! `keytrail maintain`: upkeep of the lake.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use chrono::Duration;
 use keytrail::lake::maintain::maintain;
 use keytrail::report::Format;
@@ -9,10 +9,11 @@ use super::args::Maintain;
 use super::{Context, Outcome};
 
 pub(super) fn run(context: &Context, arguments: &Maintain) -> Result<Outcome> {
-    // Opening it for questions first tells a missing lake from an empty one.
-    context.engine()?;
     let retention = Duration::days(i64::from(arguments.keep_days));
-    let done = context.runtime.block_on(maintain(&context.lake, retention))?;
+    let done = context.runtime.block_on(maintain(&context.lake, retention));
+    if done.tables == 0 {
+        return Err(context.no_lake());
+    }
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&done)?,
         _ => context.printer.account(&format!(
@@ -20,5 +21,9 @@ pub(super) fn run(context: &Context, arguments: &Maintain) -> Result<Outcome> {
             done.files_merged, done.files_written, done.files_deleted
         ))?,
     }
-    Ok(Outcome::Done)
+    let Some((last, others)) = done.failed.split_last() else { return Ok(Outcome::Done) };
+    for failed in others {
+        context.printer.error(&anyhow!("the table {} could not be maintained: {}", failed.table, failed.why));
+    }
+    Err(anyhow!("the table {} could not be maintained: {}", last.table, last.why))
 }

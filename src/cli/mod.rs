@@ -23,14 +23,16 @@ mod names;
 mod printer;
 mod report;
 mod timeline;
+mod untimely;
 mod verify;
 mod watch;
 mod watched;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Parser;
 use keytrail::engine::{Engine, EngineError};
 use keytrail::expectations::Expectations;
@@ -83,23 +85,29 @@ pub(crate) struct Context {
     pub form: Option<Form>,
     pub printer: Printer,
     pub runtime: Runtime,
+    /// Whether events of impossible times were told of already.
+    pub untimely_told: AtomicBool,
 }
 
 impl Context {
-    /// Opens the lake for questions.
+    /// Opens the lake for questions, and tells of what no answer can be about.
     pub fn engine(&self) -> Result<Engine> {
         match self.runtime.block_on(Engine::open(&self.lake, &self.catalog, &self.expectations)) {
             Ok(engine) => {
                 engine.broken().iter().for_each(|fault| self.printer.fault(fault));
+                untimely::tell(self, &engine)?;
                 Ok(engine)
             }
-            Err(EngineError::NoLake(_)) => Err(Hinted::new(
-                format!("there is no lake at {}", self.lake_uri),
-                "make one with `keytrail ingest SOURCE`, or name another with --lake or KEYTRAIL_LAKE",
-            )
-            .into()),
+            Err(EngineError::NoLake(_)) => Err(self.no_lake()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// That there is nothing to ask.
+    pub fn no_lake(&self) -> Error {
+        let message = format!("there is no lake at {}", self.lake_uri);
+        let hint = "make one with `keytrail ingest SOURCE`, or name another with --lake or KEYTRAIL_LAKE";
+        Hinted::new(message, hint).into()
     }
 }
 
@@ -148,8 +156,18 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
         return Err(Hinted::new(message, "--format table, json, ndjson, csv or markdown").into());
     }
     let repeated = arguments.repeated();
-    let context =
-        Context { lake, lake_uri: arguments.lake, repeated, aws, catalog, expectations, form, printer, runtime };
+    let context = Context {
+        lake,
+        lake_uri: arguments.lake,
+        repeated,
+        aws,
+        catalog,
+        expectations,
+        form,
+        printer,
+        runtime,
+        untimely_told: AtomicBool::default(),
+    };
     match arguments.command {
         Command::Ingest(options) => ingest::run(&context, &options),
         Command::Inventory(options) => inventory::run(&context, &options),
@@ -179,6 +197,9 @@ fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
 async fn lake(uri: &str, aws: &AwsOptions) -> Result<Lake> {
     let Some(address) = uri.strip_prefix("s3://") else { return Ok(Lake::at(uri)?) };
     let bucket = address.split('/').next().unwrap_or(address);
+    if bucket.is_empty() {
+        return Err(Hinted::new(format!("lake {uri}: no bucket is named"), "write s3://bucket/prefix").into());
+    }
     let store = bucket_store(bucket, &source::aws::config(aws).await).await;
     let store = store.map_err(|error| {
         let why = format!("lake {uri}: {error}");

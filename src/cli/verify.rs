@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -69,10 +69,7 @@ pub(super) fn archive(
 ) -> Result<Box<dyn Archive>> {
     context.runtime.block_on(async {
         match Source::open(address, source).await {
-            Ok(Source::Local(_)) => {
-                let path = address.strip_prefix("file://").unwrap_or(address);
-                Ok(Box::new(LocalArchive::open(Path::new(path))?) as Box<dyn Archive>)
-            }
+            Ok(Source::Local(folder)) => Ok(Box::new(LocalArchive::open(folder.path())?) as Box<dyn Archive>),
             Ok(Source::Lookup(_)) => Err(Hinted::new(
                 format!("{address}: event history has no digests"),
                 "give the folder or bucket that a trail delivers to",

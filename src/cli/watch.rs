@@ -48,7 +48,8 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
     }
     let mut watch = Watching {
         context,
-        name: name(context),
+        // A receiver need not know where the lake lies.
+        name: context.lake.name().to_owned(),
         only: &arguments.only,
         bar: arguments.severity,
         patience: Patience { wait: Duration::from_millis(arguments.notify_wait), ..Patience::default() },
@@ -106,13 +107,6 @@ fn options(context: &Context, arguments: &Watch) -> Result<Options> {
     options.source.aws = context.aws.clone();
     options.source.s3.requester_pays = arguments.requester_pays;
     Ok(options)
-}
-
-/// The last part of the lake's address: a receiver need not know where it lies.
-fn name(context: &Context) -> String {
-    let root = context.lake.root();
-    let last = root.path().split('/').rfind(|part| !part.is_empty()).or(root.host_str());
-    last.unwrap_or("lake").to_owned()
 }
 
 /// Answers for as long as the runtime lives.

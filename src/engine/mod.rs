@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use crate::expectations::{self, Expectations};
 use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
 use crate::query::{Catalog, Query};
+pub use functions::Horizon;
 use provider::LakeProvider;
 
 /// What can go wrong with a question.
@@ -106,7 +107,11 @@ pub struct Engine {
     session: SessionContext,
     events_version: u64,
     broken: Vec<String>,
+    horizon: Horizon,
 }
+
+/// The view that tells of what span of time the lake can tell.
+const HORIZON: &str = "horizon";
 
 impl Engine {
     /// Opens a lake for questions, with the catalog's views, and with what is expected as tables beside the lake's. A view of
@@ -135,12 +140,16 @@ impl Engine {
             register(&session, spec, table.as_ref())?;
         }
         if !is_there {
-            return Err(EngineError::NoLake(lake.root().to_string()));
+            return Err(EngineError::NoLake(lake.address().to_owned()));
         }
         for (name, rows) in expectations::tables(expectations).map_err(DataFusionError::from)? {
             session.register_batch(name, rows)?;
         }
-        let mut engine = Self { session, events_version, broken: Vec::new() };
+        let mut engine = Self { session, events_version, horizon: Horizon::default(), broken: Vec::new() };
+        if let Some(view) = catalog.views().find(|view| view.name == HORIZON) {
+            engine.horizon = Horizon::of(&engine.sql(&view.sql, Vec::new()).await?.batches);
+            functions::see(&engine.session, engine.horizon);
+        }
         for view in catalog.views() {
             match engine.add(view).await {
                 Err(error) if view.path.is_some() => {
@@ -168,6 +177,12 @@ impl Engine {
     #[must_use]
     pub fn events_version(&self) -> u64 {
         self.events_version
+    }
+
+    /// The span of time that the lake can tell of: what is said to be of another time is in none of the answers.
+    #[must_use]
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
     }
 
     /// Runs a catalog's query with the values that it bound.

@@ -5,12 +5,14 @@
 //! ```
 
 use std::io;
+use std::path::Path;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::NaiveDate;
 
 use super::EvidenceError;
+use crate::address;
 use crate::source::{Kind, ObjectName, ObjectRef};
 
 /// The largest object that is read, as it is stored: several times what CloudTrail delivers (facts §1.1), and little enough
@@ -142,9 +144,18 @@ pub fn agree(one: &str, other: &str) -> bool {
     pairs.all(|(one, other)| one == other)
 }
 
-/// The address that an object of this key has, told from a digest whose key and address are both known.
+/// The address that an object of this key has, told from a digest whose key and address are both known. A key is written
+/// as it is in an address at S3, and percent-encoded in one of this machine.
 #[must_use]
 pub fn address(digest_uri: &str, digest_key: &str, key: &str) -> String {
+    let local = address::path(digest_uri).ok().and_then(|path| {
+        let told = neighbour(path.to_str()?, digest_key, key);
+        address::file(Path::new(&told))
+    });
+    local.unwrap_or_else(|| neighbour(digest_uri, digest_key, key))
+}
+
+fn neighbour(digest_uri: &str, digest_key: &str, key: &str) -> String {
     let common = digest_uri.rsplit('/').zip(digest_key.rsplit('/')).take_while(|(one, other)| one == other);
     let common: usize = common.map(|(part, _)| part.len() + 1).sum();
     let base = &digest_uri[..digest_uri.len().saturating_sub(common.saturating_sub(1))];
@@ -194,5 +205,12 @@ mod tests {
         assert_eq!(address("file:///x/AWSLogs/1/d/a", key, other), "file:///x/AWSLogs/1/l/b");
         assert_eq!(address("file:///x/1/d/a", key, other), "file:///x/1/l/b");
         assert_eq!(address("s3://bucket/p/AWSLogs/1/d/a", key, other), "s3://bucket/p/AWSLogs/1/l/b");
+        // Encoded once where it is a URL, and as it is where it is a key.
+        let (key, other) = ("team a/AWSLogs/1/d/a#1", "100%/AWSLogs/1/l/b#2");
+        assert_eq!(
+            address("file:///x%20y/team%20a/AWSLogs/1/d/a%231", key, other),
+            "file:///x%20y/100%25/AWSLogs/1/l/b%232"
+        );
+        assert_eq!(address("s3://bucket/team a/AWSLogs/1/d/a#1", key, other), "s3://bucket/100%/AWSLogs/1/l/b#2");
     }
 }

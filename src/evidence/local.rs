@@ -8,14 +8,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::EvidenceError;
+use super::archive::{Archive, Fetched, Place, STORED_BYTES_MAX, StoredSignature, agree, bounded, shelved};
+use crate::address;
+use crate::source::{Kind, Listed, LocalSource, ObjectRef};
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use serde::Deserialize;
-use url::Url;
-
-use super::EvidenceError;
-use super::archive::{Archive, Fetched, Place, STORED_BYTES_MAX, StoredSignature, agree, bounded, shelved};
-use crate::source::{Kind, Listed, LocalSource, ObjectRef};
 
 /// Behind the name of a digest, the name of the file with its metadata.
 const METADATA: &str = ".metadata.json";
@@ -26,7 +25,7 @@ const METADATA_BYTES_MAX: u64 = 1 << 20;
 /// A folder: in memory is which places have objects of which days in which folders, never the objects themselves.
 #[derive(Debug)]
 pub struct LocalArchive {
-    root: Url,
+    root: PathBuf,
     shelves: BTreeMap<Place, BTreeMap<(bool, NaiveDate), BTreeSet<PathBuf>>>,
     /// Files that are neither digests nor logs by their paths.
     strangers: u64,
@@ -58,9 +57,8 @@ impl LocalArchive {
         if !whole.is_dir() {
             return Err(failed(&"not a folder"));
         }
-        let root = Url::from_directory_path(&whole).map_err(|()| failed(&"its path is not absolute"))?;
         let source = LocalSource::new(folder).map_err(|error| failed(&error))?;
-        let mut archive = Self { root, shelves: BTreeMap::new(), strangers: 0 };
+        let mut archive = Self { root: whole, shelves: BTreeMap::new(), strangers: 0 };
         source.walk(&mut |listed| match listed {
             Listed::Object(object) => {
                 archive.shelve(&object);
@@ -92,15 +90,14 @@ impl LocalArchive {
 
     /// The path of an object below the folder, with slashes.
     fn below(&self, object: &ObjectRef) -> String {
-        let root = self.root.to_file_path().unwrap_or_default();
         let whole = path(&object.uri).unwrap_or_default();
-        let parts = whole.strip_prefix(&root).unwrap_or(&whole).components();
+        let parts = whole.strip_prefix(&self.root).unwrap_or(&whole).components();
         parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
     }
 }
 
 fn path(uri: &str) -> Option<PathBuf> {
-    Url::parse(uri).ok()?.to_file_path().ok()
+    address::path(uri).ok()
 }
 
 /// A file's bytes, if they are of one version.

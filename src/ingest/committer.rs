@@ -1,6 +1,6 @@
 //! The committer: appends each parcel's rows, then writes the ledger, and keeps the account.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hashbrown::HashMap;
 use tokio::runtime::Handle;
 
@@ -10,6 +10,15 @@ use super::{Rejected, Report};
 use crate::lake::LakeError;
 use crate::lake::events::EventsWriter;
 use crate::lake::ledger::{ARCHIVED, Known, Ledger, State};
+
+/// Before this instant there was no CloudTrail, as the view `horizon` has it.
+const FIRST: DateTime<Utc> = match DateTime::from_timestamp(1_356_998_400, 0) {
+    Some(first) => first,
+    None => DateTime::UNIX_EPOCH,
+};
+
+/// How much later than this machine's clock an event or a delivery may be, likewise.
+const AHEAD_MAX: TimeDelta = TimeDelta::days(1);
 
 pub(super) struct Committer {
     runtime: Handle,
@@ -49,12 +58,13 @@ impl Committer {
         self.report.objects.archived += counted.archived;
         self.report.passed_over.add(&passed_over);
         self.report.left_out.extend(left_out);
+        let now = Utc::now();
         let (mut rows, mut rejects) = (Vec::with_capacity(parcel.finished.len()), Vec::new());
         for Finished { mut row, rejects: rejected, filtered } in parcel.finished {
             row.records_duplicate = self.duplicates.remove(&row.uri).unwrap_or_default();
             assert!(row.records_duplicate <= row.records_kept, "no more rows of an object are dropped than it had");
             row.records_kept -= row.records_duplicate;
-            self.count(&row);
+            self.count(&row, now);
             self.report.records.filtered += filtered;
             if filtered > 0 {
                 self.report.left_out.insert(folder(&row.uri).to_owned());
@@ -62,7 +72,7 @@ impl Committer {
             rows.push(row);
             rejects.extend(rejected);
         }
-        let now = Utc::now().timestamp_micros();
+        let now = now.timestamp_micros();
         self.runtime.block_on(self.ledger.record(&rows, &rejects, now))?;
         for row in &rows {
             self.learned.learn_row(row, now);
@@ -70,9 +80,14 @@ impl Committer {
         Ok(())
     }
 
-    fn count(&mut self, row: &crate::lake::ledger::ObjectRow) {
-        let Report { objects, records, bytes, rejects, newest_delivery, .. } = &mut self.report;
-        *newest_delivery = (*newest_delivery).max(row.delivered_at.and_then(DateTime::from_timestamp_micros));
+    fn count(&mut self, row: &crate::lake::ledger::ObjectRow, now: DateTime<Utc>) {
+        let Report { objects, records, bytes, rejects, newest_delivery, untimely, .. } = &mut self.report;
+        let can_be = |at: &i64| *at < (now + AHEAD_MAX).timestamp_micros();
+        let delivered = row.delivered_at.filter(can_be).and_then(DateTime::from_timestamp_micros);
+        *newest_delivery = (*newest_delivery).max(delivered);
+        let is_timely = row.first_event_time.is_none_or(|at| at >= FIRST.timestamp_micros())
+            && row.last_event_time.as_ref().is_none_or(can_be);
+        *untimely += u64::from(!is_timely);
         records.read += row.records_read;
         records.kept += row.records_kept;
         records.other += row.records_other;

@@ -151,6 +151,7 @@ impl Report {
         self.bytes.decompressed += pass.bytes.decompressed;
         self.put_off = pass.put_off;
         self.newest_delivery = self.newest_delivery.max(pass.newest_delivery);
+        self.untimely += pass.untimely;
         self.rejects.extend(pass.rejects);
         self.lake_version = pass.lake_version;
         self.seconds += pass.seconds;

@@ -86,6 +86,9 @@ pub struct Report {
     /// When the newest object that was read had been delivered, by its name.
     #[serde(skip)]
     pub newest_delivery: Option<DateTime<Utc>>,
+    /// Objects with events of a time that cannot be: before there was CloudTrail, or more than a day ahead.
+    #[serde(skip)]
+    pub untimely: u64,
     /// Accounts and Regions of buckets, some days of which are settled and were not listed.
     #[serde(skip)]
     pub settled_lanes: u64,

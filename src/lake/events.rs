@@ -135,7 +135,7 @@ fn appended(batch: &RecordBatch, rows: &[usize]) -> Result<Appended, LakeError> 
 }
 
 /// The columns that data files hold: all but the partition, which is in the folder's name.
-pub(super) fn data_columns(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn data_columns(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let keep: Vec<usize> =
         (0..batch.num_columns()).filter(|&column| batch.schema_ref().field(column).name() != PARTITION).collect();
     batch.project(&keep)
@@ -155,7 +155,7 @@ fn lanes(batch: &RecordBatch, rows: &[usize]) -> Result<Vec<String>, ArrowError>
 }
 
 /// The rows per UTC day, each day's sorted by key and time.
-pub(super) fn by_day(batch: &RecordBatch, rows: &[usize]) -> Result<Vec<(String, Vec<u32>)>, ArrowError> {
+fn by_day(batch: &RecordBatch, rows: &[usize]) -> Result<Vec<(String, Vec<u32>)>, ArrowError> {
     let missing = || ArrowError::SchemaError("no event_date or event_time".to_owned());
     let days = batch.column_by_name(PARTITION).and_then(|column| column.as_primitive_opt::<Date32Type>());
     let days = days.ok_or_else(missing)?;

@@ -4,36 +4,44 @@
 //! files of one day, bins them up to [`FILE_ROWS`], sorts each bin by key and time, drops what repeats, and commits the
 //! exchange as one set of removes and adds. The ledger and the rejects, of which each batch adds a file as well, are merged
 //! as they are. Nothing of it changes an answer.
+//!
+//! How large a bin is in memory its files do not tell beforehand: rows that are alike compress to nothing, and a page with a
+//! dictionary says neither how long its texts are nor how often each occurs. So files are read one by one, and a bin ends
+//! with what [`BIN_BYTES_HELD`] has room for.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use arrow::array::{AsArray, Date32Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, TimestampMicrosecondType};
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
+use arrow::compute::{concat_batches, interleave_record_batch};
+use arrow::datatypes::SchemaRef;
 use chrono::Duration;
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Add;
 use deltalake_core::operations::vacuum::VacuumMode;
 use futures::TryStreamExt;
-use hashbrown::HashSet;
+use object_store::path::Path;
 
-use super::events::{by_day, data_columns};
-use super::identity::identities;
-use super::parquet::{self, Read};
+use super::parquet::{self, FileWriter, Read};
+use super::sorting::{Held, held_bytes, sorted};
 use super::table::{Commit, DataFile, LakeTable};
-use super::tables::{EVENTS, TABLES};
+use super::tables::{EVENTS, TABLES, TableSpec};
 use super::{Lake, LakeError};
-use crate::cloudtrail::columns::PARTITION;
 
 /// Rows that a compacted file holds at most; a bin is sorted in memory.
 pub const FILE_ROWS: u64 = 400_000;
 
-/// Compressed bytes of a bin: rows may be large.
+/// Compressed bytes of a bin.
 const BIN_BYTES: u64 = 96 * 1024 * 1024;
 
+/// Bytes that the rows of a bin may take up in memory, and those of a merged file when it is read: some more than
+/// [`FILE_ROWS`] ordinary events do, and much less than the 2 GiB that a column of Arrow's can hold.
+const BIN_BYTES_HELD: usize = 256 * 1024 * 1024;
+
+/// Rows that are put in order at a time, and bytes that they may have by and large.
+const SORTED: (usize, usize) = (8 * 1024, 16 * 1024 * 1024);
+
 /// What upkeep did.
-#[derive(Debug, Default, Clone, Copy, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct Maintained {
     /// Small files that were merged.
     pub files_merged: u64,
@@ -43,33 +51,52 @@ pub struct Maintained {
     pub duplicates_dropped: u64,
     /// Files that nothing named any more, deleted.
     pub files_deleted: u64,
+    /// Tables that could not be maintained, and why; the others were.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
+    /// Tables that the lake has.
+    #[serde(skip)]
+    pub tables: usize,
+}
+
+/// A table that could not be maintained.
+#[derive(Debug, serde::Serialize)]
+pub struct Failed {
+    /// Which.
+    pub table: &'static str,
+    /// Why.
+    pub why: String,
 }
 
 /// Compacts the events day by day and the other tables as a whole, then deletes files that no version younger than
-/// `retention` names.
-///
-/// # Errors
-/// When the lake cannot be read or written.
-pub async fn maintain(lake: &Lake, retention: Duration) -> Result<Maintained, LakeError> {
+/// `retention` names. A table that cannot be maintained keeps no other from it.
+pub async fn maintain(lake: &Lake, retention: Duration) -> Maintained {
     let mut done = Maintained::default();
-    if let Some(mut events) = lake.open(&EVENTS).await? {
-        // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
-        while let Some(bin) = bins(&events.files()).first() {
-            compact(&mut events, bin, &mut done).await?;
-        }
-    }
     for spec in TABLES {
-        let Some(mut table) = lake.open(spec).await? else { continue };
-        if spec.partition.is_none() {
-            while let Some(bin) = bins(&table.files()).first() {
-                let rows = read(&table, bin).await?;
-                let add = parquet::write(table.store().as_ref(), &rows, None, false).await?;
-                exchange(&mut table, bin, vec![add], &mut done).await?;
+        match lake.open(spec).await {
+            Ok(None) => continue,
+            Ok(Some(mut table)) => {
+                // What cannot be merged may still be rid of files that nothing names.
+                let merged = merge(&mut table, &mut done).await;
+                done.note(spec, merged);
+                let vacuumed = table.vacuum(retention).await.map(|files| done.files_deleted += files);
+                done.note(spec, vacuumed);
             }
+            Err(error) => done.note(spec, Err(error)),
         }
-        done.files_deleted += table.vacuum(retention).await?;
+        done.tables += 1;
     }
-    Ok(done)
+    done
+}
+
+impl Maintained {
+    fn note(&mut self, spec: &TableSpec, ended: Result<(), LakeError>) {
+        let Err(error) = ended else { return };
+        let failed = Failed { table: spec.name, why: error.to_string() };
+        if !self.failed.iter().any(|known| known.table == failed.table && known.why == failed.why) {
+            self.failed.push(failed);
+        }
+    }
 }
 
 /// How many files fewer the events would be in after [`maintain`]: each of them is opened by a question that cannot tell
@@ -79,13 +106,18 @@ pub async fn maintain(lake: &Lake, retention: Duration) -> Result<Maintained, La
 /// When the lake cannot be read.
 pub async fn files_too_many(lake: &Lake) -> Result<usize, LakeError> {
     let events = lake.open(&EVENTS).await?;
-    Ok(events.map_or(0, |events| bins(&events.files()).iter().map(|bin| bin.len() - 1).sum()))
+    let bins = events.map(|events| bins(&events.files(), &BTreeSet::new())).unwrap_or_default();
+    Ok(bins.iter().map(|bin| bin.len() - 1).sum())
 }
 
-/// Groups of small files of one day, each worth one larger file.
-fn bins(files: &[DataFile]) -> Vec<Vec<DataFile>> {
-    let mut small: Vec<&DataFile> =
-        files.iter().filter(|file| file.rows.is_some_and(|rows| rows < FILE_ROWS / 2)).collect();
+/// Groups of small files of one day, each worth one larger file. What was set aside is in none.
+fn bins(files: &[DataFile], aside: &BTreeSet<Path>) -> Vec<Vec<DataFile>> {
+    let is_small = |file: &&DataFile| {
+        file.rows.is_some_and(|rows| rows < FILE_ROWS / 2)
+            && !parquet::is_full(&file.path)
+            && !aside.contains(&file.path)
+    };
+    let mut small: Vec<&DataFile> = files.iter().filter(is_small).collect();
     small.sort_by_key(|file| (file.partition.clone(), file.rows, file.path.clone()));
     let mut bins: Vec<Vec<DataFile>> = Vec::new();
     let (mut rows, mut bytes) = (0, 0);
@@ -105,68 +137,142 @@ fn bins(files: &[DataFile]) -> Vec<Vec<DataFile>> {
     bins
 }
 
-/// All rows of some files.
-async fn read(table: &LakeTable, bin: &[DataFile]) -> Result<RecordBatch, LakeError> {
-    let spec = table.spec();
-    let schema = parquet::dictionary_schema(&(spec.schema)(), spec.partition);
-    let mut batches = Vec::new();
-    for file in bin {
-        let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
-        let rows = parquet::open(table.store(), file, Read::As(&schema)).await?;
-        for rows in rows.try_collect::<Vec<RecordBatch>>().await.map_err(failed)? {
-            batches.push(parquet::completed(&rows, &schema)?);
+/// Merges the small files of a table, until none is worth it any more.
+async fn merge(table: &mut LakeTable, done: &mut Maintained) -> Result<(), LakeError> {
+    let mut aside = BTreeSet::new();
+    // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
+    while let Some(bin) = bins(&table.files(), &aside).into_iter().next() {
+        let made =
+            if table.spec().partition.is_some() { compact(table, &bin).await? } else { join(table, &bin).await? };
+        match made {
+            Outcome::Made(made) => made.exchange(table, done).await?,
+            Outcome::TooLarge(path) => drop(aside.insert(path)),
         }
-    }
-    Ok(concat_batches(&schema, &batches)?)
-}
-
-async fn compact(events: &mut LakeTable, bin: &[DataFile], done: &mut Maintained) -> Result<(), LakeError> {
-    let rows = with_day(&read(events, bin).await?)?;
-    let mut seen = HashSet::with_capacity(rows.num_rows());
-    let identities = identities(&rows)?;
-    let unique: Vec<usize> = (0..rows.num_rows()).filter(|&row| seen.insert(identities[row])).collect();
-    let mut adds = Vec::new();
-    for (day, order) in by_day(&rows, &unique)? {
-        let sorted = data_columns(&take_record_batch(&rows, &UInt32Array::from(order))?)?;
-        adds.push(parquet::write(events.store().as_ref(), &sorted, Some((PARTITION, &day)), false).await?);
-    }
-    if exchange(events, bin, adds, done).await? {
-        done.duplicates_dropped += (rows.num_rows() - unique.len()) as u64;
     }
     Ok(())
 }
 
-/// Commits files in place of others; false when another writer was first.
-async fn exchange(
-    table: &mut LakeTable,
-    bin: &[DataFile],
-    adds: Vec<Add>,
-    done: &mut Maintained,
-) -> Result<bool, LakeError> {
-    let removes = bin.iter().map(DataFile::removal).collect();
-    // Delta does not hold removes that change no data against each other; the transaction does, so that of two
-    // compactions at once one reads again.
-    let files: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
-    if let Commit::Done(_) = table.commit(adds, removes, &["maintain".to_owned()]).await? {
-        done.files_merged += bin.len() as u64;
-        done.files_written += files.len() as u64;
-        return Ok(true);
-    }
-    table.refresh().await?;
-    table.discard(&files).await;
-    Ok(false)
+/// What came of a bin.
+enum Outcome {
+    /// A file in place of others.
+    Made(Made),
+    /// This file has no room for another.
+    TooLarge(Path),
 }
 
-/// Adds the day that the folder's name says, from the time that every row has.
-fn with_day(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let times = rows["event_time"].as_primitive::<TimestampMicrosecondType>();
-    let day = |micros: i64| i32::try_from(micros.div_euclid(86_400_000_000)).unwrap_or_default();
-    let days: Date32Array = times.iter().map(|micros| micros.map(day)).collect();
-    let mut fields: Vec<Arc<Field>> = rows.schema_ref().fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(PARTITION, DataType::Date32, true)));
-    let mut columns = rows.columns().to_vec();
-    columns.push(Arc::new(days));
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+/// A file that says what others said.
+struct Made {
+    add: Add,
+    of: Vec<DataFile>,
+    duplicates: u64,
+}
+
+/// Writes the rows of some files one after the other, as many files as one may hold.
+async fn join(table: &LakeTable, bin: &[DataFile]) -> Result<Outcome, LakeError> {
+    let schema = schema(table.spec());
+    let mut writer = FileWriter::new(&schema, rows(bin))?;
+    let (mut held, mut joined) = (0, 0);
+    for file in bin {
+        let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+        let mut rows = parquet::open(table.store(), file, Read::As(&schema)).await?;
+        while let Some(batch) = rows.try_next().await.map_err(failed)? {
+            let batch = parquet::completed(&batch, &schema)?;
+            held += held_bytes(&batch)?;
+            writer.write(&batch)?;
+            if joined == 0 && held > BIN_BYTES_HELD / 2 {
+                return Ok(Outcome::TooLarge(file.path.clone()));
+            }
+        }
+        joined += 1;
+        if held > BIN_BYTES_HELD / 2 {
+            writer.fill();
+            break;
+        }
+    }
+    let add = writer.finish(table.store().as_ref(), None, false).await?;
+    Ok(Outcome::Made(Made { add, of: bin[..joined].to_vec(), duplicates: 0 }))
+}
+
+/// Writes the events of some files of one day, each once and in the order of keys and times, as many files as memory has room
+/// for.
+async fn compact(table: &LakeTable, bin: &[DataFile]) -> Result<Outcome, LakeError> {
+    let schema = schema(table.spec());
+    let (mut held, mut parts) = (0, Vec::new());
+    for file in bin {
+        let Some(part) = whole(table, file, &schema, BIN_BYTES_HELD - held).await? else { break };
+        held += held_bytes(&part)?;
+        parts.push(part);
+        if held > BIN_BYTES_HELD {
+            break;
+        }
+    }
+    if parts.len() < 2 {
+        // Of two that do not fit together, the larger one has no room for any other.
+        let larger = usize::from(!parts.is_empty() && held <= BIN_BYTES_HELD / 2);
+        return Ok(Outcome::TooLarge(bin[larger].path.clone()));
+    }
+    let total: usize = parts.iter().map(RecordBatch::num_rows).sum();
+    let order = sorted(&parts)?;
+    let mut writer = FileWriter::new(&schema, order.len())?;
+    let parts_of: Vec<&RecordBatch> = parts.iter().collect();
+    let (rows_max, bytes_max) = SORTED;
+    for rows in order.chunks((bytes_max / (held / total.max(1)).max(1)).clamp(1, rows_max)) {
+        writer.write(&interleave_record_batch(&parts_of, rows)?)?;
+    }
+    if parts.len() < bin.len() {
+        writer.fill();
+    }
+    let partition = table.spec().partition.zip(bin[0].partition.as_deref());
+    let add = writer.finish(table.store().as_ref(), partition, false).await?;
+    let duplicates = (total - order.len()) as u64;
+    Ok(Outcome::Made(Made { add, of: bin[..parts.len()].to_vec(), duplicates }))
+}
+
+/// All rows of a file, if there is room for so many bytes.
+async fn whole(
+    table: &LakeTable,
+    file: &DataFile,
+    schema: &SchemaRef,
+    room: usize,
+) -> Result<Option<RecordBatch>, LakeError> {
+    let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+    let mut rows = parquet::open(table.store(), file, Read::As(schema)).await?;
+    let mut held = Held::default();
+    while let Some(batch) = rows.try_next().await.map_err(failed)? {
+        if held.add(parquet::completed(&batch, schema)?)? > room {
+            return Ok(None);
+        }
+    }
+    Ok(Some(concat_batches(schema, held.batches())?))
+}
+
+/// The columns of a table's files, with text that repeats as dictionaries, to stay small.
+fn schema(spec: &TableSpec) -> SchemaRef {
+    parquet::dictionary_schema(&(spec.schema)(), spec.partition)
+}
+
+fn rows(bin: &[DataFile]) -> usize {
+    let rows = bin.iter().filter_map(|file| file.rows).sum::<u64>();
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}
+
+impl Made {
+    /// Commits the file in place of the others, unless another writer was first.
+    async fn exchange(self, table: &mut LakeTable, done: &mut Maintained) -> Result<(), LakeError> {
+        let removes = self.of.iter().map(DataFile::removal).collect();
+        let written = [self.add.path.clone()];
+        // Delta does not hold removes that change no data against each other; the transaction does, so that of two
+        // compactions at once one reads again.
+        if let Commit::Done(_) = table.commit(vec![self.add], removes, &["maintain".to_owned()]).await? {
+            done.files_merged += self.of.len() as u64;
+            done.files_written += 1;
+            done.duplicates_dropped += self.duplicates;
+            return Ok(());
+        }
+        table.refresh().await?;
+        table.discard(&written).await;
+        Ok(())
+    }
 }
 
 impl LakeTable {

@@ -17,18 +17,16 @@ pub mod inventory;
 pub mod ledger;
 pub mod listings;
 pub mod maintain;
+mod ordered;
 pub mod parquet;
+mod place;
 pub mod reports;
 pub mod snapshots;
+mod sorting;
 pub mod table;
 pub mod tables;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use object_store::ObjectStore;
-use url::Url;
-
+pub use place::Lake;
 pub use table::{DataFile, LakeTable};
 pub use tables::TableSpec;
 
@@ -73,67 +71,4 @@ pub enum LakeError {
         /// Why not.
         why: String,
     },
-}
-
-/// A place that holds the tables.
-#[derive(Debug, Clone)]
-pub struct Lake {
-    root: Url,
-    /// The store that the root is in, when it is not this machine's files.
-    store: Option<Arc<dyn ObjectStore>>,
-}
-
-impl Lake {
-    /// Names a lake by folder or `file://` URL; nothing is read or created yet.
-    ///
-    /// # Errors
-    /// When the address has another scheme or cannot be made absolute.
-    pub fn at(uri: &str) -> Result<Self, LakeError> {
-        let address = |why: &str| LakeError::Address { uri: uri.to_owned(), why: why.to_owned() };
-        let path = match uri.split_once("://") {
-            Some(("file", _)) => {
-                let url = Url::parse(uri).map_err(|error| address(&error.to_string()))?;
-                url.to_file_path().map_err(|()| address("not a local path"))?
-            }
-            Some(_) => return Err(address("a lake is in a folder or at s3://bucket/prefix")),
-            None => PathBuf::from(uri),
-        };
-        let path = std::path::absolute(&path).map_err(|error| address(&error.to_string()))?;
-        let root = Url::from_directory_path(&path).map_err(|()| address("not an absolute path"))?;
-        Ok(Self { root, store: None })
-    }
-
-    /// Names a lake in a store; nothing is read or created yet. `uri` is its whole address, `store` is rooted where the
-    /// address' path begins.
-    ///
-    /// # Errors
-    /// When the address is no URL.
-    pub fn on(uri: &str, store: Arc<dyn ObjectStore>) -> Result<Self, LakeError> {
-        let slash = if uri.ends_with('/') { "" } else { "/" };
-        let root = Url::parse(&format!("{uri}{slash}"))
-            .map_err(|error| LakeError::Address { uri: uri.to_owned(), why: error.to_string() })?;
-        Ok(Self { root, store: Some(store) })
-    }
-
-    /// The lake's own URL, ending in a slash.
-    #[must_use]
-    pub fn root(&self) -> &Url {
-        &self.root
-    }
-
-    /// Opens one of its tables, or tells that it does not exist yet.
-    ///
-    /// # Errors
-    /// When the table's log cannot be read.
-    pub async fn open(&self, spec: &'static TableSpec) -> Result<Option<LakeTable>, LakeError> {
-        LakeTable::open(self, spec).await
-    }
-
-    /// Opens one of its tables, creating it when it is missing.
-    ///
-    /// # Errors
-    /// When the table's log cannot be read or written.
-    pub async fn open_or_create(&self, spec: &'static TableSpec) -> Result<LakeTable, LakeError> {
-        LakeTable::open_or_create(self, spec).await
-    }
 }

@@ -1,6 +1,7 @@
 //! Rows to Parquet files and back: one set of writer properties for the whole lake, and the statistics that Delta's log
 //! keeps per file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -85,18 +86,91 @@ fn properties(schema: &Schema, rows: usize) -> WriterProperties {
     properties.build()
 }
 
-/// Encodes rows as one Parquet file in memory. Dictionary columns are written as the plain text that the lake's schema
-/// says.
-///
-/// # Errors
-/// When a column cannot be encoded, which its type rules out.
-pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(batch.schema_ref(), batch.num_rows()))
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?;
-    writer.write(batch)?;
-    writer.into_inner()
+/// What the name of a file begins with that [`maintain`](super::maintain) made as large as its rows allow in bytes: no later
+/// run opens it to find that out once more.
+const FULL: &str = "full-";
+
+/// Whether a file is as large as upkeep makes any.
+#[must_use]
+pub fn is_full(path: &Path) -> bool {
+    path.filename().is_some_and(|name| name.starts_with(FULL))
+}
+
+/// One Parquet file in memory, to which rows are added batch by batch. Dictionary columns are written as the plain text that
+/// the lake's schema says.
+pub struct FileWriter {
+    encoder: ArrowWriter<Vec<u8>>,
+    ranges: Ranges,
+    is_full: bool,
+}
+
+impl FileWriter {
+    /// Begins a file of about so many rows.
+    ///
+    /// # Errors
+    /// When the columns cannot be encoded, which their types rule out.
+    pub fn new(schema: &SchemaRef, rows: usize) -> Result<Self, LakeError> {
+        let options =
+            ArrowWriterOptions::new().with_properties(properties(schema, rows)).with_skip_arrow_metadata(true);
+        let encoder = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(schema), options).map_err(unwritten)?;
+        Ok(Self { encoder, ranges: Ranges::default(), is_full: false })
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// When the rows have other columns than the file.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.ranges.add(batch)?;
+        self.encoder.write(batch).map_err(unwritten)
+    }
+
+    /// Lets the file's name say that it is as large as upkeep makes any.
+    pub fn fill(&mut self) {
+        self.is_full = true;
+    }
+
+    /// Stores the file and returns the action that adds it to its table.
+    ///
+    /// # Errors
+    /// When the file cannot be stored.
+    pub async fn finish(
+        self,
+        store: &dyn ObjectStore,
+        partition: Option<(&str, &str)>,
+        data_change: bool,
+    ) -> Result<Add, LakeError> {
+        let name = format!("{}{}.zstd.parquet", if self.is_full { FULL } else { "part-" }, Uuid::new_v4());
+        let path = match partition {
+            Some((column, value)) => format!("{column}={value}/{name}"),
+            None => name,
+        };
+        let bytes = self.encoder.into_inner().map_err(unwritten)?;
+        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        store.put(&Path::from(path.as_str()), PutPayload::from(bytes)).await?;
+        Ok(Add {
+            path,
+            partition_values: partition
+                .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))
+                .into_iter()
+                .collect(),
+            size,
+            modification_time: chrono::Utc::now().timestamp_millis(),
+            data_change,
+            stats: Some(self.ranges.stats().to_string()),
+            ..Add::default()
+        })
+    }
+}
+
+impl std::fmt::Debug for FileWriter {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("FileWriter").field("rows", &self.ranges.rows).finish_non_exhaustive()
+    }
+}
+
+fn unwritten(source: ParquetError) -> LakeError {
+    LakeError::Parquet { path: "that is being written".to_owned(), source }
 }
 
 /// Writes rows as one file of a table and returns the action that adds it.
@@ -109,54 +183,84 @@ pub async fn write(
     partition: Option<(&str, &str)>,
     data_change: bool,
 ) -> Result<Add, LakeError> {
-    let name = format!("part-{}.zstd.parquet", Uuid::new_v4());
-    let path = match partition {
-        Some((column, value)) => format!("{column}={value}/{name}"),
-        None => name,
-    };
-    let bytes = encode(batch).map_err(|source| LakeError::Parquet { path: path.clone(), source })?;
-    let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-    store.put(&Path::from(path.as_str()), PutPayload::from(bytes)).await?;
-    Ok(Add {
-        path,
-        partition_values: partition
-            .map(|(column, value)| (column.to_owned(), Some(value.to_owned())))
-            .into_iter()
-            .collect(),
-        size,
-        modification_time: chrono::Utc::now().timestamp_millis(),
-        data_change,
-        stats: Some(stats(batch)?.to_string()),
-        ..Add::default()
-    })
+    let mut file = FileWriter::new(batch.schema_ref(), batch.num_rows())?;
+    file.write(batch)?;
+    file.finish(store, partition, data_change).await
 }
 
-/// Statistics in the form of Delta's protocol ("Per-file Statistics").
-fn stats(batch: &RecordBatch) -> Result<Value, ArrowError> {
-    let (mut smallest, mut largest, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let name = field.name();
-        if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
-            if let (Some(first), Some(last)) = (min(times), max(times)) {
-                // The log keeps milliseconds: round outwards.
-                smallest.insert(name.clone(), json!(delta_instant(first.div_euclid(1000))));
-                largest.insert(name.clone(), json!(delta_instant(last.div_euclid(1000) + i64::from(last % 1000 != 0))));
+/// What the log keeps of a file: how many rows it has, and between which values some of its columns are.
+#[derive(Debug, Default)]
+struct Ranges {
+    rows: usize,
+    instants: BTreeMap<String, (i64, i64)>,
+    texts: BTreeMap<String, (String, String)>,
+    /// Columns with a text at an end of their range that is longer than the log is to hold.
+    unbounded: BTreeSet<String>,
+    nulls: BTreeMap<String, usize>,
+}
+
+impl Ranges {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        self.rows += batch.num_rows();
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let name = field.name();
+            if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+                if let (Some(first), Some(last)) = (min(times), max(times)) {
+                    let range = self.instants.entry(name.clone()).or_insert((first, last));
+                    *range = (range.0.min(first), range.1.max(last));
+                }
+            } else if RANGED.contains(&name.as_str()) {
+                let texts = Texts::of(batch, name)?;
+                let range = (0..batch.num_rows()).filter_map(|row| texts.get(row)).fold(None, widened);
+                if let Some((low, high)) = range {
+                    self.text(name, low, high);
+                }
+            } else {
+                continue;
             }
-        } else if RANGED.contains(&name.as_str()) {
-            let texts = Texts::of(batch, name)?;
-            let mut values = (0..batch.num_rows()).filter_map(|row| texts.get(row));
-            let Some(first) = values.next() else { continue };
-            let (low, high) = values.fold((first, first), |(low, high), text| (low.min(text), high.max(text)));
-            if low.len().max(high.len()) <= RANGE_TEXT_MAX {
-                smallest.insert(name.clone(), json!(low));
-                largest.insert(name.clone(), json!(high));
-            }
-        } else {
-            continue;
+            *self.nulls.entry(name.clone()).or_default() += column.null_count();
         }
-        nulls.insert(name.clone(), json!(column.null_count()));
+        Ok(())
     }
-    Ok(json!({"numRecords": batch.num_rows(), "minValues": smallest, "maxValues": largest, "nullCount": nulls}))
+
+    fn text(&mut self, name: &str, low: &str, high: &str) {
+        if low.len().max(high.len()) > RANGE_TEXT_MAX {
+            self.unbounded.insert(name.to_owned());
+            return;
+        }
+        let range = self.texts.entry(name.to_owned()).or_insert_with(|| (low.to_owned(), high.to_owned()));
+        if low < range.0.as_str() {
+            low.clone_into(&mut range.0);
+        }
+        if high > range.1.as_str() {
+            high.clone_into(&mut range.1);
+        }
+    }
+
+    /// In the form of Delta's protocol ("Per-file Statistics").
+    fn stats(&self) -> Value {
+        let (mut smallest, mut largest, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for (name, (first, last)) in &self.instants {
+            // The log keeps milliseconds: round outwards.
+            smallest.insert(name.clone(), json!(delta_instant(first.div_euclid(1000))));
+            largest.insert(name.clone(), json!(delta_instant(last.div_euclid(1000) + i64::from(last % 1000 != 0))));
+        }
+        for (name, (low, high)) in self.texts.iter().filter(|(name, _)| !self.unbounded.contains(*name)) {
+            smallest.insert(name.clone(), json!(low));
+            largest.insert(name.clone(), json!(high));
+        }
+        // Of a column without any value the log says nothing, unless it is of instants.
+        for (name, count) in &self.nulls {
+            if *count < self.rows || !RANGED.contains(&name.as_str()) {
+                nulls.insert(name.clone(), json!(count));
+            }
+        }
+        json!({"numRecords": self.rows, "minValues": smallest, "maxValues": largest, "nullCount": nulls})
+    }
+}
+
+fn widened<'t>(range: Option<(&'t str, &'t str)>, text: &'t str) -> Option<(&'t str, &'t str)> {
+    Some(range.map_or((text, text), |(low, high)| (low.min(text), high.max(text))))
 }
 
 fn delta_instant(millis: i64) -> String {
@@ -206,6 +310,20 @@ impl AsyncFileReader for FileReader {
     }
 }
 
+/// Rows that are read at a time, and bytes that they may have by and large: a reject may have 256 KiB, and a column of a
+/// batch can hold no more than 2 GiB.
+const BATCH: (u64, u64) = (16 * 1024, 16 * 1024 * 1024);
+
+/// How many rows of a file make a batch.
+fn batch_rows(file: &ParquetMetaData) -> usize {
+    let count = |number: i64| u64::try_from(number).unwrap_or_default();
+    let rows = count(file.file_metadata().num_rows()).max(1);
+    let bytes: u64 = file.row_groups().iter().map(|group| count(group.total_byte_size())).sum();
+    let (rows_max, bytes_max) = BATCH;
+    let fit = bytes_max / (bytes / rows).max(1);
+    usize::try_from(fit.clamp(1, rows_max)).unwrap_or(1)
+}
+
 /// Opens a data file for reading, batch by batch.
 ///
 /// # Errors
@@ -228,7 +346,8 @@ pub async fn open(
         }
     };
     let metadata = metadata.map_err(failed)?;
-    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(16 * 1024);
+    let rows = batch_rows(metadata.metadata());
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(rows);
     if let Read::Columns(columns) = read {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);

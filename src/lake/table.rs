@@ -4,19 +4,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use deltalake_core::{DeltaTable, DeltaTableError};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
 use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
+use super::LakeError;
+use super::ordered::Ordered;
 use super::tables::{TableSpec, delta_columns};
-use super::{Lake, LakeError};
 
 /// A table at the version that was read last.
 #[derive(Debug, Clone)]
@@ -64,7 +66,8 @@ pub enum Commit {
 }
 
 impl LakeTable {
-    pub(super) async fn open(lake: &Lake, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
+    /// Opens a table of the lake that a store is rooted at.
+    pub(super) async fn open(lake: Arc<dyn ObjectStore>, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
         let log_store = log_store(lake, spec)?;
         if !log_store.is_delta_table_location().await.map_err(|source| delta(spec, source))? {
             return Ok(None);
@@ -72,14 +75,12 @@ impl LakeTable {
         Self::load(log_store, spec).await.map(Some)
     }
 
-    pub(super) async fn open_or_create(lake: &Lake, spec: &'static TableSpec) -> Result<Self, LakeError> {
-        if let Some(table) = Self::open(lake, spec).await? {
+    pub(super) async fn open_or_create(
+        lake: Arc<dyn ObjectStore>,
+        spec: &'static TableSpec,
+    ) -> Result<Self, LakeError> {
+        if let Some(table) = Self::open(Arc::clone(&lake), spec).await? {
             return table.with_all_columns().await;
-        }
-        let root = &lake.root;
-        if let Ok(path) = root.to_file_path() {
-            std::fs::create_dir_all(path.join(spec.name))
-                .map_err(|error| LakeError::Address { uri: root.to_string(), why: error.to_string() })?;
         }
         let log_store = log_store(lake, spec)?;
         let created = CreateBuilder::new()
@@ -150,12 +151,6 @@ impl LakeTable {
     #[must_use]
     pub(super) fn log_store(&self) -> LogStoreRef {
         Arc::clone(&self.log_store)
-    }
-
-    /// The table's own URL.
-    #[must_use]
-    pub fn url(&self) -> &Url {
-        self.log_store.root_url()
     }
 
     /// Reads what others committed since.
@@ -258,16 +253,14 @@ fn delta(spec: &TableSpec, source: DeltaTableError) -> LakeError {
     LakeError::Delta { table: spec.name, source: Box::new(source) }
 }
 
-fn log_store(lake: &Lake, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
-    let address = |why: String| LakeError::Address { uri: lake.root.to_string(), why };
-    let url = lake.root.join(&format!("{}/", spec.name)).map_err(|error| address(error.to_string()))?;
-    if let Some(store) = &lake.store {
-        let config = StorageConfig::default();
-        let table = config.decorate_store(Arc::clone(store), &url).map_err(|source| delta(spec, source))?;
-        return Ok(default_logstore(Arc::new(table), Arc::clone(store), &url, &config));
-    }
-    let builder = DeltaTableBuilder::from_url(url).map_err(|source| delta(spec, source))?;
-    builder.build_storage().map_err(|source| delta(spec, source))
+/// The log of a table. Its address says where the table is in the lake's own store, and nothing of where that is: so that
+/// whatever Delta does to a URL, it does to a plain name (see `place.rs`).
+fn log_store(lake: Arc<dyn ObjectStore>, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
+    let uri = format!("lake:///{}/", spec.name);
+    let url = Url::parse(&uri).map_err(|error| LakeError::Address { uri, why: error.to_string() })?;
+    let lake: Arc<dyn ObjectStore> = Arc::new(Ordered(lake));
+    let table = PrefixStore::new(Arc::clone(&lake), spec.name);
+    Ok(default_logstore(Arc::new(table), lake, &url, &StorageConfig::default()))
 }
 
 impl fmt::Debug for DataFile {

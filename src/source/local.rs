@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use url::Url;
-
 use super::sniff::may_hold_records;
 use super::{Again, Listed, ObjectName, ObjectRef, Place};
+use crate::address;
 
 /// Endings of files that may hold records. Of anything else in a folder, the beginning is looked at: Firehose gives its
 /// objects no ending.
@@ -31,6 +30,12 @@ impl LocalSource {
     /// When there is no such folder or file.
     pub fn new(path: &Path) -> io::Result<Self> {
         Ok(Self { root: fs::canonicalize(path)? })
+    }
+
+    /// The folder or file, as the system knows it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.root
     }
 
     /// The bytes of a file, and the tag of the version that they are of; nothing when there is no such file.
@@ -103,7 +108,7 @@ fn object(path: &Path) -> Listed {
 }
 
 fn uri(path: &Path) -> String {
-    Url::from_file_path(path).map_or_else(|()| path.to_string_lossy().into_owned(), String::from)
+    address::file(path).unwrap_or_else(|| path.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

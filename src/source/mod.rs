@@ -26,6 +26,8 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use chrono::{DateTime, Days, Utc};
 
+use crate::address::{self, AddressError};
+
 /// Where log objects come from.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -43,6 +45,14 @@ pub enum SourceError {
     /// Its address is of no kind that is known.
     #[error("{0}:// is not a kind of source; give a folder, a file, s3://bucket/prefix or lookup://region")]
     Scheme(String),
+    /// Its address could be meant as more than one path, or names none.
+    #[error("{uri}: {why}")]
+    Address {
+        /// As it was given.
+        uri: String,
+        /// Why not.
+        why: AddressError,
+    },
     /// The folder or file cannot be read.
     #[error("{0}")]
     Local(#[from] io::Error),
@@ -87,17 +97,21 @@ impl Source {
     ///
     /// # Errors
     /// When the address is of no kind that is known, or there is no such folder, file or bucket.
-    pub async fn open(address: &str, options: &SourceOptions) -> Result<Self, SourceError> {
-        match address.split_once("://") {
-            None => Ok(Self::Local(LocalSource::new(Path::new(address))?)),
-            Some(("file", path)) => {
-                // What the ledger names is a URL; what a user types may be a path behind the slashes.
-                let url = url::Url::parse(address).ok().and_then(|url| url.to_file_path().ok());
-                Ok(Self::Local(LocalSource::new(&url.unwrap_or_else(|| path.into()))?))
+    pub async fn open(uri: &str, options: &SourceOptions) -> Result<Self, SourceError> {
+        match uri.split_once("://") {
+            None => Ok(Self::Local(LocalSource::new(Path::new(uri))?)),
+            Some(("file", rest)) => {
+                let path = match address::path(uri) {
+                    Ok(path) => path,
+                    // What the ledger names is a URL; what a user types may be a path behind the slashes.
+                    Err(AddressError::Host(host)) if !host.is_empty() => rest.into(),
+                    Err(why) => return Err(SourceError::Address { uri: uri.to_owned(), why }),
+                };
+                Ok(Self::Local(LocalSource::new(&path)?))
             }
-            Some(("s3", _)) => Ok(Self::S3(S3Source::open(address, &options.sdk().await, &options.s3).await?)),
+            Some(("s3", _)) => Ok(Self::S3(S3Source::open(uri, &options.sdk().await, &options.s3).await?)),
             Some(("lookup", _)) => {
-                let (regions, sdk) = (lookup::regions(address)?, options.sdk().await);
+                let (regions, sdk) = (lookup::regions(uri)?, options.sdk().await);
                 let clock = options.clock.clone().unwrap_or_else(|| Arc::new(lookup::SystemClock::default()));
                 Ok(Self::Lookup(LookupSource::open(&sdk, &regions, options.lookup.clone(), clock).await?))
             }

@@ -165,6 +165,17 @@ pub struct LaneHour {
     pub reason: Option<String>,
 }
 
+/// Uses whose time is not known, since that of their record cannot be; a row of `deletion-untimely`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Untimely {
+    pub account_id: Option<String>,
+    pub region: Option<String>,
+    pub key_arn: Option<String>,
+    pub calls: i64,
+    pub event_id: Option<String>,
+}
+
 /// Where the logs of an account and Region end; a row of `deletion-ends`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the query")]
@@ -198,6 +209,8 @@ pub struct Facts {
     pub hours: BTreeMap<Lane, BTreeMap<DateTime<Utc>, LaneHour>>,
     /// Uses of a key that is not named.
     pub unnamed: Vec<Unnamed>,
+    /// Uses whose time is not known.
+    pub untimely: Vec<Untimely>,
     /// The last event of each account and Region.
     pub ends: BTreeMap<Lane, DateTime<Utc>>,
 }
@@ -271,6 +284,7 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
         lane.insert(hour.hour, hour);
     }
     facts.unnamed = source.rows("deletion-unnamed").await?;
+    facts.untimely = source.rows("deletion-untimely").await?;
     for end in source.rows::<LogsEnd>("deletion-ends").await? {
         facts.ends.insert((end.account_id, end.region), end.last_event);
     }

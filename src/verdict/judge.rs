@@ -6,7 +6,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::beside::{assets, cannot_see, grants, last_use, siblings, warnings, yearly_cost};
 use super::calendar::{Gap, LaneCoverage, cover, weeks};
-use super::facts::{Dependent, Facts, Lane, LaneHour, Member, Set, Unnamed, Worth};
+use super::facts::{Dependent, Facts, Lane, LaneHour, Member, Set, Unnamed, Untimely, Worth};
 use super::steps::{self, settle};
 use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Step, Verdict};
 use crate::instant::plain;
@@ -34,6 +34,7 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
     let mut reasons = needed(set, asked);
     reasons.extend(ended(key_arn, &lanes, &facts.ends, asked));
     reasons.extend(unnamed(set, &facts.unnamed, &lanes));
+    reasons.extend(untimely(set, &facts.untimely));
     reasons.extend(unsettled(key, phase, set, asked));
     reasons.extend(lanes.iter().flat_map(|lane| uncovered(lane, asked)));
     // The worst news first: whoever reads one line must read the one that keeps data alive.
@@ -267,6 +268,26 @@ fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage]) -> Vec<Reason
         }
     }
     reasons
+}
+
+/// Uses whose records are of a time that cannot be: they may have been in the look-back.
+fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
+    let is_here = |row: &&Untimely| match &row.key_arn {
+        Some(arn) => set.members.iter().any(|key| key.key_arn == *arn),
+        None => set.members.iter().any(|key| {
+            (Some(&key.account_id), Some(&key.region)) == (row.account_id.as_ref(), row.region.as_ref())
+        }),
+    };
+    let reason_of = |row: &Untimely| {
+        let what = row.key_arn.as_ref().map_or("a key there, which the records do not name,", |_| "it");
+        let message = format!(
+            "{what} was used {} at a time that cannot be (such as event {}): `keytrail query impossible-times` shows the records",
+            count(row.calls, "time"),
+            row.event_id.as_deref().unwrap_or("without an id"),
+        );
+        reason(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, None)
+    };
+    rows.iter().filter(is_here).map(reason_of).collect()
 }
 
 fn reason(

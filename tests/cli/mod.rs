@@ -1,10 +1,13 @@
 //! What a user sees, to the letter; and the questions that the first users asked.
 
+pub mod addresses;
 mod answers;
 mod demo;
 mod errors;
 mod filters;
 mod output;
+mod times;
+mod upkeep;
 
 use std::sync::Arc;
 

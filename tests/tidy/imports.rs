@@ -4,17 +4,18 @@ use super::source::Source;
 
 /// Each module, and the modules that it may use. A new module gets a line here, which is a decision.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("address", &[]),
     ("instant", &[]),
     ("synthetic", &[]),
-    ("source", &[]),
+    ("source", &["address"]),
     ("cloudtrail", &[]),
-    ("lake", &["cloudtrail"]),
+    ("lake", &["address", "cloudtrail"]),
     ("ingest", &["source", "cloudtrail", "lake"]),
-    ("evidence", &["source", "cloudtrail", "lake"]),
+    ("evidence", &["address", "source", "cloudtrail", "lake"]),
     ("inventory", &["source", "cloudtrail", "lake"]),
     ("query", &["instant"]),
     ("expectations", &[]),
-    ("engine", &["cloudtrail", "expectations", "lake", "query"]),
+    ("engine", &["cloudtrail", "expectations", "instant", "lake", "query"]),
     ("chain", &["engine", "instant", "query"]),
     ("detect", &["engine", "expectations", "instant", "lake", "query"]),
     ("verdict", &["engine", "instant", "inventory", "query"]),

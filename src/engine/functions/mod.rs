@@ -8,9 +8,11 @@
 //! - `spoken_time(text)`: the instant that a text such as `Jul 10, 2023, 6:38:25 PM` names
 //! - `address_block(address)`: the network that an address is probably of
 //! - `aws_partition(arn, region)`: the partition that an ARN is of, or else a Region
+//! - `horizon_from()`, `horizon_until()`: the span of time that the lake can tell of
 
 mod addresses;
 mod conditions;
+mod horizon;
 mod matching;
 mod members;
 mod partitions;
@@ -22,8 +24,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use datafusion::prelude::SessionContext;
 
-/// Makes every function known to a session.
+pub use horizon::Horizon;
+
+/// Makes every function known to a session. Until [`see`] says better, the lake can tell of any time.
 pub(crate) fn register(session: &SessionContext) {
+    see(session, Horizon::default());
     for function in [
         selectors::selectors_capture_kms(),
         matching::matches_any(),
@@ -34,6 +39,13 @@ pub(crate) fn register(session: &SessionContext) {
         addresses::address_block(),
         partitions::aws_partition(),
     ] {
+        session.register_udf(function);
+    }
+}
+
+/// Makes the span of time that the lake can tell of known to the statements that are planned from now on.
+pub(crate) fn see(session: &SessionContext, horizon: Horizon) {
+    for function in horizon.functions() {
         session.register_udf(function);
     }
 }

@@ -95,7 +95,8 @@ impl S3Source {
         if name.is_empty() {
             return Err(wrong("no bucket is named"));
         }
-        let mut prefix = prefix.trim_start_matches('/').to_owned();
+        // A key may begin with a slash.
+        let mut prefix = prefix.to_owned();
         if !prefix.is_empty() && !prefix.ends_with('/') && !is_object(&prefix) {
             prefix.push('/');
         }
