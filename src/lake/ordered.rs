@@ -61,7 +61,7 @@ impl ObjectStore for Ordered {
         let ordered = async move {
             let mut all: Vec<ObjectMeta> = listed.try_collect().await?;
             all.sort_unstable_by(|one, other| one.location.cmp(&other.location));
-            Ok(stream::iter(all.into_iter().map(Ok)))
+            Ok::<_, object_store::Error>(stream::iter(all.into_iter().map(Ok)))
         };
         stream::once(ordered).try_flatten().boxed()
     }

@@ -114,6 +114,6 @@ mod tests {
         let mut held = Held::default();
         let once = held.add(whole.clone()).unwrap();
         let twice = held.add(whole.clone()).unwrap();
-        assert!(once == held_bytes(&whole).unwrap() && once < twice && twice < 2 * once);
+        assert!(once <= held_bytes(&whole).unwrap() && once < twice && twice < 2 * once);
     }
 }
