@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ChainError, Identity, LINKS_MAX, Sought, Subject};
 use crate::engine::Engine;
-use crate::instant::plain;
+use crate::instant::{EARLIEST, LATEST, plain};
 use crate::query::Catalog;
 
 /// The longest that credentials of STS last: those of `GetSessionToken` and `GetFederationToken`.
@@ -274,6 +274,11 @@ fn joined(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether anything can have been logged in a window: not if it is about an event of the year 0 or 9999.
+fn can_be(since: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+    since < LATEST && until > EARLIEST
+}
+
 /// One question for the starts of several sessions.
 struct Request {
     keys: BTreeSet<String>,
@@ -286,6 +291,9 @@ impl Request {
     fn of(frontier: &[Sought]) -> Option<Self> {
         let at = frontier.iter().map(|sought| sought.at);
         let (since, until) = (at.clone().min()? - LIFETIME_MAX, at.max()? + SLACK + TimeDelta::seconds(1));
+        if !can_be(since, until) {
+            return None;
+        }
         let keys = frontier.iter().filter_map(|sought| sought.identity.access_key_id.clone()).collect();
         let ids = frontier.iter().map(|sought| &sought.identity);
         let ids = ids.flat_map(|identity| [identity.session_id(), identity.session_arn.clone()]).flatten().collect();
@@ -327,6 +335,9 @@ pub(super) async fn name_callers(engine: &Engine, catalog: &Catalog, sought: &mu
     let at = nameless().map(|sought| sought.at);
     let (Some(since), Some(until), false) = (at.clone().min(), at.max(), ids.is_empty()) else { return Ok(()) };
     let until = until + SLACK;
+    if !can_be(since, until) {
+        return Ok(());
+    }
     let given = [("ids", joined(&ids)), ("since", plain(since)), ("until", plain(until))];
     let named: Vec<Sought> = asked(engine, catalog, "chain-twins", &given, until).await?;
     let named: BTreeMap<(Option<String>, DateTime<Utc>), Sought> =

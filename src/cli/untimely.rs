@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 use chrono::Utc;
 use keytrail::engine::Engine;
-use keytrail::instant::plain;
 use serde::Deserialize;
 
 use super::Context;
@@ -28,7 +27,7 @@ pub(super) fn tell(context: &Context, engine: &Engine) -> Result<()> {
     let rows: Vec<Listed> = context.runtime.block_on(engine.run(query, values))?.read()?;
     let Some(Listed { in_all }) = rows.first() else { return Ok(()) };
     context.untimely_told.store(true, Ordering::Relaxed);
-    let (from, until) = (plain(engine.horizon().from), plain(engine.horizon().until));
+    let (from, until) = (engine.horizon().from.date_naive(), engine.horizon().until.date_naive());
     let (have, are) = if *in_all == 1 { ("1 event has", "is") } else { (&*format!("{in_all} events have"), "are") };
     context.printer.note(&format!(
         "note: {have} a time outside {from} to {until} and {are} left out: `keytrail query {LISTED_BY}` shows them"

