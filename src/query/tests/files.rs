@@ -190,7 +190,7 @@ fn a_name_that_is_not_there_brings_up_those_like_it() {
     let shipped = Catalog::shipped();
     assert_eq!(shipped.get("usage").unwrap().kind, Kind::View);
     let error = shipped.get("who-by-aset").unwrap_err().to_string();
-    assert_eq!(error, "no query is named `who-by-aset`; did you mean `who-by-asset`, `who-by-person` or `who`?");
+    assert_eq!(error, "no query is named `who-by-aset`; did you mean `who-by-asset` or `who-by-person` or `who`?");
     assert_eq!(shipped.get("xyzzy").unwrap_err().to_string(), "no query is named `xyzzy`");
 }
 
