@@ -231,16 +231,22 @@ FROM (
 LEFT ANTI JOIN kms_events AS patched
     ON patched.event_id = odd.original_event_id
     AND patched.event_id <> odd.event_id
-LEFT ANTI JOIN kms_events AS whole
+LEFT ANTI JOIN (
+    SELECT *, coalesce(event_type, '') IN ('AwsVpceEvent', 'AwsVpceEvents') AS is_endpoint
+    FROM timely_events
+    WHERE event_source = 'kms.amazonaws.com'
+) AS whole
     ON coalesce(whole.request_id, whole.shared_event_id) = odd.repeated_request
     AND whole.event_name = odd.event_name
-    AND (
-        odd.is_endpoint
-        OR (
-            whole.event_time = odd.event_time
-            AND whole.account_id = odd.account_id
-            AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
-            AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
-            AND whole.event_id NOT LIKE 'fp:%'
-        )
-    )
+    AND CASE
+        -- The endpoint's owner and the caller may both be told.
+        WHEN whole.is_endpoint THEN odd.is_endpoint AND whole.event_id < odd.event_id
+        ELSE odd.is_endpoint
+            OR (
+                whole.event_time = odd.event_time
+                AND whole.account_id = odd.account_id
+                AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
+                AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
+                AND whole.event_id NOT LIKE 'fp:%'
+            )
+    END

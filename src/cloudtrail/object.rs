@@ -337,9 +337,7 @@ impl ObjectDecoder {
 
 /// Whether an event shows that its trail records reads of KMS. Network activity has selectors of its own.
 fn is_management_read(event: &Event<'_>) -> bool {
-    event.read_only == Some(true)
-        && event.event_source.as_deref() == Some(KMS)
-        && !event.is_of_endpoint()
+    event.read_only == Some(true) && event.event_source.as_deref() == Some(KMS) && !event.is_of_endpoint()
 }
 
 /// Whether the text does not even begin like JSON that could hold records.

@@ -274,9 +274,10 @@ fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage]) -> Vec<Reason
 fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
     let is_here = |row: &&Untimely| match &row.key_arn {
         Some(arn) => set.members.iter().any(|key| key.key_arn == *arn),
-        None => set.members.iter().any(|key| {
-            (Some(&key.account_id), Some(&key.region)) == (row.account_id.as_ref(), row.region.as_ref())
-        }),
+        None => set
+            .members
+            .iter()
+            .any(|key| (Some(&key.account_id), Some(&key.region)) == (row.account_id.as_ref(), row.region.as_ref())),
     };
     let reason_of = |row: &Untimely| {
         let what = row.key_arn.as_ref().map_or("a key there, which the records do not name,", |_| "it");
