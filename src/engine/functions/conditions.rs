@@ -223,7 +223,7 @@ mod tests {
             // Every request to KMS has these.
             json!({"BoolIfExists": {"aws:PrincipalIsAWSService": true}}),
             json!({"ArnLikeIfExists": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}}),
-            json!({"ForAllValues:StringEquals": {"aws:PrincipalAccount": ["111122223333", 444455556666u64]}}),
+            json!({"ForAllValues:StringEquals": {"aws:PrincipalAccount": ["111122223333", 444_455_556_666_u64]}}),
             json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-a/r-b/*"]}}),
             // Not every request has these, and one without them is refused.
             json!({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-a/*"}, "Null": {"aws:PrincipalOrgPaths": "false"}}),
