@@ -12,6 +12,7 @@
 
 mod beside;
 mod calendar;
+mod doubts;
 mod facts;
 #[cfg(test)]
 mod growth_tests;

@@ -69,9 +69,8 @@ fn what_is_accepted_is_no_finding_until_its_last_day() {
 fn what_was_learned_is_a_file_that_is_read_and_that_matches() {
     // Nobody has an open finding here: whoever has one is in a comment.
     let dir = Dir::new();
-    let used = (0..5).map(|hour| {
-        with(at(decrypt(""), &format!("2026-01-06T1{hour}:00:00Z")), "eventID", format!("e{hour}"))
-    });
+    let used =
+        (0..5).map(|hour| with(at(decrypt(""), &format!("2026-01-06T1{hour}:00:00Z")), "eventID", format!("e{hour}")));
     dir.log("a.json.gz", &used.collect::<Vec<Value>>());
     dir.ingest("logs");
     let learned = dir.keytrail(["expectations", "--learn"]).ok().stdout();
