@@ -9,12 +9,14 @@ use keytrail::report::Form;
 mod check_deletion;
 mod detect;
 mod incident;
+mod repeated;
 mod report;
 mod watch;
 
 pub(crate) use check_deletion::{CheckDeletion, LOOKBACK_DAYS_DEFAULT, WATCH_DAYS_DEFAULT};
 pub(crate) use detect::{Detect, ExpectationsCommand};
 pub(crate) use incident::{ChainCommand, Timeline};
+use repeated::LAKE_DEFAULT;
 pub(crate) use report::Report;
 pub(crate) use watch::Watch;
 
@@ -64,37 +66,6 @@ pub(crate) struct Arguments {
     pub aws: Aws,
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// The lake that is asked where none is named.
-const LAKE_DEFAULT: &str = "./keytrail-lake";
-
-impl Arguments {
-    /// The options of every command that were given, as they are written in a command that keytrail prints: each with a space
-    /// before it, and quoted for a shell.
-    pub fn repeated(&self) -> String {
-        let mut text = String::new();
-        let mut add = |name: &str, value: &str| text.push_str(&format!(" {name} {}", quoted(value)));
-        if self.lake != LAKE_DEFAULT {
-            add("--lake", &self.lake);
-        }
-        for folder in &self.queries {
-            add("--queries", &folder.to_string_lossy());
-        }
-        if let Some(file) = &self.expectations {
-            add("--expectations", &file.to_string_lossy());
-        }
-        text
-    }
-}
-
-/// A text as one word of a shell's command.
-fn quoted(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn form_parser() -> impl clap::builder::TypedValueParser<Value = Form> {

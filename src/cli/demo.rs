@@ -10,7 +10,8 @@ use keytrail::lake::Lake;
 use keytrail::synthetic::{Plan, Truth, write_folder};
 
 use super::args::{By, Demo, Who, Window};
-use super::ingest::{closing_line, tell_rejects, watched};
+use super::ingest::watched;
+use super::ingested::{closing_line, tell_rejects};
 use super::{Context, Hinted, Outcome, ask};
 use keytrail::report::thousands;
 

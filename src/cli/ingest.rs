@@ -16,12 +16,13 @@ use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
 
 use super::args::{Aws, Ingest, Which};
+use super::ingested::{closing_line, tell_rejects};
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome, verify, way_to};
 use keytrail::report::thousands;
 
 /// Rejected objects that the closing lines name; JSON and the `objects` table name all.
-const NAMED_MAX: usize = 20;
+pub(super) const NAMED_MAX: usize = 20;
 
 /// Objects that were passed over, likewise; -v names all.
 const PASSED_OVER_NAMED_MAX: usize = 5;
@@ -319,87 +320,4 @@ async fn watch(progress: Arc<Progress>, bar: Bar) {
 #[allow(clippy::cast_precision_loss, reason = "a rate for the eye")]
 fn approximate(bytes: u64) -> f64 {
     bytes as f64
-}
-
-pub(super) fn closing_line(report: &Report) -> String {
-    let (objects, records) = (&report.objects, &report.records);
-    let mut line = format!(
-        "{} objects read{}, {} unchanged{}, {} skipped{}; {} records: {} kept, {} other{}, {} duplicate, {} rejected; \
-         lake version {}, {:.1} s",
-        thousands(objects.ingested + objects.partial),
-        match objects.rejected {
-            0 => String::new(),
-            rejected => format!(", {} not readable", thousands(rejected)),
-        },
-        thousands(objects.unchanged),
-        match objects.unchanged_damaged {
-            0 => String::new(),
-            damaged => format!(" ({} damaged)", thousands(damaged)),
-        },
-        thousands(objects.skipped),
-        match objects.archived {
-            0 => String::new(),
-            archived => format!(", {} archived", thousands(archived)),
-        },
-        thousands(records.read),
-        thousands(records.kept),
-        thousands(records.other),
-        match records.filtered {
-            0 => String::new(),
-            filtered => format!(" ({} not asked for)", thousands(filtered)),
-        },
-        thousands(records.duplicate),
-        thousands(records.rejected),
-        report.lake_version,
-        report.seconds,
-    );
-    if report.interrupted {
-        line.push_str("; stopped before the end: run it again to read the rest");
-    }
-    line
-}
-
-pub(super) fn tell_rejects(context: &Context, report: &Report) {
-    if report.untimely > 0 {
-        let (objects, hold) =
-            (thousands(report.untimely), if report.untimely == 1 { "object holds" } else { "objects hold" });
-        context.printer.note(&format!(
-            "note: {objects} {hold} events of a time that cannot be, before 2013 or more than a day ahead: they are kept, and \
-             left out of answers; `keytrail query impossible-times` shows them"
-        ));
-    }
-    for rejected in report.rejects.iter().take(NAMED_MAX) {
-        context.printer.warn(&format!("{}: {}", rejected.object, rejected.reason));
-    }
-    if report.objects.unchanged_damaged > 0 {
-        context.printer.warn(
-            "what is damaged is as it was: keytrail sql \"SELECT uri, reason FROM objects WHERE state IN ('partial', 'rejected')\"",
-        );
-    }
-    if report.rejects.len() > NAMED_MAX {
-        let more = report.rejects.len() - NAMED_MAX;
-        context.printer.warn(&format!(
-            "and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE state IN ('partial', 'rejected')\""
-        ));
-    }
-    tell_archived(context, report);
-}
-
-/// What becomes of archived objects: those that were met before are not named again.
-fn tell_archived(context: &Context, report: &Report) {
-    let archived = report.objects.archived;
-    if archived == 0 {
-        return;
-    }
-    let count = if archived == 1 { "1 object is".to_owned() } else { format!("{} objects are", thousands(archived)) };
-    context.printer.warn(&format!(
-        "{count} in an archive and not read; a run after they were restored, or copied to another storage class, reads them. \
-         Each with the command that restores it: keytrail sql \"SELECT uri, reason FROM objects WHERE reason LIKE 'archived%'\""
-    ));
-    if report.archived_beyond > 0 {
-        context.printer.warn(&format!(
-            "of {} of them it was not looked whether they are still archived: --full looks at all",
-            thousands(report.archived_beyond)
-        ));
-    }
 }

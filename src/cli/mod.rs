@@ -15,6 +15,7 @@ mod expectations;
 mod generate;
 mod incident;
 mod ingest;
+mod ingested;
 mod inventory;
 mod key;
 mod learn;

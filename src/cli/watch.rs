@@ -24,7 +24,8 @@ use keytrail::watch::{
 
 use super::args::Watch;
 use super::detect::{Detected, WINDOW_DAYS, detected, stale_end};
-use super::ingest::{hinted, shown, stop_when_asked, tell_pass, tell_rejects};
+use super::ingest::{hinted, shown, stop_when_asked, tell_pass};
+use super::ingested::tell_rejects;
 use super::watched::{Sent, account, still};
 use super::{Context, Hinted, Outcome};
 

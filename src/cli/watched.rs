@@ -6,7 +6,7 @@ use keytrail::report::{Format, thousands};
 use keytrail::watch::Round;
 use serde::Serialize;
 
-use super::ingest::closing_line;
+use super::ingested::closing_line;
 use super::printer::Printer;
 
 /// What a channel was told in all.

@@ -140,7 +140,7 @@ fn an_alias_that_was_moved_is_asked_for_key_by_key() {
     assert!(ran.stderr().contains("alias/moving named 2 keys"), "{}", ran.stderr());
     let profile =
         case.dir.keytrail(["query", "key-profile", "--param", "key_arn=alias/moving"]).format("json").ok().json();
-    let all: Vec<_> = profile.as_array().unwrap().iter().filter(|row| row["trait"] == "address").collect();
+    let all: Vec<_> = profile.as_array().unwrap().iter().filter(|row| row["value"] == "198.51.100.7").collect();
     assert_eq!(all.len(), 2, "{profile}");
     assert!(all.iter().all(|row| row["calls"] == 1) && all[0]["key_arn"] != all[1]["key_arn"], "{profile}");
 }

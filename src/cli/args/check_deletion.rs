@@ -16,8 +16,9 @@ The verdict is in_use, unknown or no_use_found, and never \"safe\".
                 trail encrypts its logs with it; it was called by an alias; or keytrail.toml names it
   unknown       anything that is needed to say otherwise is missing: an hour of the look-back, in the
                 key's Region or a sibling's, that no unbroken digests vouch for (`keytrail coverage`), an
-                inventory that is older than a day or could not read something, a use that AWS knows of and
-                the lake does not have. Each reason comes with the command that would settle it
+                inventory that is older than a day or could not read something, a use whose record names
+                only an alias that may have named another key then. Where the logs ended long ago, that is
+                said first, with the --until that answers. Each reason comes with the command that settles it
   no_use_found  none of these. What no log shows is listed: cached data keys, attached volumes, backups
 
 Logs may end six hours before --until. For keys that are not to be deleted but to be sorted, --all gives a

@@ -1,0 +1,34 @@
+//! What was given on the command line, written again for commands that keytrail prints.
+
+use super::Arguments;
+
+/// The lake that is asked where none is named.
+pub(super) const LAKE_DEFAULT: &str = "./keytrail-lake";
+
+impl Arguments {
+    /// The options of every command that were given, as they are written in a command that keytrail prints: each with a space
+    /// before it, and quoted for a shell.
+    pub fn repeated(&self) -> String {
+        let mut text = String::new();
+        let mut add = |name: &str, value: &str| text.push_str(&format!(" {name} {}", quoted(value)));
+        if self.lake != LAKE_DEFAULT {
+            add("--lake", &self.lake);
+        }
+        for folder in &self.queries {
+            add("--queries", &folder.to_string_lossy());
+        }
+        if let Some(file) = &self.expectations {
+            add("--expectations", &file.to_string_lossy());
+        }
+        text
+    }
+}
+
+/// A text as one word of a shell's command.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
