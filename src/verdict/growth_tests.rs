@@ -146,6 +146,23 @@ struct Story {
     deeds: Vec<Deed>,
 }
 
+impl Story {
+    /// A deed as it can have been: an alias names the key that it was made for, or else the one that the inventory finds; and without an
+    /// ARN it is one of the caller's own account.
+    fn told(&self, deed: &Deed) -> Deed {
+        let named = match deed.named {
+            Named::PlainAlias if deed.copies != Copies::Own => Named::Alias,
+            named => named,
+        };
+        let made_for = match self.created {
+            Some((key, at)) => Some(key).filter(|_| at < deed.at),
+            None => self.alias_of,
+        };
+        let key = made_for.filter(|_| !matches!(named, Named::Key | Named::Nothing)).unwrap_or(deed.key);
+        Deed { named, key, ..deed.clone() }
+    }
+}
+
 fn story() -> impl Strategy<Value = Story> {
     let created = prop::option::weighted(0.4, (1..=2_u32, -86_400..2 * 86_400_i64));
     (prop::option::weighted(0.5, 1..=2_u32), created, prop::collection::vec(deed(), 1..4))
@@ -253,7 +270,7 @@ fn records(case: usize, story: &Story) -> [Vec<Value>; 2] {
         }));
     }
     for (number, deed) in story.deeds.iter().enumerate() {
-        let mut all = Vec::new();
+        let (deed, mut all) = (&story.told(deed), Vec::new());
         if deed.copies == Copies::Own {
             all.push(copy(case, number, deed, &owner(case), false, deed.named));
         }
