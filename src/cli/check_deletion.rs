@@ -60,10 +60,10 @@ fn options(context: &Context, arguments: &CheckDeletion, length: Duration) -> Op
     if length != Duration::days(LOOKBACK_DAYS_DEFAULT) {
         let hours = length.num_hours();
         let age = if hours % 24 == 0 { format!("{}d", hours / 24) } else { format!("{hours}h") };
-        check.push_str(&format!(" --lookback {age}"));
+        check.extend([" --lookback ", &age]);
     }
     if arguments.watch_days != WATCH_DAYS_DEFAULT {
-        check.push_str(&format!(" --watch-days {}", arguments.watch_days));
+        check.extend([" --watch-days ", &arguments.watch_days.to_string()]);
     }
     if arguments.accept_observed {
         check.push_str(" --accept-observed");

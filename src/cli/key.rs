@@ -72,7 +72,7 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
     let owner = Arn::new(name).and_then(|arn| Some(format!("{}/{}", arn.account()?, arn.region()?)));
     let is_wanted = |found: Option<String>| owner.is_none() || found == owner;
     let owner_of = |arn: &str| Arn::new(arn).and_then(|arn| Some(format!("{}/{}", arn.account()?, arn.region()?)));
-    let rows: Vec<Named> = ask(context, engine, "aliases", &[("alias", &alias)])?.read()?;
+    let rows: Vec<AliasRow> = ask(context, engine, "aliases", &[("alias", &alias)])?.read()?;
     let mut keys: Vec<Key> = Vec::new();
     let mut is_alone = false;
     for row in rows.into_iter().filter(|row| row.key_alias == alias && is_wanted(row.owner())) {
@@ -105,7 +105,7 @@ pub(super) fn resolve(context: &Context, engine: &Engine, name: &str) -> Result<
 
 /// A row of `aliases`.
 #[derive(Deserialize)]
-struct Named {
+struct AliasRow {
     key_alias: String,
     key_arn: Option<String>,
     key_account_id: Option<String>,
@@ -114,7 +114,7 @@ struct Named {
     named_until: Option<DateTime<Utc>>,
 }
 
-impl Named {
+impl AliasRow {
     fn owner(&self) -> Option<String> {
         Some(format!("{}/{}", self.key_account_id.as_ref()?, self.key_region.as_ref()?))
     }

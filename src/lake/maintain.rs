@@ -155,7 +155,7 @@ async fn merge(table: &mut LakeTable, done: &mut Maintained) -> Result<(), LakeE
 /// What came of a bin.
 enum Outcome {
     /// A file in place of others.
-    Made(Made),
+    Made(Box<Made>),
     /// This file has no room for another.
     TooLarge(Path),
 }
@@ -190,7 +190,7 @@ async fn join(table: &LakeTable, bin: &[DataFile]) -> Result<Outcome, LakeError>
         }
     }
     let add = writer.finish(table.store().as_ref(), None, false).await?;
-    Ok(Outcome::Made(Made { add, of: bin[..joined].to_vec(), duplicates: 0 }))
+    Ok(Outcome::Made(Box::new(Made { add, of: bin[..joined].to_vec(), duplicates: 0 })))
 }
 
 /// Writes the events of some files of one day, each once and in the order of keys and times, as many files as memory has room
@@ -225,7 +225,7 @@ async fn compact(table: &LakeTable, bin: &[DataFile]) -> Result<Outcome, LakeErr
     let partition = table.spec().partition.zip(bin[0].partition.as_deref());
     let add = writer.finish(table.store().as_ref(), partition, false).await?;
     let duplicates = (total - order.len()) as u64;
-    Ok(Outcome::Made(Made { add, of: bin[..parts.len()].to_vec(), duplicates }))
+    Ok(Outcome::Made(Box::new(Made { add, of: bin[..parts.len()].to_vec(), duplicates })))
 }
 
 /// All rows of a file, if there is room for so many bytes.

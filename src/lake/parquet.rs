@@ -211,7 +211,9 @@ impl Ranges {
                 }
             } else if RANGED.contains(&name.as_str()) {
                 let texts = Texts::of(batch, name)?;
-                let range = (0..batch.num_rows()).filter_map(|row| texts.get(row)).fold(None, widened);
+                let range = (0..batch.num_rows())
+                    .filter_map(|row| texts.get(row))
+                    .fold(None, |range, text| Some(widened(range, text)));
                 if let Some((low, high)) = range {
                     self.text(name, low, high);
                 }
@@ -259,8 +261,8 @@ impl Ranges {
     }
 }
 
-fn widened<'t>(range: Option<(&'t str, &'t str)>, text: &'t str) -> Option<(&'t str, &'t str)> {
-    Some(range.map_or((text, text), |(low, high)| (low.min(text), high.max(text))))
+fn widened<'t>(range: Option<(&'t str, &'t str)>, text: &'t str) -> (&'t str, &'t str) {
+    range.map_or((text, text), |(low, high)| (low.min(text), high.max(text)))
 }
 
 fn delta_instant(millis: i64) -> String {

@@ -63,7 +63,7 @@ pub(super) fn sorted(batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>, Arr
             if seen.insert(identity) {
                 // An event without a key comes first.
                 let rank = texts.get(row).and_then(|name| ranks.get(name));
-                order.push((rank.map(|rank| *rank), times.value(row), at, row));
+                order.push((rank.copied(), times.value(row), at, row));
             }
         }
     }

@@ -159,7 +159,7 @@ impl Story {
             None => self.alias_of,
         };
         let key = made_for.filter(|_| !matches!(named, Named::Key | Named::Nothing)).unwrap_or(deed.key);
-        Deed { named, key, ..deed.clone() }
+        Deed { key, named, ..deed.clone() }
     }
 }
 
@@ -368,11 +368,11 @@ async fn grown(seed: u8) -> (Vec<String>, BTreeMap<(Answer, Answer), u32>) {
     let folder = TempDir::new().unwrap();
     let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
     record(&lake, &inventory(&stories)).await.unwrap();
-    let (early, late): (Vec<_>, Vec<_>) =
+    let (first, added): (Vec<_>, Vec<_>) =
         stories.iter().enumerate().map(|(case, story)| records(case, story)).map(|[early, late]| (early, late)).unzip();
-    add(&lake, &early.concat()).await;
+    add(&lake, &first.concat()).await;
     let before = answers(&lake, CASES).await;
-    add(&lake, &late.concat()).await;
+    add(&lake, &added.concat()).await;
     let after = answers(&lake, CASES).await;
     let (mut faults, mut moves) = (Vec::new(), BTreeMap::<(Answer, Answer), u32>::new());
     for (case, story) in stories.iter().enumerate() {

@@ -47,7 +47,9 @@ pub(super) fn next(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> 
             step.command = None;
         }
     }
-    steps.iter_mut().for_each(|step| repeat_options(step, asked));
+    for step in &mut steps {
+        repeat_options(step, asked);
+    }
     steps
 }
 

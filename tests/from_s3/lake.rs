@@ -57,7 +57,10 @@ fn every_hostile_prefix_is_a_lake_of_its_own() {
     let server = Server::start();
     let config = sdk(&server);
     let store = Runtime::new().unwrap().block_on(bucket_store(BUCKET, &config)).unwrap();
-    every_name_is_a_lake(&HOSTILE, |name| Lake::on(&format!("s3://{BUCKET}/{name}/lake"), store.clone()).unwrap());
+    every_name_is_a_lake(&HOSTILE, |name| {
+        Lake::on(&format!("s3://{BUCKET}/{name}/lake"), std::sync::Arc::<dyn object_store::ObjectStore>::clone(&store))
+            .unwrap()
+    });
     for name in HOSTILE {
         let prefix = format!("{name}/lake/events/_delta_log/");
         assert!(server.bucket.keys().iter().any(|key| key.starts_with(&prefix)), "{name:?}");

@@ -135,7 +135,8 @@ fn an_alias_that_was_moved_is_asked_for_key_by_key() {
     let mut expected: Vec<_> = expected.iter().map(|(key, at)| (key, *at, *at)).collect();
     let mut seen = seen;
     let by_key = |row: &(&Value, &Value, &Value)| row.0.to_string();
-    (seen.sort_by_key(by_key), expected.sort_by_key(by_key));
+    seen.sort_by_key(by_key);
+    expected.sort_by_key(by_key);
     assert_eq!(seen, expected, "{rows}");
     assert!(ran.stderr().contains("alias/moving named 2 keys"), "{}", ran.stderr());
     let profile =
@@ -151,7 +152,8 @@ fn within_a_second_the_life_of_a_key_decides_and_no_id_does() {
     let at = |number: u32| format!("2026-05-12T09:{number:02}:00Z");
     let both = |number: u32| {
         let key = arn(HOME, &id(number));
-        let id = |first: bool| if first == (number % 2 == 0) { format!("a{number}") } else { format!("z{number}") };
+        let id =
+            |first: bool| if first == number.is_multiple_of(2) { format!("a{number}") } else { format!("z{number}") };
         ["DisableKey", "ScheduleKeyDeletion"].map(|operation| {
             let over = json!({"eventName": operation, "readOnly": false, "eventID": id(operation == "DisableKey"),
                 "requestParameters": {"keyId": key, "pendingWindowInDays": 7}});

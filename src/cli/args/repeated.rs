@@ -10,7 +10,7 @@ impl Arguments {
     /// before it, and quoted for a shell.
     pub fn repeated(&self) -> String {
         let mut text = String::new();
-        let mut add = |name: &str, value: &str| text.push_str(&format!(" {name} {}", quoted(value)));
+        let mut add = |name: &str, value: &str| text.extend([" ", name, " ", &quoted(value)]);
         if self.lake != LAKE_DEFAULT {
             add("--lake", &self.lake);
         }
