@@ -5,7 +5,7 @@
 //! has, and its ARN comes from `sessionIssuer`, which keeps the role's path where the STS ARN drops it.
 //!
 //! Whoever is told by anything at all has a principal: what its kind should have, else any ARN of the record, else an id
-//! as the record spells it ([`known_by`]). A null principal means that the record names nobody.
+//! as the record spells it (`known_by`). A null principal means that the record names nobody.
 
 use std::borrow::Cow;
 

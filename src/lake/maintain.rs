@@ -7,7 +7,7 @@
 //!
 //! How large a bin is in memory its files do not tell beforehand: rows that are alike compress to nothing, and a page with a
 //! dictionary says neither how long its texts are nor how often each occurs. So files are read one by one, and a bin ends
-//! with what [`BIN_BYTES_HELD`] has room for.
+//! with what `BIN_BYTES_HELD` has room for.
 
 use std::collections::BTreeSet;
 
