@@ -48,7 +48,7 @@ disabled AS (
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
     GROUP BY key_arn, principal
 ),
--- Of one second the life of a key tells which of the two came last.
+-- Within one second, the key's lifecycle decides which of the two came last.
 undone AS (
     SELECT
         s.key_arn,

@@ -9,7 +9,8 @@
 -- its ARN; or of ReEncrypt not the one that encrypted. `key_alias` is what they called it by, and `key_arn` the key that the alias
 -- named at that time (see the view `alias_targets`); null where that is not known, and any key of the place may be meant.
 -- ## Whose key it may be
--- An alias tells its account. Where a call names nothing, the key may belong to any account that logged it, or to the caller's.
+-- An alias ARN identifies its account. If a call names no alias either, the key may belong to any account that logged the
+-- call, or to the caller's account.
 WITH unnamed AS (
     SELECT
         event_id,

@@ -10,8 +10,8 @@
 -- The calls of `who`, split by the person for whom they were made. `person_by` says how the person is known, from strong to
 -- weak: `on_behalf_of`, the user id of IAM Identity Center that AWS put into the record (`identity_store` is the directory);
 -- `source_identity`, which stays with a session through all roles that it assumes; `session`, the session's name of a role of
--- IAM Identity Center, which is the user's name there. Where the record tells no person, `person` is null: the name of any
--- other session is free to choose, and `keytrail chain` may tell who opened it.
+-- IAM Identity Center, which is the user's name there. If the record identifies no person, `person` is null: callers choose the
+-- names of all other sessions freely. `keytrail chain` may show who opened such a session.
 -- ## How it counts
 -- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
 -- counts for its source key and for its destination key.

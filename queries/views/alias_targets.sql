@@ -2,17 +2,17 @@
 -- title = "Which key each alias named, and from when until when"
 -- ---
 -- ## What it holds
--- One row per alias, its account and Region, and span of time in which it is known to have named one key: after `from_time` (null:
--- since before anything is known) and before `until_time` (null: as far as is known, still). An alias can be pointed at
--- another key at any time, so that what it names today says nothing of what it named then.
--- ## How it is known
--- A successful CreateAlias or UpdateAlias tells which key the alias names from then on, a DeleteAlias which one it named until then, and an
--- inventory which one it named at that moment. Between two of these it named what the earlier one says, unless the later one
--- contradicts. `is_later` is true where only a later one tells: then no change of the alias is logged in between, which
--- is as good as the logs of that time are complete.
--- ## What is not known
--- A time without a row. So is the very second of a change, and what follows two different changes in one second: whole seconds do
--- not tell which came first.
+-- One row per alias (with its account and Region) and period in which it is known to have pointed at one key: after `from_time`
+-- (null: no known start) and before `until_time` (null: no known end). An alias can be moved to another key at any time, so
+-- its current target says nothing about its earlier ones.
+-- ## Sources
+-- A successful CreateAlias or UpdateAlias sets the target from then on, a DeleteAlias names the target until then, and an
+-- inventory shows the target at that moment. Between two of these, the earlier one holds unless the later one contradicts it.
+-- `is_later` is true if only a later source names the target: that holds only if no change of the alias is missing from the
+-- logs in between.
+-- ## What is unknown
+-- Any time without a row. This includes the second of a change itself, and the time after two different changes in the same
+-- second: timestamps are whole seconds, so their order is unknown.
 
 -- Null is not known; an empty text is no key, where the alias did not exist.
 WITH told AS (

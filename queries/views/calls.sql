@@ -3,9 +3,9 @@
 -- ---
 -- ## What it holds
 -- One row per call, with all columns of `events` and `failed` (the outcome is not `ok`). Calls that changed nothing
--- (`outcome = 'dry_run'`) are here; what repeats another event is not: CloudTrail's patches of events that it had
--- delivered before (`original_event_id`), a copy without an event id, and what a VPC endpoint logs (`AwsVpceEvent`); each of these is here
--- where the lake has not got the event that it repeats.
+-- (`outcome = 'dry_run'`) are included. Events that repeat another one are left out if the lake has that other one:
+-- CloudTrail's patches of events delivered before (`original_event_id`), copies without an event id, and events of VPC
+-- endpoints (`AwsVpceEvent`).
 -- ## Calls that only a VPC endpoint logged
 -- A call that an endpoint's policy denied (`error_code` is `VpceAccessDenied`) never reached KMS and is logged nowhere else; the
 -- endpoint's owner sees it, also when the caller is of another account. A call that the endpoint let through is logged by KMS as well, with
@@ -13,11 +13,11 @@
 -- looks unused because a log is missing.
 -- ## How a cross-account call is counted
 -- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
--- operation and key: they are one row. A copy that names its key by an alias only is of the key that another copy names,
--- where these name one. All columns of the row come from one copy: one that succeeded where any did, of these the owner's,
--- else the caller's in full, else the one that comes first in a fixed order. There are two exceptions. Who called is told by the copy
--- that knows the caller best, since the owner sees no more than an account and an opaque id. And what the chosen copy lacks of
--- address, user agent, asset and the like is filled in from the owner's or the caller's.
+-- operation and key: they are one row. A copy that names only an alias gets the key that another copy names, if one does.
+-- All columns of the row come from one copy: a successful one if there is any; among those the owner's, then the caller's full
+-- record, then the last in a fixed order. There are two exceptions. The caller's columns come from the copy that identifies the
+-- caller best, because the owner sees only an account and an opaque id. And if the chosen copy lacks an address, user agent,
+-- asset or the like, it is filled in from the owner's or the caller's copy.
 -- An event with a `shared_event_id` and no twin, as service principals' calls have, is a row like any other.
 -- ## What stays two
 -- Two copies without a common `shared_event_id` and with different event ids; a copy without an event id that differs

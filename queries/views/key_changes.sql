@@ -2,13 +2,13 @@
 -- title = "Every change of a key's state, in the order in which it took effect"
 -- ---
 -- ## What it holds
--- One row per successful EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion and DeleteKey of a key that is named, with
--- `step`: its place among the changes of one second, counted from 1. Order by `event_time, step` to follow a key.
--- ## Which of one second comes first
--- Times are whole seconds, and event ids are random: the life of a key decides. A key that is pending deletion can neither be
--- disabled nor enabled, so that of DisableKey and ScheduleKeyDeletion in one second the latter is the last; a CancelKeyDeletion comes
--- before it where the key had been pending already, and after it where it had not; a deleted key is changed no more. EnableKey and
--- DisableKey in one second leave the key as it was.
+-- One row per successful EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion and DeleteKey that names its key, with
+-- `step`, its position among the changes of the same second. Order by `event_time, step` to follow a key.
+-- ## Order within one second
+-- Timestamps are whole seconds and event ids are random, so the key's lifecycle decides. A key pending deletion can be neither
+-- disabled nor enabled, so ScheduleKeyDeletion follows DisableKey. CancelKeyDeletion precedes ScheduleKeyDeletion if the key
+-- was already pending deletion, and follows it otherwise. Nothing follows DeleteKey. EnableKey and DisableKey in the same
+-- second leave the key in its earlier state.
 WITH changes AS (
     SELECT
         key_arn,

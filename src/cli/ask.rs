@@ -58,8 +58,16 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
     };
     // A query may have no question for calls that name no key.
     let takes = |name: &str| query.params.iter().any(|param| param.name == name);
-    let keys: Vec<&Key> = keys.iter().filter(|key| key.parameters().iter().all(|(name, _)| takes(name))).collect();
-    let Some((first, rest)) = keys.split_first() else { return run(None) };
+    let (asked, keys) = (keys.len(), keys.iter());
+    let keys: Vec<&Key> = keys.filter(|key| key.parameters().iter().all(|(name, _)| takes(name))).collect();
+    let Some((first, rest)) = keys.split_first() else {
+        // Without a key the query would answer for all of them.
+        if asked > 0 {
+            let message = format!("it is not known which key the alias names, and {} asks about keys", query.name);
+            return Err(Hinted::new(message, "`keytrail who` and `keytrail timeline --key` show calls by an alias").into());
+        }
+        return run(None);
+    };
     let mut rows = run(Some(first))?;
     if rest.is_empty() {
         return Ok(rows);

@@ -29,7 +29,7 @@ pub(super) fn given(path: Option<&Path>, catalog: &Catalog) -> Result<Expectatio
     }
     for (name, params) in &expectations.params {
         if find(name).is_none() && catalog.has_detector(name) {
-            // Its file cannot be used, which is told elsewhere.
+            // Its file is broken, which is reported elsewhere.
             continue;
         }
         let Some(detector) = find(name) else {

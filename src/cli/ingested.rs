@@ -1,4 +1,4 @@
-//! What a person is told of a run of `ingest`: its account in a line, and what could not be read.
+//! The closing lines of `ingest`: the counts of the run, and the objects that could not be read.
 
 use keytrail::ingest::Report;
 use keytrail::report::thousands;

@@ -43,7 +43,7 @@ As a service, with KEYTRAIL_WEBHOOK=… in a file that only root can read:
 read at the start. Every detection adds files to the lake: `keytrail maintain` once a day
 merges them.
 
-Exit codes: 0 stopped when asked, or --once and all is told; 2 wrong usage or failure (also:
+Exit codes: 0 stopped on request, or --once with all notifications sent; 2 wrong usage or failure (also:
 --once, and the lake could take no note of what was found); 3
 --once, and something could not be read or told, or it was stopped.";
 
