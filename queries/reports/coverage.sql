@@ -23,9 +23,7 @@ WITH hours AS (
 ),
 -- Of what is said to be of another time (see `horizon`), nothing is asked.
 told AS (
-    SELECT first_event_time AS at FROM objects
-    UNION ALL
-    SELECT last_event_time FROM objects
+    SELECT unnest(make_array(first_event_time, last_event_time)) AS at FROM object_times
     UNION ALL
     SELECT delivered_at FROM objects
     UNION ALL

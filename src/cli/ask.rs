@@ -64,7 +64,9 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
         // Without a key the query would answer for all of them.
         if asked > 0 {
             let message = format!("it is not known which key the alias names, and {} asks about keys", query.name);
-            return Err(Hinted::new(message, "`keytrail who` and `keytrail timeline --key` show calls by an alias").into());
+            return Err(
+                Hinted::new(message, "`keytrail who` and `keytrail timeline --key` show calls by an alias").into()
+            );
         }
         return run(None);
     };

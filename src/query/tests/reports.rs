@@ -157,8 +157,8 @@ async fn denied() {
 #[tokio::test]
 async fn aliases() {
     insta::assert_snapshot!(answer("aliases", &[("alias", "alias/x")]).await, @r"
-    alias/x A/k2 A eu-west-1 1 4T00 4T00
-    alias/x A/k1 A eu-west-1 1 3T00 3T00
+    alias/x A/k2 A eu-west-1 1 4T00 4T00 - -
+    alias/x A/k1 A eu-west-1 1 3T00 3T00 - -
     ");
 }
 
