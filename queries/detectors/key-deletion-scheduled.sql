@@ -25,9 +25,10 @@
 WITH shutdowns AS (
     SELECT
         key_arn, principal, principal_type, key_account_id, key_region, event_name, event_time, event_id, via,
-        CAST((regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,4})[^0-9]'))[1] AS BIGINT) AS window_days
+        CAST((regexp_match(request_parameters, '"pendingWindowInDays":([0-9]{1,4})[^0-9]'))[1] AS BIGINT) AS window_days,
+        max(CASE WHEN event_name = 'CancelKeyDeletion' THEN event_time END) OVER (PARTITION BY key_arn) AS cancelled_at
     FROM calls
-    WHERE event_name = 'ScheduleKeyDeletion'
+    WHERE event_name IN ('ScheduleKeyDeletion', 'CancelKeyDeletion')
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
       AND event_time >= $since
@@ -46,32 +47,14 @@ scheduled AS (
         count(*) AS events,
         array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
         min(window_days) AS window_days,
-        max(via) AS via
+        max(via) AS via,
+        max(cancelled_at) > max(event_time) AS is_cancelled
     FROM shutdowns
-    WHERE coalesce(principal_type, '') <> 'AWSService'
+    WHERE event_name = 'ScheduleKeyDeletion'
+      AND coalesce(principal_type, '') <> 'AWSService'
       AND coalesce(principal, '') NOT LIKE 'service:%'
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
     GROUP BY key_arn, principal
-),
--- Within one second, the key's lifecycle decides which of the two came last.
-undone AS (
-    SELECT
-        s.key_arn,
-        s.principal,
-        bool_or(
-            u.event_time > s.last_seen
-            OR (
-                u.event_time = s.last_seen
-                AND u.step > o.step
-            )
-        ) AS is_cancelled
-    FROM scheduled AS s
-    JOIN key_changes AS u ON u.key_arn = s.key_arn AND u.event_name = 'CancelKeyDeletion'
-    LEFT JOIN key_changes AS o
-        ON o.key_arn = s.key_arn AND o.event_name = 'ScheduleKeyDeletion' AND o.event_time = s.last_seen
-    WHERE u.event_time >= s.last_seen
-      AND u.event_time < $until
-    GROUP BY s.key_arn, s.principal
 ),
 -- The few keys come first in the join: the engine then reads of usage only what bears on them, and nothing for none.
 used AS (
@@ -148,7 +131,7 @@ SELECT
     s.events,
     s.evidence,
     concat(
-        CASE WHEN u.is_cancelled THEN 'The deletion was cancelled later. ' ELSE '' END,
+        CASE WHEN s.is_cancelled THEN 'The deletion was cancelled later. ' ELSE '' END,
         CASE
             WHEN s.window_days IS NULL THEN 'The waiting period is the usual 30 days'
             ELSE concat('A waiting period of ', s.window_days, ' days was asked for')
@@ -157,11 +140,10 @@ SELECT
         coalesce(d.sentence, concat('No use of it is known in the ', $recent_days, ' days before')), '.'
     ) AS detail,
     CASE
-        WHEN u.is_cancelled THEN 'low'
+        WHEN s.is_cancelled THEN 'low'
         WHEN d.key_arn IS NOT NULL OR s.window_days <= $short_days THEN 'critical'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
 FROM scheduled AS s
 LEFT JOIN dependents AS d ON d.key_arn = s.key_arn
-LEFT JOIN undone AS u ON u.key_arn = s.key_arn AND (u.principal IS NOT DISTINCT FROM s.principal)

@@ -21,9 +21,10 @@
 -- Ask the caller. If in doubt, `aws kms enable-key`. See `doomed-key-still-used` for what has failed since.
 WITH switches AS (
     SELECT
-        key_arn, principal, principal_type, key_account_id, key_region, event_name, event_time, event_id, via
+        key_arn, principal, principal_type, key_account_id, key_region, event_name, event_time, event_id, via,
+        max(CASE WHEN event_name = 'EnableKey' THEN event_time END) OVER (PARTITION BY key_arn) AS enabled_at
     FROM calls
-    WHERE event_name = 'DisableKey'
+    WHERE event_name IN ('DisableKey', 'EnableKey')
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
       AND event_time >= $since
@@ -41,32 +42,14 @@ disabled AS (
         max(event_time) AS last_seen,
         count(*) AS events,
         array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-        max(via) AS via
+        max(via) AS via,
+        max(enabled_at) > max(event_time) AS is_enabled
     FROM switches
-    WHERE coalesce(principal_type, '') <> 'AWSService'
+    WHERE event_name = 'DisableKey'
+      AND coalesce(principal_type, '') <> 'AWSService'
       AND coalesce(principal, '') NOT LIKE 'service:%'
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
     GROUP BY key_arn, principal
-),
--- Within one second, the key's lifecycle decides which of the two came last.
-undone AS (
-    SELECT
-        s.key_arn,
-        s.principal,
-        bool_or(
-            u.event_time > s.last_seen
-            OR (
-                u.event_time = s.last_seen
-                AND u.step > o.step
-            )
-        ) AS is_enabled
-    FROM disabled AS s
-    JOIN key_changes AS u ON u.key_arn = s.key_arn AND u.event_name = 'EnableKey'
-    LEFT JOIN key_changes AS o
-        ON o.key_arn = s.key_arn AND o.event_name = 'DisableKey' AND o.event_time = s.last_seen
-    WHERE u.event_time >= s.last_seen
-      AND u.event_time < $until
-    GROUP BY s.key_arn, s.principal
 ),
 -- The few keys come first in the join: the engine then reads of usage only what bears on them, and nothing for none.
 used AS (
@@ -143,16 +126,15 @@ SELECT
     s.events,
     s.evidence,
     concat(
-        CASE WHEN u.is_enabled THEN 'The key was enabled again later. ' ELSE '' END,
+        CASE WHEN s.is_enabled THEN 'The key was enabled again later. ' ELSE '' END,
         coalesce('The call came through ' || s.via || '. ', ''),
         coalesce(d.sentence, concat('No use of it is known in the ', $recent_days, ' days before')), '.'
     ) AS detail,
     CASE
-        WHEN u.is_enabled THEN 'low'
+        WHEN s.is_enabled THEN 'low'
         WHEN d.key_arn IS NOT NULL THEN 'high'
     END AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CAST(NULL AS VARCHAR) AS not_evaluated
 FROM disabled AS s
 LEFT JOIN dependents AS d ON d.key_arn = s.key_arn
-LEFT JOIN undone AS u ON u.key_arn = s.key_arn AND (u.principal IS NOT DISTINCT FROM s.principal)

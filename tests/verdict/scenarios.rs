@@ -440,7 +440,7 @@ fn what_is_known_of_a_key_decides_the_verdict() {
 #[test]
 fn a_verdict_as_json() {
     let judged = JUDGED.get();
-    for (number, name) in [(7, "in_use"), (14, "unknown"), (1, "no_use_found")] {
+    for (number, name) in [(7, "in_use"), (20, "unknown"), (1, "no_use_found")] {
         let mut verdict = judged.case.check(&key(number), &[]);
         verdict["lake_version"] = "[version]".into();
         insta::assert_snapshot!(name, judged.case.dir.mask(&serde_json::to_string_pretty(&verdict).unwrap()));
