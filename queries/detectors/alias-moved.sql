@@ -45,7 +45,7 @@ named AS (
         -- A call of the second in which the alias was pointed at a key may have come before that.
         last_value(
             e.key_arn ORDER BY e.event_time, e.event_name IN ('CreateAlias', 'UpdateAlias'), e.event_id
-        ) AS named_arn,
+        ) FILTER (WHERE e.key_arn IS NOT NULL) AS named_arn,
         -- A call that two accounts logged is one.
         count(DISTINCT coalesce(e.shared_event_id, e.event_id)) FILTER (
             WHERE e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
@@ -66,8 +66,6 @@ named AS (
         )
         AND e.outcome = 'ok'
         AND e.original_event_id IS NULL
-        AND coalesce(e.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
-        AND e.key_arn IS NOT NULL
         AND e.event_time >= $since - CAST(concat($recent_days, ' days') AS INTERVAL)
         AND e.event_time < $until
         AND e.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($recent_days, ' days') AS INTERVAL) AS DATE)

@@ -48,7 +48,6 @@ traffic AS (
       AND u.via IS NOT NULL
       AND coalesce(u.asset_type, '') NOT IN ('secret-key-check', 'ses-message')
       AND u.original_event_id IS NULL
-      AND coalesce(u.event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
       AND u.event_time >= $since
       AND u.event_time < $until
       AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)

@@ -35,7 +35,6 @@ WITH root_calls AS (
     WHERE principal_type = 'Root'
       AND outcome = 'ok'
       AND original_event_id IS NULL
-      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
       AND event_time >= $since
       AND event_time < $until
       AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)

@@ -46,7 +46,6 @@ WITH used_by AS (
     FROM kms_events
     WHERE outcome = 'ok'
       AND original_event_id IS NULL
-      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
       AND (
           usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
           OR event_name IN ('CreateKey', 'DeleteKey')

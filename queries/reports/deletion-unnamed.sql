@@ -7,11 +7,13 @@
 -- ## What it answers
 -- One row per account, Region, alias and key: calls that succeeded, or failed because their key cannot be used, and name no key by
 -- its ARN; or of ReEncrypt not the one that encrypted. `key_alias` is what they called it by, and `key_arn` the key that the alias
--- named at that time (see the view `alias_targets`); null where that is not known, and any key of the place may be meant.
+-- named at that time (see the view `alias_targets`, also for `from_time` to `is_told_after`); null where that is not known, and
+-- any key of the place may be meant. A null account or Region may be any. A ReEncrypt that names neither of its keys counts
+-- twice: once by its alias, and once as a use of any key.
 -- ## Whose key it may be
 -- An alias ARN identifies its account. If a call names no alias either, the key may belong to any account that logged the
 -- call, or to the caller's account.
-WITH unnamed AS (
+WITH uses AS (
     SELECT
         event_id,
         event_time,
@@ -21,7 +23,8 @@ WITH unnamed AS (
         region,
         CASE WHEN key_arn IS NULL THEN key_account_id END AS key_account_id,
         CASE WHEN key_arn IS NULL THEN key_region END AS key_region,
-        CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias
+        CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias,
+        event_name = 'ReEncrypt' AND key_arn IS NULL AND dest_key_arn IS NULL AS is_of_two
     FROM calls
     WHERE usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
       AND outcome IN ('ok', 'key_unusable')
@@ -32,21 +35,34 @@ WITH unnamed AS (
       AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
       AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
+unnamed AS (
+    SELECT * EXCEPT (is_of_two) FROM uses
+    UNION ALL
+    SELECT event_id, event_time, shared_event_id, account_id, principal_account_id, region, NULL, NULL, NULL
+    FROM uses
+    WHERE is_of_two
+      AND key_alias IS NOT NULL
+),
 -- Nearly always there is none, and then the join's other side reads no file.
 logged AS (
-    SELECT event_id, account_id FROM unnamed WHERE key_account_id IS NULL
+    SELECT event_id, key_alias, coalesce(account_id, principal_account_id) AS account_id
+    FROM unnamed
+    WHERE key_account_id IS NULL
     UNION ALL
-    SELECT event_id, principal_account_id FROM unnamed WHERE key_account_id IS NULL AND principal_account_id IS NOT NULL
+    SELECT event_id, key_alias, principal_account_id
+    FROM unnamed
+    WHERE key_account_id IS NULL AND principal_account_id IS NOT NULL
     UNION ALL
-    SELECT u.event_id, e.account_id
+    SELECT u.event_id, u.key_alias, e.account_id
     FROM (
-        SELECT event_id, event_time, shared_event_id
+        SELECT event_id, key_alias, event_time, shared_event_id
         FROM unnamed
         WHERE key_account_id IS NULL AND shared_event_id IS NOT NULL
     ) AS u
     JOIN kms_events AS e ON e.shared_event_id = u.shared_event_id AND e.event_time = u.event_time
+    WHERE e.account_id IS NOT NULL
     UNION ALL
-    SELECT event_id, key_account_id FROM unnamed WHERE key_account_id IS NOT NULL
+    SELECT event_id, key_alias, key_account_id FROM unnamed WHERE key_account_id IS NOT NULL
 ),
 placed AS (
     SELECT
@@ -55,16 +71,19 @@ placed AS (
         l.account_id,
         coalesce(u.key_region, u.region) AS region,
         u.key_alias
-    FROM (SELECT event_id, account_id FROM logged GROUP BY event_id, account_id) AS l
-    JOIN unnamed AS u ON u.event_id = l.event_id
-    WHERE ($account IS NULL OR l.account_id = $account) IS TRUE
+    FROM (SELECT event_id, key_alias, account_id FROM logged GROUP BY event_id, key_alias, account_id) AS l
+    JOIN unnamed AS u ON u.event_id = l.event_id AND (u.key_alias IS NOT DISTINCT FROM l.key_alias)
+    WHERE ($account IS NULL OR l.account_id IS NULL OR l.account_id = $account)
 )
 SELECT
     p.account_id,
     p.region,
     p.key_alias,
     t.key_arn,
-    coalesce(t.is_later, false) AS is_later,
+    t.from_time,
+    t.until_time,
+    coalesce(t.is_told_before, false) AS is_told_before,
+    coalesce(t.is_told_after, false) AS is_told_after,
     count(*) AS calls,
     max(p.event_time) AS last_used,
     last_value(p.event_id ORDER BY p.event_time, p.event_id) AS event_id
@@ -75,5 +94,6 @@ LEFT JOIN alias_targets AS t
     AND t.alias = p.key_alias
     AND (t.from_time IS NULL OR t.from_time < p.event_time)
     AND (t.until_time IS NULL OR t.until_time > p.event_time)
-GROUP BY p.account_id, p.region, p.key_alias, t.key_arn, t.is_later
-ORDER BY p.account_id, p.region, p.key_alias, t.key_arn, is_later
+GROUP BY
+    p.account_id, p.region, p.key_alias, t.key_arn, t.from_time, t.until_time, t.is_told_before, t.is_told_after
+ORDER BY p.account_id, p.region, p.key_alias, t.key_arn, t.from_time

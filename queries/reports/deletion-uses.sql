@@ -14,10 +14,42 @@
 -- the latest first.
 -- ## How it counts
 -- Cross-account calls once, dry runs never, ReEncrypt under both its keys (see the view `usage`). Where the message of a
--- failed ReEncrypt names the key that is unusable, the other one is not blamed.
+-- failed ReEncrypt names the key that is unusable, the other one is not blamed. If only a record that `calls` drops in favour
+-- of another one says that the key was used, that record counts.
 
--- Grouping by asset first makes the count of distinct assets a plain count.
-WITH judged AS (
+-- What shares no id with another record, repeats none and comes from no endpoint is in `usage` as it is.
+WITH told AS (
+    SELECT
+        true AS is_call, key_arn, key_role, principal, principal_type, via, asset, outcome, error_code, error_message,
+        event_time, event_id
+    FROM usage
+    WHERE key_arn IS NOT NULL
+      AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($account IS NULL OR key_account_id = $account)
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    UNION ALL
+    SELECT
+        false, key_arn, key_role, principal, principal_type, via, asset, outcome, error_code, error_message,
+        event_time, event_id
+    FROM recorded_uses
+    WHERE key_arn IS NOT NULL
+      AND (
+          shared_event_id IS NOT NULL
+          OR original_event_id IS NOT NULL
+          OR event_id LIKE 'fp:%'
+          OR event_type IN ('AwsVpceEvent', 'AwsVpceEvents')
+      )
+      AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($account IS NULL OR key_account_id = $account)
+      AND event_time >= $since
+      AND event_time < $until
+      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
+      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+),
+judged AS (
     SELECT
         *,
         coalesce(
@@ -28,17 +60,12 @@ WITH judged AS (
         outcome = 'throttled'
             OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
             AS is_unserved
-    FROM usage
-    WHERE key_arn IS NOT NULL
-      AND ($key_id IS NULL OR key_id = $key_id)
-      AND ($account IS NULL OR key_account_id = $account)
-      AND event_time >= $since
-      AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+    FROM told
 ),
-by_asset AS (
+-- Grouping by asset first makes the count of distinct assets a plain count.
+counted AS (
     SELECT
+        is_call,
         key_arn,
         principal,
         via,
@@ -56,7 +83,23 @@ by_asset AS (
         max(CASE WHEN is_failing THEN concat(event_time, ' ', event_id) END) AS failing_event,
         max(CASE WHEN is_failing THEN error_message END) AS error_message
     FROM judged
-    GROUP BY key_arn, principal, via, CASE WHEN outcome = 'ok' OR is_failing THEN asset END
+    GROUP BY is_call, key_arn, principal, via, CASE WHEN outcome = 'ok' OR is_failing THEN asset END
+),
+by_key AS (
+    SELECT
+        *,
+        sum(CASE WHEN is_call THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS calls_of_key,
+        sum(CASE WHEN is_call THEN failing ELSE 0 END) OVER (PARTITION BY key_arn) AS failing_of_key,
+        sum(CASE WHEN is_call THEN unserved ELSE 0 END) OVER (PARTITION BY key_arn) AS unserved_of_key
+    FROM counted
+),
+by_asset AS (
+    SELECT *
+    FROM by_key
+    WHERE is_call
+       OR (calls > 0 AND calls_of_key = 0)
+       OR (failing > 0 AND failing_of_key = 0)
+       OR (unserved > 0 AND unserved_of_key = 0)
 ),
 placed AS (
     SELECT

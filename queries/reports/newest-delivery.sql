@@ -6,4 +6,5 @@
 -- contains a possible time, as in CloudTrail's event history.
 SELECT max(CASE WHEN delivered_at < horizon_until() THEN delivered_at END) AS delivered_at
 FROM objects
+WHERE kind <> 'CloudTrail-NetworkActivity'
 HAVING count(*) > 0

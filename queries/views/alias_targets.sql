@@ -7,9 +7,11 @@
 -- its current target says nothing about its earlier ones.
 -- ## Sources
 -- A successful CreateAlias or UpdateAlias sets the target from then on, a DeleteAlias names the target until then, and an
--- inventory shows the target at that moment. Between two of these, the earlier one holds unless the later one contradicts it.
--- `is_later` is true if only a later source names the target: that holds only if no change of the alias is missing from the
--- logs in between.
+-- inventory shows the target at that moment. Between two of these the target is assumed not to have changed, unless they
+-- contradict each other: then there is no row. The assumption holds only if no change of the alias is missing from the logs in
+-- between. `is_told_before`: the source at `from_time` names the target, so the logs must be complete from then until the time
+-- in question. `is_told_after`: the source at `until_time` does, so they must be complete from the time in question until then.
+-- Both are false if a change of the alias has an impossible time.
 -- ## What is unknown
 -- Any time without a row. This includes the second of a change itself, and the time after two different changes in the same
 -- second: timestamps are whole seconds, so their order is unknown.
@@ -71,13 +73,32 @@ spans AS (
             WHEN named_after IS NULL THEN next_before
             WHEN next_before IS NULL OR next_before = named_after THEN named_after
         END AS key_arn,
-        named_after IS NULL AS is_later
+        named_after IS NOT NULL AS is_told_before,
+        next_before IS NOT NULL AS is_told_after
     FROM ordered
     UNION ALL
-    SELECT account_id, region, alias, NULL, at, named_before, true
+    SELECT account_id, region, alias, NULL, at, named_before, false, true
     FROM ordered
     WHERE place = 1
+),
+untimely AS (
+    SELECT key_account_id AS account_id, key_region AS region, CAST(key_alias AS VARCHAR) AS alias
+    FROM untimely_events
+    WHERE event_source = 'kms.amazonaws.com'
+      AND event_name IN ('CreateAlias', 'UpdateAlias', 'DeleteAlias')
+      AND outcome = 'ok'
+      AND key_alias IS NOT NULL
+    GROUP BY 1, 2, 3
 )
-SELECT account_id, region, alias, key_arn, from_time, until_time, is_later
-FROM spans
-WHERE key_arn <> ''
+SELECT
+    s.account_id,
+    s.region,
+    s.alias,
+    s.key_arn,
+    s.from_time,
+    s.until_time,
+    s.is_told_before AND u.alias IS NULL AS is_told_before,
+    s.is_told_after AND u.alias IS NULL AS is_told_after
+FROM spans AS s
+LEFT JOIN untimely AS u ON u.account_id = s.account_id AND u.region = s.region AND u.alias = s.alias
+WHERE s.key_arn <> ''

@@ -57,11 +57,13 @@ completed AS (
         AND named.key_arn IS NOT NULL
     WHERE nameless.key_arn IS NULL
 ),
+-- `weight`: the more an outcome says of use, the greater.
 -- `knows_caller`: 2 the caller's own log and the caller in full, 1 one of the two, 0 an account and an opaque id.
 judged AS (
     SELECT
         *,
         coalesce(account_id = key_account_id, false) AS is_owner,
+        CASE outcome WHEN 'ok' THEN 3 WHEN 'key_unusable' THEN 2 WHEN 'throttled' THEN 1 ELSE 0 END AS weight,
         CASE
             WHEN principal_account_id = account_id AND principal NOT LIKE 'acct:%' THEN 2
             WHEN principal_account_id = account_id OR principal NOT LIKE 'acct:%' THEN 1
@@ -75,12 +77,9 @@ copies AS (
         *,
         is_owner OR knows_caller = 2 AS is_told,
         concat(
-            CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END, CASE WHEN is_owner THEN 1 ELSE 0 END, knows_caller,
-            event_id, ' ', account_id, ' ', region
+            weight, CASE WHEN is_owner THEN 1 ELSE 0 END, knows_caller, event_id, ' ', account_id, ' ', region
         ) AS place,
-        concat(
-            knows_caller, CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END, event_id, ' ', account_id, ' ', region
-        ) AS caller_place
+        concat(knows_caller, weight, event_id, ' ', account_id, ' ', region) AS caller_place
     FROM judged
 ),
 told_once AS (
@@ -205,7 +204,8 @@ SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
 FROM told_once
 UNION ALL
 -- What repeats another event, where that is not there. Nearly always none passes the filters, and then the joins' other sides read no
--- file. A null joins nothing: each kind of repeat is looked for on one side only. A VPC endpoint's clock is not that of KMS.
+-- file. A null joins nothing: each kind of repeat is looked for on one side only. A VPC endpoint's clock is not that of KMS,
+-- and request ids are not always unique, so the two must be near each other. What names another key repeats nothing.
 SELECT odd.* EXCEPT (is_endpoint, repeated_request), (odd.outcome IS DISTINCT FROM 'ok') AS failed
 FROM (
     SELECT
@@ -226,27 +226,39 @@ FROM (
               OR (event_id LIKE 'fp:%' AND shared_event_id IS NULL)
           )
     )
-    WHERE NOT is_endpoint OR original_event_id IS NULL OR original_event_id = event_id
 ) AS odd
-LEFT ANTI JOIN kms_events AS patched
+LEFT ANTI JOIN (
+    SELECT event_id FROM timely_events WHERE event_source = 'kms.amazonaws.com'
+) AS patched
     ON patched.event_id = odd.original_event_id
     AND patched.event_id <> odd.event_id
 LEFT ANTI JOIN (
     SELECT *, coalesce(event_type, '') IN ('AwsVpceEvent', 'AwsVpceEvents') AS is_endpoint
     FROM timely_events
     WHERE event_source = 'kms.amazonaws.com'
+      AND (original_event_id IS NULL OR original_event_id = event_id)
 ) AS whole
     ON coalesce(whole.request_id, whole.shared_event_id) = odd.repeated_request
     AND whole.event_name = odd.event_name
+    AND (odd.dest_key_arn IS NULL OR odd.dest_key_arn = whole.dest_key_arn)
     AND CASE
-        -- The endpoint's owner and the caller may both be told.
-        WHEN whole.is_endpoint THEN odd.is_endpoint AND whole.event_id < odd.event_id
-        ELSE odd.is_endpoint
-            OR (
-                whole.event_time = odd.event_time
-                AND whole.account_id = odd.account_id
-                AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
-                AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
-                AND whole.event_id NOT LIKE 'fp:%'
+        -- The endpoint's owner and the caller may both be told: the one that names the key stays.
+        WHEN whole.is_endpoint
+        THEN odd.is_endpoint
+            AND (odd.key_arn IS NULL OR odd.key_arn = whole.key_arn)
+            AND (
+                whole.event_id < odd.event_id
+                OR (whole.event_id = odd.event_id AND whole.account_id < odd.account_id)
+                OR (odd.key_arn IS NULL AND whole.key_arn IS NOT NULL)
             )
+        WHEN odd.is_endpoint
+        THEN (odd.key_arn IS NULL OR odd.key_arn = whole.key_arn)
+            AND whole.event_time >= odd.event_time - INTERVAL '10 minutes'
+            AND whole.event_time <= odd.event_time + INTERVAL '10 minutes'
+        ELSE whole.event_time = odd.event_time
+            AND whole.account_id = odd.account_id
+            AND (whole.key_arn IS NOT DISTINCT FROM odd.key_arn)
+            AND (whole.principal_id IS NOT DISTINCT FROM odd.principal_id)
+            AND (whole.outcome IS NOT DISTINCT FROM odd.outcome)
+            AND whole.event_id NOT LIKE 'fp:%'
     END

@@ -8,7 +8,7 @@
 -- Timestamps are whole seconds and event ids are random, so the key's lifecycle decides. A key pending deletion can be neither
 -- disabled nor enabled, so ScheduleKeyDeletion follows DisableKey. CancelKeyDeletion precedes ScheduleKeyDeletion if the key
 -- was already pending deletion, and follows it otherwise. Nothing follows DeleteKey. EnableKey and DisableKey in the same
--- second leave the key in its earlier state.
+-- second are taken to leave the key in its earlier state.
 WITH changes AS (
     SELECT
         key_arn,
@@ -18,6 +18,7 @@ WITH changes AS (
         event_date,
         event_name,
         event_id,
+        coalesce(original_event_id, shared_event_id, event_id) AS original,
         principal,
         request_parameters,
         response_elements,
@@ -31,8 +32,25 @@ WITH changes AS (
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
 ),
+-- More schedulings than cancellations in a second leave the key pending, and the reverse; as many of each leave it as it was,
+-- which is null here. An event may be delivered more than once.
 seconds AS (
-    SELECT key_arn, event_time, last_value(event_name ORDER BY usual_step) AS last_name
+    SELECT
+        key_arn,
+        event_time,
+        nullif(
+            count(DISTINCT CASE WHEN event_name = 'ScheduleKeyDeletion' THEN original END)
+                - count(DISTINCT CASE WHEN event_name = 'CancelKeyDeletion' THEN original END),
+            0
+        ) AS scheduled,
+        coalesce(
+            nullif(
+                count(DISTINCT CASE WHEN event_name = 'DisableKey' THEN original END)
+                    - count(DISTINCT CASE WHEN event_name = 'EnableKey' THEN original END),
+                0
+            ),
+            max(CASE WHEN event_name = 'CancelKeyDeletion' THEN 1 END)
+        ) AS disabled
     FROM changes
     GROUP BY key_arn, event_time
 ),
@@ -40,12 +58,10 @@ after_others AS (
     SELECT
         key_arn,
         event_time,
-        CASE lag(last_name) OVER (PARTITION BY key_arn ORDER BY event_time)
-            WHEN 'ScheduleKeyDeletion' THEN 'pending'
-            WHEN 'DisableKey' THEN 'disabled'
-            WHEN 'CancelKeyDeletion' THEN 'disabled'
-        END AS was
+        coalesce(scheduled, last_value(scheduled) IGNORE NULLS OVER before) > 0 AS ends_pending,
+        last_value(disabled) IGNORE NULLS OVER before > 0 AS was_disabled
     FROM seconds
+    WINDOW before AS (PARTITION BY key_arn ORDER BY event_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
 SELECT
     c.key_arn,
@@ -53,12 +69,12 @@ SELECT
     c.key_account_id,
     c.event_time,
     c.event_date,
-    CAST(CASE a.was
-        WHEN 'pending' THEN array_position(
+    CAST(CASE
+        WHEN a.ends_pending THEN array_position(
             make_array('CancelKeyDeletion', 'EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'DeleteKey'),
             CAST(c.event_name AS VARCHAR)
         )
-        WHEN 'disabled' THEN array_position(
+        WHEN a.was_disabled THEN array_position(
             make_array('EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey'),
             CAST(c.event_name AS VARCHAR)
         )

@@ -116,7 +116,14 @@ changes AS (
     WHERE is_logging IS NOT NULL
       AND CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END IS NOT NULL
 )
-SELECT c.*
+SELECT
+    c.* REPLACE (
+        -- Of settings in one second nobody knows which came last: 'no' is before 'unknown', and that before 'yes'.
+        CASE
+            WHEN c.captures IS NOT NULL
+            THEN min(c.captures) OVER (PARTITION BY c.account_id, c.home_region, c.trail, c.event_time, c.step)
+        END AS captures
+    )
 FROM changes AS c
 CROSS JOIN horizon AS h
 WHERE c.event_time >= h.from_time AND c.event_time < h.until_time

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::calendar::LaneCoverage;
-use super::facts::{Lane, Set, Unnamed, Untimely};
+use super::facts::{Lane, Set, Unnamed, Untimely, set_of};
 use super::judge::{count, reason};
 use super::steps::settle;
 use super::{Answer, Asked, Reason};
@@ -43,21 +43,25 @@ pub(super) fn ended(
 /// Uses in the set's accounts and Regions of a key that their records do not name: of the key that their alias named then, or,
 /// where that is not known, of any.
 ///
-/// An alias that is known by something later only (an inventory, its deletion) named the same key before as far as no change of it is
-/// missing: where the logs of the look-back are complete.
-pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage]) -> Vec<Reason> {
+/// What names the key of an alias is known of one instant. At another one it holds as far as no change of the alias is missing in
+/// between: where the logs from the one to the other are complete.
+pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], asked: &Asked) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let is_complete = |row: &Unnamed| {
-        let lane = lanes.iter().find(|lane| (&lane.account_id, &lane.region) == (&row.account_id, &row.region));
-        lane.is_some_and(|lane| lane.gaps.is_empty())
+    let is_known = |row: &Unnamed| {
+        let here = (row.account_id.as_ref(), row.region.as_ref());
+        let Some(lane) = lanes.iter().find(|lane| (Some(&lane.account_id), Some(&lane.region)) == here) else {
+            return false;
+        };
+        let is_before = row.is_told_before && row.from_time.is_some_and(|from| from >= asked.since);
+        let is_after = row.is_told_after && row.until_time.is_some_and(|until| Some(until) <= lane.known_until);
+        lane.gaps.is_empty() && ((is_before && Some(row.last_used) <= lane.known_until) || is_after)
     };
     for row in unnamed {
-        let here = || set.members.iter().any(|key| (&key.account_id, &key.region) == (&row.account_id, &row.region));
         let alias = row.key_alias.as_deref();
         let (calls, at) = (count(row.calls, "time"), plain(row.last_used));
         let by = alias.map_or_else(String::new, |alias| format!(" by {alias}"));
         let event = row.event_id.as_deref().unwrap_or("without an id");
-        let known = row.key_arn.as_deref().filter(|_| !row.is_later || is_complete(row));
+        let known = row.key_arn.as_deref().filter(|_| is_known(row));
         match known {
             Some(arn) if set.members.iter().any(|key| key.key_arn == arn) => {
                 let message = format!(
@@ -65,11 +69,10 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage]) ->
                 );
                 reasons.push(reason(Answer::InUse, "used", Some(arn), message, None));
             }
-            None if here() => {
+            None if is_here(set, row.account_id.as_ref(), row.region.as_ref()) => {
                 let message = format!(
-                    "a key of {} in {} was used {calls}{by}, last at {at}: the records do not say which key{} (such as event {event})",
-                    row.account_id,
-                    row.region,
+                    "a key{} was used {calls}{by}, last at {at}: the records do not say which key{} (such as event {event})",
+                    place(row.account_id.as_ref(), row.region.as_ref()),
                     if alias.is_some() { ", and it is not known which one the alias named then" } else { "" },
                 );
                 reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, None));
@@ -80,14 +83,23 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage]) ->
     reasons
 }
 
+/// Whether a set has a key of this account and Region; one that is not known may be any.
+fn is_here(set: &Set, account: Option<&String>, region: Option<&String>) -> bool {
+    let is = |said: Option<&String>, its: &String| said.is_none_or(|said| said == its);
+    set.members.iter().any(|key| is(account, &key.account_id) && is(region, &key.region))
+}
+
+fn place(account: Option<&String>, region: Option<&String>) -> String {
+    let part = |word: &str, said: Option<&String>| said.map_or_else(String::new, |said| format!(" {word} {said}"));
+    part("of", account) + &part("in", region)
+}
+
 /// Uses whose records are of a time that cannot be: they may have been in the look-back.
 pub(super) fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
-    let is_here = |row: &&Untimely| match &row.key_arn {
-        Some(arn) => set.members.iter().any(|key| key.key_arn == *arn),
-        None => set
-            .members
-            .iter()
-            .any(|key| (Some(&key.account_id), Some(&key.region)) == (row.account_id.as_ref(), row.region.as_ref())),
+    // A replica may be known by such a record only.
+    let is_meant = |row: &&Untimely| match &row.key_arn {
+        Some(arn) => set.members.iter().any(|key| set_of(&key.key_arn) == set_of(arn)),
+        None => is_here(set, row.account_id.as_ref(), row.region.as_ref()),
     };
     let reason_of = |row: &Untimely| {
         let what = row.key_arn.as_ref().map_or("a key there, which the records do not name,", |_| "it");
@@ -98,5 +110,5 @@ pub(super) fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
         );
         reason(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, None)
     };
-    rows.iter().filter(is_here).map(reason_of).collect()
+    rows.iter().filter(is_meant).map(reason_of).collect()
 }

@@ -131,12 +131,16 @@ pub struct Granted {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the query")]
 pub struct Unnamed {
-    pub account_id: String,
-    pub region: String,
+    pub account_id: Option<String>,
+    pub region: Option<String>,
     pub key_alias: Option<String>,
     pub key_arn: Option<String>,
+    pub from_time: Option<DateTime<Utc>>,
+    pub until_time: Option<DateTime<Utc>>,
     #[serde(default)]
-    pub is_later: bool,
+    pub is_told_before: bool,
+    #[serde(default)]
+    pub is_told_after: bool,
     pub calls: i64,
     pub last_used: DateTime<Utc>,
     pub event_id: Option<String>,

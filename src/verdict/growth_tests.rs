@@ -410,3 +410,236 @@ fn what_is_added_never_speaks_for_deletion() {
         "{moves:?}"
     );
 }
+
+/// A record of a call with the key 1 of a case, by its owner, with these members instead; null leaves one out.
+fn told(case: usize, id: &str, at: i64, over: Value) -> Value {
+    let deed = Deed {
+        operation: "Decrypt",
+        error: None,
+        key: 1,
+        named: Named::Key,
+        is_named_alike: true,
+        copies: Copies::Own,
+        again: Again::Not,
+        at,
+        is_early: [true; 4],
+    };
+    let mut record = copy(case, 0, &deed, &owner(case), false, Named::Key);
+    record["eventID"] = id.into();
+    let (members, Value::Object(over)) = (record.as_object_mut().unwrap(), over) else { panic!("no object") };
+    for (name, value) in over {
+        if value.is_null() { drop(members.remove(&name)) } else { drop(members.insert(name, value)) }
+    }
+    record
+}
+
+/// What is there first, what is added, and the key of the case that must never look unused then.
+type Added = (&'static str, fn(usize) -> Vec<Value>, fn(usize) -> Vec<Value>, u32);
+
+const HOUR: i64 = 3_600;
+
+fn arns(arns: &[String]) -> Value {
+    arns.iter().map(|arn| json!({"ARN": arn, "type": "AWS::KMS::Key"})).collect()
+}
+
+fn endpoint(case: usize, id: &str) -> Value {
+    told(
+        case,
+        id,
+        HOUR,
+        json!({"eventType": "AwsVpceEvent", "eventCategory": "NetworkActivity", "vpcEndpointId": "vpce-1"}),
+    )
+}
+
+fn named(alias: &str, case: usize) -> String {
+    alias_arn(case).replace("alias/a", &format!("alias/{alias}"))
+}
+
+/// A use by an alias, of which the record tells no key.
+fn by_alias(case: usize, at: i64) -> Value {
+    let arn = named("x", case);
+    told(case, "used", at, json!({"requestParameters": {"keyId": arn}, "resources": arns(&[arn.clone()])}))
+}
+
+fn alias_event(case: usize, name: &str, alias: &str, key: u32, time: &str) -> Value {
+    let over = json!({
+        "eventName": name, "eventTime": time, "readOnly": false, "requestID": format!("{name}-{alias}-{time}"),
+        "requestParameters": {"aliasName": format!("alias/{alias}"), "targetKeyId": key_arn(case, key)},
+        "resources": arns(&[key_arn(case, key), named(alias, case)]),
+    });
+    told(case, &format!("{name}-{alias}-{time}"), 0, over)
+}
+
+fn re_encrypt(case: usize, keys: &[String]) -> Value {
+    let aliases = [named("a", case), named("b", case)];
+    let parameters = json!({"sourceKeyId": aliases[0], "destinationKeyId": aliases[1]});
+    told(case, "re", HOUR, json!({"eventName": "ReEncrypt", "requestParameters": parameters, "resources": arns(keys)}))
+}
+
+const ADDED: [Added; 17] = [
+    (
+        "an event of an endpoint, and its patch",
+        |case| vec![endpoint(case, "v1")],
+        |case| {
+            let mut patch = endpoint(case, "v0");
+            patch["addendum"] = json!({"reason": "UPDATED_DATA", "originalEventID": "v1", "originalRequestID": "r"});
+            vec![patch]
+        },
+        1,
+    ),
+    (
+        "an event of an endpoint, and one of KMS with the request id that names another key",
+        |case| vec![endpoint(case, "v1")],
+        |case| vec![told(case, "e1", HOUR, json!({"resources": arns(&[key_arn(case, 2)])}))],
+        1,
+    ),
+    (
+        "an event of an endpoint, and one of KMS that names an alias",
+        |case| vec![endpoint(case, "v1")],
+        |case| {
+            let mut used = by_alias(case, HOUR);
+            used["eventID"] = "e1".into();
+            vec![used]
+        },
+        1,
+    ),
+    (
+        "an event of an endpoint, and one of another endpoint without the key",
+        |case| vec![endpoint(case, "v1")],
+        |case| {
+            let mut other = endpoint(case, "v0");
+            other["resources"] = json!([]);
+            vec![other]
+        },
+        1,
+    ),
+    (
+        "an event of an endpoint, and one of KMS that was denied",
+        |case| vec![endpoint(case, "v1")],
+        |case| vec![told(case, "e1", HOUR, json!({"errorCode": "AccessDenied"}))],
+        1,
+    ),
+    (
+        "an event without its id, and a throttled one of the same request",
+        |case| vec![told(case, "", HOUR, json!({"eventID": null}))],
+        |case| vec![told(case, "e1", HOUR, json!({"errorCode": "ThrottlingException"}))],
+        1,
+    ),
+    (
+        "ReEncrypt without its id, and one that does not name the key that encrypted",
+        |case| {
+            let mut whole = re_encrypt(case, &[key_arn(case, 1), key_arn(case, 2)]);
+            whole.as_object_mut().unwrap().remove("eventID");
+            vec![whole]
+        },
+        |case| vec![re_encrypt(case, &[key_arn(case, 1)])],
+        2,
+    ),
+    (
+        "a patch, and its original by an alias",
+        |case| vec![told(case, "e2", HOUR, json!({"addendum": {"reason": "UPDATED_DATA", "originalEventID": "used"}}))],
+        |case| vec![by_alias(case, HOUR)],
+        1,
+    ),
+    (
+        "a patch, and its original that was denied",
+        |case| vec![told(case, "e2", HOUR, json!({"addendum": {"reason": "UPDATED_DATA", "originalEventID": "e1"}}))],
+        |case| vec![told(case, "e1", HOUR, json!({"errorCode": "AccessDenied"}))],
+        1,
+    ),
+    (
+        "the caller's copy says that the key is disabled, the owner's that the caller was denied",
+        |case| {
+            let failed = json!({"errorCode": "DisabledException", "errorMessage": format!("{} is disabled.", key_arn(case, 1)),
+                "sharedEventID": format!("s{case}"), "recipientAccountId": outsider(case)});
+            vec![told(case, "e1", HOUR, failed)]
+        },
+        |case| vec![told(case, "e2", HOUR, json!({"errorCode": "AccessDenied", "sharedEventID": format!("s{case}")}))],
+        1,
+    ),
+    (
+        "a use by an alias, and what it named two years before",
+        |case| vec![by_alias(case, HOUR)],
+        |case| vec![alias_event(case, "CreateAlias", "x", 1, "2024-01-01T00:00:00Z")],
+        2,
+    ),
+    (
+        "a use by an alias, what it named two years before, and what after",
+        |case| vec![by_alias(case, HOUR)],
+        |case| {
+            vec![
+                alias_event(case, "CreateAlias", "x", 1, "2024-01-01T00:00:00Z"),
+                alias_event(case, "UpdateAlias", "x", 1, "2026-05-02T00:00:00Z"),
+            ]
+        },
+        2,
+    ),
+    (
+        "a use by an alias, and what it named when the logs had ended",
+        |case| vec![by_alias(case, HOUR)],
+        |case| vec![alias_event(case, "DeleteAlias", "x", 1, "2026-06-20T00:00:00Z")],
+        2,
+    ),
+    (
+        "a use by an alias that named key 1, and a move of it at a time that cannot be",
+        |case| vec![alias_event(case, "CreateAlias", "x", 1, "2026-05-01T00:30:00Z"), by_alias(case, HOUR)],
+        |case| vec![alias_event(case, "UpdateAlias", "x", 2, "9999-01-01T00:00:00Z")],
+        2,
+    ),
+    (
+        "ReEncrypt by two aliases, and what they named",
+        |case| vec![re_encrypt(case, &[named("a", case), named("b", case)])],
+        |case| {
+            let at = "2026-05-01T00:30:00Z";
+            vec![alias_event(case, "CreateAlias", "a", 1, at), alias_event(case, "CreateAlias", "b", 2, at)]
+        },
+        2,
+    ),
+    (
+        "ReEncrypt at a time that cannot be, which names its source only",
+        |_| Vec::new(),
+        |case| {
+            let mut record = re_encrypt(case, &[key_arn(case, 2)]);
+            record["eventTime"] = "9999-01-01T00:00:00Z".into();
+            vec![record]
+        },
+        1,
+    ),
+    (
+        "a call of ours at a time that cannot be, in the log of another account, which names no key",
+        |_| Vec::new(),
+        |case| {
+            let over =
+                json!({"eventTime": "9998-01-01T00:00:00Z", "recipientAccountId": outsider(case), "resources": []});
+            vec![told(case, "e1", HOUR, over)]
+        },
+        1,
+    ),
+];
+
+/// Ways in which one record was believed in place of another, or an alias beyond what the logs tell, one by one.
+#[test]
+fn no_record_takes_away_what_another_one_tells() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let folder = TempDir::new().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let plain = Story { alias_of: None, created: None, deeds: Vec::new() };
+        record(&lake, &inventory(&vec![plain; ADDED.len()])).await.unwrap();
+        let records = |of: fn(&Added) -> fn(usize) -> Vec<Value>| {
+            ADDED.iter().enumerate().flat_map(|(case, added)| of(added)(case)).collect::<Vec<_>>()
+        };
+        add(&lake, &records(|added| added.1)).await;
+        let before = answers(&lake, ADDED.len()).await;
+        add(&lake, &records(|added| added.2)).await;
+        let after = answers(&lake, ADDED.len()).await;
+        let mut faults = Vec::new();
+        for (case, (about, .., key)) in ADDED.iter().enumerate() {
+            let [before, after] = [&before, &after].map(|answers| answers[&key_arn(case, *key)]);
+            if after > before || after == Answer::NoUseFound {
+                faults.push(format!("{about}: {before:?} became {after:?}"));
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    });
+}

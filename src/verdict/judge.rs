@@ -34,7 +34,7 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
 
     let mut reasons = needed(set, asked);
     reasons.extend(ended(key_arn, &lanes, &facts.ends, asked));
-    reasons.extend(unnamed(set, &facts.unnamed, &lanes));
+    reasons.extend(unnamed(set, &facts.unnamed, &lanes, asked));
     reasons.extend(untimely(set, &facts.untimely));
     reasons.extend(unsettled(key, phase, set, asked));
     reasons.extend(lanes.iter().flat_map(|lane| uncovered(lane, asked)));
@@ -54,9 +54,6 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
             ),
             settle: None,
         });
-    }
-    for step in reasons.iter_mut().filter_map(|reason| reason.settle.as_mut()) {
-        steps::repeat_options(step, asked);
     }
     let (coverage, dependents) = (coverage(set, lanes, hours, asked), set.dependents.clone());
     let mut verdict = Verdict {
@@ -82,7 +79,11 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
         next_steps: Vec::new(),
         lake_version: 0,
     };
+    // These repeat the options themselves, also in what settles a reason.
     verdict.next_steps = steps::next(&verdict, key, asked);
+    for step in verdict.reasons.iter_mut().filter_map(|reason| reason.settle.as_mut()) {
+        steps::repeat_options(step, asked);
+    }
     verdict
 }
 

@@ -20,6 +20,12 @@ impl Arguments {
         if let Some(file) = &self.expectations {
             add("--expectations", &file.to_string_lossy());
         }
+        if let Some(role) = &self.aws.assume_role {
+            add("--assume-role", role);
+        }
+        if let Some(id) = &self.aws.external_id {
+            add("--external-id", id);
+        }
         text
     }
 }

@@ -178,15 +178,16 @@ async fn an_alias_means_what_it_named_then() {
          e7 UpdateAlias A     alias/w A/k6 1T08",
     )
     .await;
-    let sql = "SELECT alias, key_arn, from_time, until_time, is_later FROM alias_targets ORDER BY alias, from_time";
+    let sql = "SELECT alias, key_arn, from_time, until_time, is_told_before, is_told_after FROM alias_targets
+        ORDER BY alias, from_time";
     // What alias/y named before is not known; alias/z named k4 as far back as no change is missing. Two changes of one second
     // say nothing of what comes after.
     assert_eq!(
         rows(&session, sql).await,
-        "alias/x A/k1 1T08 1T10 false
-         alias/x A/k2 1T10 1T12 false
-         alias/y A/k3 1T08 - false
-         alias/z A/k4 - 1T08 true"
+        "alias/x A/k1 1T08 1T10 true false
+         alias/x A/k2 1T10 1T12 true true
+         alias/y A/k3 1T08 - true false
+         alias/z A/k4 - 1T08 false true"
             .replace("\n         ", "\n")
     );
 }
@@ -198,7 +199,13 @@ async fn the_life_of_a_key_decides_the_order_within_a_second() {
         let session = session(&table).await;
         rows(&session, "SELECT last_value(event_name ORDER BY event_time, step) FROM key_changes").await
     };
-    let cases: [(&[(&str, &str)], &str); 7] = [
+    let (schedule, cancel) = ("ScheduleKeyDeletion", "CancelKeyDeletion");
+    let cases: [(&[(&str, &str)], &str); 8] = [
+        // Pending through two seconds that each cancel the deletion and schedule it again.
+        (
+            &[("1T07", schedule), ("1T08", cancel), ("1T08", schedule), ("1T09", cancel), ("1T09", schedule)],
+            "ScheduleKeyDeletion",
+        ),
         (&[("1T08", "DisableKey"), ("1T08", "ScheduleKeyDeletion")], "ScheduleKeyDeletion"),
         (&[("1T08", "ScheduleKeyDeletion"), ("1T08", "CancelKeyDeletion")], "CancelKeyDeletion"),
         (
@@ -211,7 +218,7 @@ async fn the_life_of_a_key_decides_the_order_within_a_second() {
         (&[("1T08", "DeleteKey"), ("1T08", "ScheduleKeyDeletion")], "DeleteKey"),
     ];
     for (changes, expected) in cases {
-        for ids in [["a", "b", "c"], ["c", "b", "a"]] {
+        for ids in [["a", "b", "c", "d", "e"], ["e", "d", "c", "b", "a"]] {
             let lines = changes.iter().zip(ids).map(|((time, name), id)| format!("{id} {name} A/k1 {time}"));
             let table = format!("id operation key time\n{}", lines.collect::<Vec<_>>().join("\n"));
             assert_eq!(last(table).await, expected, "{changes:?} {ids:?}");
@@ -238,6 +245,26 @@ async fn what_repeats_another_event_or_is_not_kms_is_no_call() {
     assert_eq!(calls, "e1 e3 e4 e5 e7", "nothing else tells of e3");
     let used = rows(&session, &ids("usage")).await.replace('\n', " ");
     assert_eq!(used, "e1 e3 e4 e7", "e7 patches what is not there");
+}
+
+/// Which of several records of one call stays must never hide the key that another one names.
+#[tokio::test]
+async fn an_event_of_an_endpoint_repeats_only_what_is_the_same_call() {
+    let cases = [
+        ("KMS logged it", "v1 AwsVpceEvent r1 A/k1 1T08 -\n e1 AwsApiCall r1 A/k1 1T08 -", "e1"),
+        ("KMS logged it, of another key", "v1 AwsVpceEvent r1 A/k1 1T08 -\n e1 AwsApiCall r1 A/k2 1T08 -", "e1 v1"),
+        ("KMS logged it without the key", "v1 AwsVpceEvent r1 A/k1 1T08 -\n e1 AwsApiCall r1 - 1T08 -", "e1 v1"),
+        ("the request id came again", "v1 AwsVpceEvent r1 A/k1 1T08 -\n e1 AwsApiCall r1 A/k1 1T09 -", "e1 v1"),
+        ("two owners of endpoints", "v1 AwsVpceEvent r1 A/k1 1T08 -\n v2 AwsVpceEvent r1 A/k1 1T08 -", "v1"),
+        ("two, and the first names no key", "v1 AwsVpceEvent r1 - 1T08 -\n v2 AwsVpceEvent r1 A/k1 1T08 -", "v2"),
+        ("it was delivered again", "v1 AwsVpceEvent r1 A/k1 1T08 -\n v0 AwsVpceEvent r1 A/k1 1T08 v1", "v1"),
+        ("only its patch is there", "v0 AwsVpceEvent r1 A/k1 1T08 v1", "v0"),
+    ];
+    for (case, events, expected) in cases {
+        let session = session(&format!("id event_type request key time patches\n{events}")).await;
+        let ids = rows(&session, "SELECT event_id FROM calls ORDER BY event_id").await.replace('\n', " ");
+        assert_eq!(ids, expected, "{case}");
+    }
 }
 
 #[tokio::test]
