@@ -71,9 +71,10 @@ pub(super) fn run(context: &Context, arguments: &args::Inventory) -> Result<Outc
         }
         let inventory = file::read(Path::new(from))?;
         // What a file says was true when it was written, and is not made true again by reading it. Of several files, the
-        // oldest dates them all.
-        for file in file::files(Path::new(from))? {
-            if let Ok(written) = std::fs::metadata(file).and_then(|file| file.modified()) {
+        // oldest dates them all; what was passed over dates nothing.
+        for file in &inventory.files {
+            let path = if Path::new(from).is_dir() { Path::new(from).join(file) } else { Path::new(from).to_owned() };
+            if let Ok(written) = std::fs::metadata(path).and_then(|file| file.modified()) {
                 taken_at = taken_at.min(written.into());
             }
         }

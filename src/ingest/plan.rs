@@ -76,7 +76,8 @@ impl Plan {
                     let day = day_in(&uri, object);
                     day.is_some_and(|day| has(asked, day) && !spans.iter().any(|span| has(*span, day)))
                 };
-                archived.extend(known.archived(&uri).into_iter().filter(unlisted));
+                let found = known.archived(&uri).into_iter().filter(unlisted);
+                archived.extend(found.map(|object| (day_in(&uri, &object), object)));
             }
             self.lanes.push((uri, spans.clone()));
             // A name that is not the trail's own may stand before all of its names: only a look at what is recent, after
@@ -84,10 +85,11 @@ impl Plan {
             let after = (options.scope == Scope::Recent).then(|| lane.first_name(Some(floor))).flatten();
             lanes.push(LaneDays { lane, spans, after });
         }
-        // The latest days are looked at first, by their addresses.
+        // The latest days are looked at first, of whatever account and Region.
         archived.sort_unstable_by(|one, other| other.cmp(one));
         self.archived_beyond += archived.len().saturating_sub(ARCHIVED_LOOKED_AT_MAX) as u64;
         archived.truncate(ARCHIVED_LOOKED_AT_MAX);
+        let archived = archived.into_iter().map(|(_, object)| object).collect();
         Ok(Planned::S3 { source, found, lanes, archived })
     }
 

@@ -278,6 +278,8 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// Files of a folder that were passed over, because they hold no JSON.
     pub passed_over: Vec<String>,
+    /// Files that it was read from, below the folder that was named.
+    pub files: Vec<std::path::PathBuf>,
 }
 
 /// What could be listed in a Region of an account.

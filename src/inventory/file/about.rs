@@ -151,16 +151,22 @@ impl Subjects {
 
     fn trail_of(&self, file: &Path) -> Result<String, String> {
         let name = |arn: &'_ str| arn.rsplit('/').next().unwrap_or_default().to_owned();
-        let in_path = |arn: &&String| {
+        let is_part = |arn: &&String| {
             let name = name(arn);
-            file.components().any(|part| part.as_os_str().to_str().is_some_and(|part| part.contains(&name)))
+            file.components()
+                .any(|part| Path::new(part.as_os_str()).file_stem().is_some_and(|part| part == name.as_str()))
         };
-        let named: Vec<&String> = self.trails.iter().filter(in_path).collect();
+        // A folder or file that is called like the trail tells more than a word in the name of one.
+        let mut named: Vec<&String> = self.trails.iter().filter(is_part).collect();
+        if named.is_empty() {
+            named = self.trails.iter().filter(|arn| names(file, &name(arn))).collect();
+        }
         // `main` is in the name of a file about `main-eu`; the longer one is meant.
-        let longest = named.iter().map(|arn| name(arn).len()).max().unwrap_or_default();
-        let mut named = named.into_iter().filter(|arn| name(arn).len() == longest);
+        let longest = named.iter().map(|arn| name(arn)).max_by_key(String::len).unwrap_or_default();
+        let is_of_longest = named.iter().all(|arn| longest.contains(&name(arn)));
+        let mut named = named.into_iter().filter(|arn| name(arn) == longest);
         match (named.next(), named.next()) {
-            (Some(one), None) => return Ok(one.clone()),
+            (Some(one), None) if is_of_longest => return Ok(one.clone()),
             (None, _) if self.trails.len() == 1 => return Ok(self.trails.iter().next().cloned().unwrap_or_default()),
             _ => {}
         }
@@ -186,11 +192,15 @@ impl Subjects {
 
 /// Whether a path names a Region.
 pub(super) fn names_region(file: &Path, region: &str) -> bool {
+    names(file, region)
+}
+
+/// Whether a path has a name in it, as a word of its own.
+fn names(file: &Path, name: &str) -> bool {
     let is_apart = |character: Option<char>| character.is_none_or(|character| !character.is_ascii_alphanumeric());
     file.components().filter_map(|part| part.as_os_str().to_str()).any(|part| {
-        part.match_indices(region).any(|(at, _)| {
-            is_apart(part[..at].chars().next_back()) && is_apart(part[at + region.len()..].chars().next())
-        })
+        part.match_indices(name)
+            .any(|(at, _)| is_apart(part[..at].chars().next_back()) && is_apart(part[at + name.len()..].chars().next()))
     })
 }
 
@@ -282,6 +292,9 @@ mod tests {
         let of = |facts: &[Fact], file: &str| Subjects::of(facts).of_fact(&fact(About::TheTrailOfItsPath, file));
         assert_eq!(of(&two, "status-main-eu.json"), Ok(Subject::Trail(trail("main-eu"))));
         assert_eq!(of(&two, "status-main.json"), Ok(Subject::Trail(trail("main"))));
+        let other = [fact(About::Trail(trail("main")), "t.json"), fact(About::Trail(trail("trail")), "t.json")];
+        assert_eq!(of(&other, "main/get-trail-status.json"), Ok(Subject::Trail(trail("main"))));
+        assert!(of(&other, "main-get-trail-status.json").is_err());
         assert!(of(&two, "status.json").unwrap_err().contains("put the trail's name"));
         assert_eq!(of(&two[..1], "elsewhere/status.json"), Ok(Subject::Trail(trail("main"))));
         assert!(of(&[], "status.json").is_err());

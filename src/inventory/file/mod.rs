@@ -30,7 +30,7 @@ use super::{Field, Inventory, InventoryError, Listing, Problem, Unknown};
 use crate::cloudtrail::arn::Arn;
 use about::{Subject, Subjects};
 use members::Members;
-use outputs::{Document, Fact, Told};
+use outputs::{Document, Fact, Place, Told, place};
 
 pub use template::TEMPLATE;
 
@@ -145,6 +145,7 @@ impl Gathered {
         let Told { facts, problems, key_lists, trail_lists } = std::mem::take(&mut self.told);
         self.problems.extend(problems);
         let subjects = Subjects::of(&facts);
+        let files: BTreeSet<PathBuf> = facts.iter().map(|fact| fact.file.clone()).collect();
         let (mut keys, mut trails) = (BTreeMap::new(), BTreeMap::new());
         let mut of_others = Vec::new();
         for fact in facts {
@@ -174,6 +175,7 @@ impl Gathered {
         inventory.regions = listings(&inventory, &key_lists, &trail_lists);
         inventory.problems = self.problems;
         inventory.passed_over = self.passed_over;
+        inventory.files = files.into_iter().collect();
         inventory
     }
 
@@ -219,25 +221,22 @@ fn in_order(place: &str) -> (&str, u64) {
 }
 
 /// How much of each account and Region the files speak of: a list of keys, or of trails, says that there are no others.
-fn listings(inventory: &Inventory, key_lists: &BTreeSet<String>, trail_lists: &BTreeSet<String>) -> Vec<Listing> {
-    let place = |arn: &str| Arn::new(arn).and_then(|arn| Some((arn.account()?.to_owned(), arn.region()?.to_owned())));
-    let mut counts: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
+fn listings(inventory: &Inventory, key_lists: &BTreeSet<Place>, trail_lists: &BTreeSet<Place>) -> Vec<Listing> {
+    let mut counts: BTreeMap<Place, (usize, usize)> = BTreeMap::new();
     for place in inventory.keys.iter().filter_map(|key| place(&key.arn)) {
         counts.entry(place).or_default().0 += 1;
     }
     for place in inventory.trails.iter().filter_map(|trail| place(&trail.arn)) {
         counts.entry(place).or_default().1 += 1;
     }
-    let is_listed =
-        |lists: &BTreeSet<String>, region: &str| lists.contains(outputs::EVERYWHERE) || lists.contains(region);
     let counted = |is_listed: bool, count, action| {
         if is_listed { Field::Known(count) } else { Field::Unknown(Unknown::not_given(action)) }
     };
-    let listing = |((account_id, region), (keys, trails)): ((String, String), (usize, usize))| Listing {
-        account_id: Some(account_id),
-        keys: counted(is_listed(key_lists, &region), keys, "kms:ListKeys"),
-        trails: counted(is_listed(trail_lists, &region), trails, "cloudtrail:DescribeTrails"),
-        region,
+    let listing = |(place, (keys, trails)): (Place, (usize, usize))| Listing {
+        keys: counted(key_lists.contains(&place), keys, "kms:ListKeys"),
+        trails: counted(trail_lists.contains(&place), trails, "cloudtrail:DescribeTrails"),
+        account_id: Some(place.0),
+        region: place.1,
     };
     counts.into_iter().map(listing).collect()
 }

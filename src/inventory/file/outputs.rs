@@ -15,8 +15,8 @@ use super::members::Members;
 use super::names;
 use crate::cloudtrail::arn::Arn;
 
-/// The Region of a list that is of all Regions that the files speak of: keytrail's own form.
-pub(super) const EVERYWHERE: &str = "";
+/// An account and a Region.
+pub(super) type Place = (String, String);
 
 /// A JSON document of a file.
 pub(super) struct Document<'a> {
@@ -44,10 +44,10 @@ pub(super) struct Fact {
 pub(super) struct Told {
     pub facts: Vec<Fact>,
     pub problems: Vec<Problem>,
-    /// Regions of which all keys are listed.
-    pub key_lists: BTreeSet<String>,
-    /// Regions of which all trails are listed.
-    pub trail_lists: BTreeSet<String>,
+    /// Where all keys are listed.
+    pub key_lists: BTreeSet<Place>,
+    /// Where all trails are listed.
+    pub trail_lists: BTreeSet<Place>,
 }
 
 /// The lists of a document.
@@ -89,7 +89,7 @@ impl Told {
         let said = |error: serde_json::Error| error.to_string();
         if document.raw.get().starts_with('[') {
             let entries: Vec<&RawValue> = serde_json::from_str(document.raw.get()).map_err(said)?;
-            self.key_lists.insert(EVERYWHERE.to_owned());
+            self.key_lists.extend(places(&entries));
             self.entries(document, "Keys", entries);
             return Ok(());
         }
@@ -102,25 +102,30 @@ impl Told {
         if let Some((name, meant)) = misspelt {
             return Err(format!("there is no `{name}`; did you mean `{meant}`?"));
         }
+        // An output of list-keys is of one Region, keytrail's own form of all that its keys and trails are in.
+        let is_output = |list: &[&RawValue]| {
+            list.iter().all(|key| Members::of(key).is_ok_and(|key| key.raw.contains_key("KeyArn")))
+        };
+        let is_cut = self.is_cut(document, &members);
+        let own: Vec<&RawValue> = keys.iter().chain(&trails).flatten().copied().collect();
         if let Some(keys) = keys {
-            let is_raw = keys.iter().all(|key| Members::of(key).is_ok_and(|key| key.raw.contains_key("KeyArn")));
-            if self.is_cut(document, &members) {
-                self.entries(document, "Keys", keys);
-            } else {
-                // An output is of one Region, keytrail's own form of all that it speaks of.
-                let regions: BTreeSet<String> =
-                    keys.iter().filter_map(|key| region(&Members::of(key).ok()?.arn()?)).collect();
-                self.key_lists.extend(if is_raw { regions } else { BTreeSet::from([EVERYWHERE.to_owned()]) });
-                self.entries(document, "Keys", keys);
+            if !is_cut {
+                self.key_lists.extend(places(if is_output(&keys) { &keys } else { &own }));
             }
+            self.entries(document, "Keys", keys);
         }
         if let Some(trails) = trails {
-            self.trail_lists.insert(EVERYWHERE.to_owned());
+            // Of list-trails as well, which is of one account and has its trails of all Regions.
+            if !is_cut {
+                self.trail_lists.extend(places(&own));
+            }
             self.entries(document, "Trails", trails);
         }
         if let Some(trails) = trail_list {
             let described: Vec<Members> = trails.iter().filter_map(|trail| Members::of(trail).ok()).collect();
-            self.trail_lists.extend(asked_in(document.file, &described));
+            if !is_cut {
+                self.trail_lists.extend(asked_in(document.file, &described));
+            }
             self.entries(document, "trailList", trails);
         }
         Ok(())
@@ -322,11 +327,26 @@ fn region(arn: &str) -> Option<String> {
     Arn::new(arn)?.region().map(str::to_owned)
 }
 
-/// The Region in which describe-trails was asked, where that shows: by a trail of one Region, which no other shows, or by
-/// the file's path.
-fn asked_in(file: &Path, trails: &[Members]) -> Option<String> {
+/// The account and Region of an ARN.
+pub(super) fn place(arn: &str) -> Option<Place> {
+    let arn = Arn::new(arn)?;
+    Some((arn.account()?.to_owned(), arn.region()?.to_owned()))
+}
+
+/// Where these keys and trails are.
+fn places(entries: &[&RawValue]) -> BTreeSet<Place> {
+    let arn = |raw: &&RawValue| {
+        let members = Members::of(raw).ok()?;
+        place(&members.arn().or_else(|| members.trail_arn())?)
+    };
+    entries.iter().filter_map(arn).collect()
+}
+
+/// The account and Region in which describe-trails was asked, where that shows: by a trail of one Region, which no other shows, or
+/// by the file's path.
+fn asked_in(file: &Path, trails: &[Members]) -> Option<Place> {
     let of_one = trails.iter().find(|trail| trail.take::<bool>("IsMultiRegionTrail").ok().flatten() == Some(false));
-    let home = of_one.and_then(|trail| trail.take::<String>("HomeRegion").ok().flatten());
-    let homes = trails.iter().filter_map(|trail| region(&trail.trail_arn()?)).collect::<BTreeSet<_>>();
-    home.or_else(|| homes.into_iter().find(|region| about::names_region(file, region)))
+    let home = of_one.and_then(|trail| place(&trail.trail_arn()?));
+    let homes = trails.iter().filter_map(|trail| place(&trail.trail_arn()?)).collect::<BTreeSet<_>>();
+    home.or_else(|| homes.into_iter().find(|(_, region)| about::names_region(file, region)))
 }

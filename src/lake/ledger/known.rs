@@ -17,8 +17,9 @@ pub const ARCHIVED: &str = "archived";
 /// The end of the reason given for an object of which the bounds of a run left something out; the bounds stand behind it.
 pub const FILTERED: &str = "read only with ";
 
-/// Addresses of archived objects that are kept in full, so that it can be looked whether they were restored.
-const ARCHIVED_NAMED_MAX: usize = 10_000;
+/// Addresses of archived objects that are kept in full, so that it can be looked whether they were restored: of no more, so that
+/// memory stays bounded.
+const ARCHIVED_NAMED_MAX: usize = 1_000_000;
 
 /// Whether an object for which this reason is given may be read in full another time, without anyone doing anything about
 /// it: what is in an archive stays there, and what was left out by bounds is left out by the same bounds again.
@@ -67,7 +68,7 @@ pub struct Known {
     /// The bounds that runs had, as they are in the ledger, and the number of each.
     bounds: Vec<String>,
     numbers: HashMap<String, usize>,
-    /// Addresses of what was in an archive at some time.
+    /// Addresses of what was in an archive when it was last looked at.
     archived: HashSet<String>,
 }
 
@@ -101,11 +102,7 @@ impl Known {
     /// of them when there are very many.
     #[must_use]
     pub fn archived(&self, prefix: &str) -> Vec<String> {
-        let is_so = |uri: &&String| {
-            uri.starts_with(prefix)
-                && self.objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.end == End::Archived)
-        };
-        let mut found: Vec<String> = self.archived.iter().filter(is_so).cloned().collect();
+        let mut found: Vec<String> = self.archived.iter().filter(|uri| uri.starts_with(prefix)).cloned().collect();
         found.sort_unstable();
         found
     }
@@ -125,7 +122,9 @@ impl Known {
             (uri, version)
         });
         self.objects.extend(renumbered);
-        self.archived.extend(later.archived);
+        let (objects, archived) = (&self.objects, &mut self.archived);
+        archived.extend(later.archived);
+        archived.retain(|uri| objects.get(&xxh3_128(uri.as_bytes())).is_some_and(|known| known.end == End::Archived));
     }
 
     pub(super) fn learn(&mut self, uri: &str, version_tag: &str, at: i64, reason: Option<&str>) {
@@ -138,13 +137,15 @@ impl Known {
                 None => End::Damaged,
             },
         };
-        if end == End::Archived && self.archived.len() < ARCHIVED_NAMED_MAX {
-            self.archived.insert(uri.to_owned());
-        }
         let version = Version { at, tag, end };
         let latest = self.objects.entry(xxh3_128(uri.as_bytes())).or_insert(version);
         if latest.at <= at {
             *latest = version;
+        }
+        if latest.end != End::Archived {
+            self.archived.remove(uri);
+        } else if self.archived.len() < ARCHIVED_NAMED_MAX {
+            self.archived.insert(uri.to_owned());
         }
     }
 
