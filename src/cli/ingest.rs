@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     }
     let is_empty_handed = report.is_empty_handed() && !arguments.follow;
     if is_empty_handed {
-        tell_nothing(context, arguments, &report);
+        tell_nothing(context, &arguments.sources, &arguments.which, &report);
     } else if report.objects.listed == report.objects.skipped && !report.interrupted && !arguments.follow {
         tell_nothing_new(context, arguments, &report);
     }
@@ -88,29 +88,29 @@ fn tell_nothing_new(context: &Context, arguments: &Ingest, report: &Report) {
 }
 
 /// Why a run found nothing at all of what it was asked for.
-fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
-    let sources = arguments.sources.join(", ");
+pub(super) fn tell_nothing(context: &Context, sources: &[String], which: &Which, report: &Report) {
+    let named = sources.join(", ");
     let passed = &report.passed_over;
     let why = if report.records.filtered > 0 {
         format!(
-            "no record of that account, Region and time in {sources}: all {} are of others",
+            "no record of that account, Region and time in {named}: all {} are of others",
             thousands(report.records.filtered)
         )
     } else if passed.elsewhere > 0 {
-        format!("no log object of that account and Region in {sources}: {} are of others", thousands(passed.elsewhere))
-    } else if arguments.which.is_narrow() {
-        format!("no log object of that account, Region and time in {sources}")
+        format!("no log object of that account and Region in {named}: {} are of others", thousands(passed.elsewhere))
+    } else if which.is_narrow() {
+        format!("no log object of that account, Region and time in {named}")
     } else if passed.strangers > 0 {
-        format!("nothing was read: no log object in {sources}")
+        format!("nothing was read: no log object in {named}")
     } else if passed.other_kinds > 0 {
         format!(
-            "no log object in {sources}: digests, Insights and aggregated events hold none of the events that are kept"
+            "no log object in {named}: digests, Insights and aggregated events hold none of the events that are kept"
         )
     } else {
-        format!("no log object in {sources}")
+        format!("no log object in {named}")
     };
     context.printer.warn(&why);
-    if arguments.sources.iter().any(|source| source.starts_with("s3://")) {
+    if sources.iter().any(|source| source.starts_with("s3://")) {
         context.printer.note(
             "hint: name the bucket, or a prefix that holds AWSLogs/ or lies in it: s3://BUCKET/PREFIX/AWSLogs/ACCOUNT/CloudTrail/REGION/",
         );
@@ -118,7 +118,7 @@ fn tell_nothing(context: &Context, arguments: &Ingest, report: &Report) {
 }
 
 /// What was passed over although it may be meant: not that digests hold no events.
-fn tell_passed_over(context: &Context, report: &Report) {
+pub(super) fn tell_passed_over(context: &Context, report: &Report) {
     let passed = &report.passed_over;
     let Some(first) = passed.named.first() else { return };
     let why = if first.starts_with("s3://") {

@@ -153,6 +153,7 @@ impl Suspects {
 
 /// The account of a principal or a key, as its name tells it.
 fn account_of(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("idc:").unwrap_or(name);
     let account = match name.strip_prefix("acct:") {
         Some(rest) => rest.split('/').next(),
         None => name.split(':').nth(4),

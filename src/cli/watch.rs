@@ -24,7 +24,7 @@ use keytrail::watch::{
 
 use super::args::Watch;
 use super::detect::{Detected, WINDOW_DAYS, detected, stale_end};
-use super::ingest::{hinted, shown, stop_when_asked, tell_pass};
+use super::ingest::{hinted, shown, stop_when_asked, tell_nothing, tell_pass, tell_passed_over};
 use super::ingested::tell_rejects;
 use super::watched::{Sent, account, still};
 use super::{Context, Hinted, Outcome};
@@ -77,7 +77,14 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> Result<Outcome> {
     if !arguments.once {
         tell_rejects(context, &report);
     }
-    let is_whole = report.is_whole() && watch.sent.iter().all(|sent| sent.left == Some(0) && sent.unrecorded == 0);
+    let is_empty_handed = arguments.once && report.is_empty_handed();
+    if is_empty_handed {
+        tell_passed_over(context, &report);
+        tell_nothing(context, &arguments.sources, &arguments.which, &report);
+    }
+    let is_whole = report.is_whole()
+        && !is_empty_handed
+        && watch.sent.iter().all(|sent| sent.left == Some(0) && sent.unrecorded == 0);
     Ok(if arguments.once && !is_whole { Outcome::Incomplete } else { Outcome::Done })
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat};
 
 use super::arn::{self, Arn};
 use super::asset::{self, Trust};
@@ -298,17 +298,15 @@ fn free_form(event: &mut Event<'_>, record: &Record<'_>) -> Result<(), Unusable>
     Ok(())
 }
 
-/// What identifies a record that has no `eventID` (facts §1.1).
+/// What identifies a record that has no `eventID` (facts §1.1); its time in the one form that CloudTrail itself writes.
 fn fingerprint(record: &Record<'_>) -> String {
-    let parts = [
-        &record.event_time,
-        &record.request_id,
-        &record.event_name,
-        &record.user_identity.principal_id,
-        &record.resources.first,
-    ];
+    let time = record.event_time.get().unwrap_or_default();
+    let second = event_second(time).and_then(DateTime::from_timestamp_micros);
+    let time =
+        second.map_or(Cow::Borrowed(time), |second| Cow::Owned(second.to_rfc3339_opts(SecondsFormat::Secs, true)));
+    let parts = [&record.request_id, &record.event_name, &record.user_identity.principal_id, &record.resources.first];
     let parts: Vec<&str> = parts.into_iter().map(|part| part.get().unwrap_or_default()).collect();
-    format!("fp:{}", parts.join("/"))
+    format!("fp:{time}/{}", parts.join("/"))
 }
 
 /// When an event happened, in whole seconds: CloudTrail writes no fractions (facts §1.2), so that a copy which has one, added on its

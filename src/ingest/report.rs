@@ -124,8 +124,9 @@ impl Report {
     pub fn is_empty_handed(&self) -> bool {
         let Objects { ingested, unchanged, partial, rejected, archived, .. } = self.objects;
         let is_known = unchanged + self.settled_lanes + self.lanes + self.passed_over.other_times > 0;
-        let Records { kept, duplicate, filtered, .. } = self.records;
-        let is_other = filtered > 0 && kept + duplicate == 0;
+        let Records { kept, duplicate, filtered, other, .. } = self.records;
+        // A record that was asked for, and is of another service, shows that the log of that account was read.
+        let is_other = filtered > 0 && kept + duplicate == 0 && other == filtered;
         let has_read = ingested + partial + rejected + archived > 0;
         !is_known && !self.interrupted && self.put_off == 0 && (!has_read || (is_other && partial + rejected == 0))
     }

@@ -137,19 +137,29 @@ fn bins(files: &[DataFile], aside: &BTreeSet<Path>) -> Vec<Vec<DataFile>> {
     bins
 }
 
-/// Merges the small files of a table, until none is worth it any more.
+/// Merges the small files of a table, until none is worth it any more. A file that cannot be read is left as it is, and keeps no
+/// other from being merged.
+///
+/// # Errors
+/// The first that there was.
 async fn merge(table: &mut LakeTable, done: &mut Maintained) -> Result<(), LakeError> {
-    let mut aside = BTreeSet::new();
+    let (mut aside, mut failed) = (BTreeSet::new(), None);
     // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
     while let Some(bin) = bins(&table.files(), &aside).into_iter().next() {
-        let made =
-            if table.spec().partition.is_some() { compact(table, &bin).await? } else { join(table, &bin).await? };
+        let made = if table.spec().partition.is_some() { compact(table, &bin).await } else { join(table, &bin).await };
         match made {
-            Outcome::Made(made) => made.exchange(table, done).await?,
-            Outcome::TooLarge(path) => drop(aside.insert(path)),
+            Ok(Outcome::Made(made)) => made.exchange(table, done).await?,
+            Ok(Outcome::TooLarge(path)) => drop(aside.insert(path)),
+            Err(error) => {
+                let at_fault = |file: &&DataFile| error.is_of(file.path.as_ref());
+                let file = bin.iter().find(at_fault).map(|file| file.path.clone());
+                let Some(file) = file else { return Err(error) };
+                aside.insert(file);
+                failed.get_or_insert(error);
+            }
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// What came of a bin.
@@ -219,7 +229,8 @@ async fn compact(table: &LakeTable, bin: &[DataFile]) -> Result<Outcome, LakeErr
     for rows in order.chunks((bytes_max / (held / total.max(1)).max(1)).clamp(1, rows_max)) {
         writer.write(&interleave_record_batch(&parts_of, rows)?)?;
     }
-    if parts.len() < bin.len() {
+    // The next file may have been too large by itself: this one is full only if it would not do for a bin either.
+    if parts.len() < bin.len() && held > BIN_BYTES_HELD / 2 {
         writer.fill();
     }
     let partition = table.spec().partition.zip(bin[0].partition.as_deref());

@@ -72,3 +72,10 @@ pub enum LakeError {
         why: String,
     },
 }
+
+impl LakeError {
+    /// Whether it is about this data file.
+    fn is_of(&self, file: &str) -> bool {
+        matches!(self, Self::Parquet { path, .. } if path == file)
+    }
+}

@@ -434,7 +434,9 @@ fn told(case: usize, id: &str, at: i64, over: Value) -> Value {
 }
 
 /// What is there first, what is added, and the key of the case that must never look unused then.
-type Added = (&'static str, fn(usize) -> Vec<Value>, fn(usize) -> Vec<Value>, u32);
+type Added = (&'static str, Records, Records, u32);
+
+type Records = fn(usize) -> Vec<Value>;
 
 const HOUR: i64 = 3_600;
 
@@ -458,7 +460,7 @@ fn named(alias: &str, case: usize) -> String {
 /// A use by an alias, of which the record tells no key.
 fn by_alias(case: usize, at: i64) -> Value {
     let arn = named("x", case);
-    told(case, "used", at, json!({"requestParameters": {"keyId": arn}, "resources": arns(&[arn.clone()])}))
+    told(case, "used", at, json!({"requestParameters": {"keyId": arn}, "resources": arns(std::slice::from_ref(&arn))}))
 }
 
 fn alias_event(case: usize, name: &str, alias: &str, key: u32, time: &str) -> Value {
@@ -626,7 +628,7 @@ fn no_record_takes_away_what_another_one_tells() {
         let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
         let plain = Story { alias_of: None, created: None, deeds: Vec::new() };
         record(&lake, &inventory(&vec![plain; ADDED.len()])).await.unwrap();
-        let records = |of: fn(&Added) -> fn(usize) -> Vec<Value>| {
+        let records = |of: fn(&Added) -> Records| {
             ADDED.iter().enumerate().flat_map(|(case, added)| of(added)(case)).collect::<Vec<_>>()
         };
         add(&lake, &records(|added| added.1)).await;

@@ -89,10 +89,31 @@ fn a_table_that_fails_keeps_no_other_from_being_merged() {
     let ran = dir.keytrail(["maintain"]).format("json").code(2);
     assert!(ran.stderr().contains("the table rejects could not be maintained: data file part-"), "{}", ran.stderr());
     let told = ran.json();
-    assert_eq!((told["files_merged"].as_u64(), told["files_written"].as_u64()), (Some(6), Some(2)), "{told}");
+    assert_eq!((told["files_merged"].as_u64(), told["files_written"].as_u64()), (Some(8), Some(3)), "{told}");
     assert_eq!(told["failed"][0]["table"], "rejects");
-    assert_eq!((live(&dir, "events"), live(&dir, "objects"), live(&dir, "rejects")), (1, 1, 3));
+    assert_eq!((live(&dir, "events"), live(&dir, "objects"), live(&dir, "rejects")), (1, 1, 2));
     assert_eq!(dir.sql("SELECT count(*) AS n FROM events")[0]["n"], 3);
+}
+
+/// A file that cannot be read stays as it is, and the other days are merged.
+#[test]
+fn a_file_that_fails_keeps_no_other_day_from_being_merged() {
+    let dir = Dir::new();
+    for round in 0..2 {
+        let of = |day: u64| with(decrypt(&format!("{day}{round}")), "eventTime", format!("2026-01-0{day}T08:00:00Z"));
+        dir.log(&format!("{round}/a.json"), &[of(5), of(6)]);
+        dir.keytrail(["ingest", &format!("logs/{round}")]).ok();
+    }
+    let broken = fs::read_dir(dir.lake().join("events/event_date=2026-01-05")).unwrap().next().unwrap().unwrap().path();
+    let size = fs::metadata(&broken).unwrap().len();
+    fs::write(broken, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+    let ran = dir.keytrail(["maintain"]).code(2);
+    assert!(
+        ran.stderr().contains("the table events could not be maintained: data file event_date=2026-01-05"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(live(&dir, "events"), 3);
 }
 
 /// Files that the table's log has added and not removed.

@@ -43,9 +43,15 @@ fn events() -> Vec<Case> {
             json!({"event_id": format!("fp:2024-02-29T12:00:00Z/r/Decrypt/p/{KEY}")}),
         ),
         case(
-            "an offset moves the day",
+            "an offset moves the day, and a fraction is of the second that it is in",
             json!({"eventTime": "2024-03-01T00:30:00.1234567+01:00"}),
-            json!({"event_time": "2024-02-29T23:30:00.123456Z", "event_date": "2024-02-29"}),
+            json!({"event_time": "2024-02-29T23:30:00.000000Z", "event_date": "2024-02-29"}),
+        ),
+        case(
+            "the fingerprint has the time as CloudTrail writes it",
+            json!({"eventID": "", "eventTime": "2024-02-29T12:00:00.123+00:00", "requestID": "r", "userIdentity":
+                   {"principalId": "p"}, "resources": [{"ARN": KEY}]}),
+            json!({"event_id": format!("fp:2024-02-29T12:00:00Z/r/Decrypt/p/{KEY}")}),
         ),
         case(
             "only updated data points to an earlier event",

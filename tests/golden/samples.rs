@@ -128,8 +128,14 @@ pub const ROWS: &[Expected] = &[
     Expected { key_arn: KEY_OF_ANOTHER, ..alice(8, "CreateKey", "lifecycle") },
     alice(9, "Decrypt", "decrypt"),
     alice(10, "Decrypt", "decrypt"),
-    Expected { key_arn: OTHER_KEY, ..alice(11, "Decrypt", "decrypt") },
-    Expected { key_arn: OTHER_KEY, outcome: "key_unusable", ..alice(12, "Decrypt", "decrypt") },
+    // Their address is `AWS Internal`, which no caller has.
+    Expected { key_arn: OTHER_KEY, via: Some("AWS Internal"), ..alice(11, "Decrypt", "decrypt") },
+    Expected {
+        key_arn: OTHER_KEY,
+        outcome: "key_unusable",
+        via: Some("AWS Internal"),
+        ..alice(12, "Decrypt", "decrypt")
+    },
     kms_itself(13, "DeleteKey"),
     kms_itself(14, "DeleteKey"),
     keyless(15, "DeleteCustomKeyStore", "keystore"),

@@ -172,6 +172,42 @@ fn what_the_outputs_do_not_say_stays_unknown() {
     assert_eq!(dir.sql("SELECT keys, trails FROM inventories"), [json!({"keys": null, "trails": null})]);
 }
 
+/// What is listed of one account is not listed of another, whatever Region they are in.
+#[test]
+fn a_list_is_of_its_own_account() {
+    let dir = Dir::new();
+    let other = arn(OTHER).replace(ACCOUNT, "444455556666");
+    let mut describe = describe_key(OTHER);
+    describe["KeyMetadata"]["Arn"] = other.as_str().into();
+    let mut cut = describe_trails();
+    cut["trailList"][0]["TrailARN"] = trail("main").replace(ACCOUNT, "777788889999").into();
+    cut["NextToken"] = "x".into();
+    let files = [
+        ("a/list-keys.json", list_keys()),
+        ("a/describe-trails.json", describe_trails()),
+        ("b/describe-key.json", describe),
+        ("c/own.json", json!({"Keys": [{"Arn": arn(ONE).replace(ACCOUNT, "555566667777")}]})),
+        ("d/describe-trails.json", cut),
+    ];
+    let ran = read(&dir, &files, 3);
+    assert_eq!(
+        warnings(&ran),
+        [
+            "warning: d/describe-trails.json: the list is cut off: print all of it, without --max-items and --no-paginate"
+        ]
+    );
+    let known = dir.sql("SELECT account_id, keys, trails FROM inventories ORDER BY account_id");
+    assert_eq!(
+        known.iter().map(|row| said(row, &["account_id", "keys", "trails"])).collect::<Vec<_>>(),
+        [
+            json!([ACCOUNT, 2, 1]),
+            json!(["444455556666", null, null]),
+            json!(["555566667777", 1, null]),
+            json!(["777788889999", null, null]),
+        ]
+    );
+}
+
 #[test]
 fn an_output_that_names_no_key_is_of_the_key_that_its_folder_describes() {
     let dir = Dir::new();
@@ -275,4 +311,11 @@ fn a_folder_is_dated_by_its_oldest_file() {
     dir.keytrail(["inventory", "--from", "outputs"]).ok();
     let taken = dir.sql("SELECT min(taken_at) AS at FROM keys");
     assert_eq!(taken, [json!({"at": "2026-01-05T00:00:00Z"})]);
+
+    // What was passed over says nothing, and dates nothing.
+    let read_me = dir.join("outputs/README");
+    fs::write(&read_me, "notes").unwrap();
+    fs::File::options().write(true).open(read_me).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    dir.keytrail(["inventory", "--from", "outputs"]).ok();
+    assert_eq!(dir.sql("SELECT min(taken_at) AS at FROM keys"), taken);
 }

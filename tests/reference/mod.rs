@@ -201,13 +201,13 @@ fn event_type(record: &Record) -> Option<String> {
 /// What stands in for a missing `eventID`.
 fn fingerprint(record: &Record) -> String {
     let first_arn = record.first_resource_arn();
-    let parts = [
-        record.text("eventTime"),
-        record.text("requestID"),
-        record.text("eventName"),
-        record.text("userIdentity.principalId"),
-        first_arn,
-    ];
+    // In whole seconds of UTC, as CloudTrail writes it.
+    let time = record.text("eventTime").map(|text| match DateTime::parse_from_rfc3339(&text) {
+        Ok(at) => at.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => text,
+    });
+    let parts =
+        [time, record.text("requestID"), record.text("eventName"), record.text("userIdentity.principalId"), first_arn];
     format!("fp:{}", parts.map(Option::unwrap_or_default).join("/"))
 }
 

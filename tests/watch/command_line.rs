@@ -49,6 +49,16 @@ fn a_receiver_that_fails_hangs_and_comes_back_is_told_each_finding_once() {
     each_once(&receiver.taken(), &open(&dir));
 }
 
+/// A source that has nothing, perhaps mistyped, is no success.
+#[test]
+fn a_run_over_nothing_is_incomplete_and_says_so() {
+    let dir = Dir::new();
+    fs::create_dir_all(dir.join("logs")).unwrap();
+    fs::write(dir.join("logs/README"), "nothing").unwrap();
+    let ran = once(&dir, &["--notify-file", "notes.ndjson"]).code(3);
+    assert!(ran.stderr().contains("nothing was read: no log object in logs"), "{}", ran.stderr());
+}
+
 #[test]
 fn what_a_receiver_does_not_take_is_told_by_the_next_run() {
     let dir = rooted(2);

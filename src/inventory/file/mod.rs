@@ -81,7 +81,12 @@ pub fn read(path: &Path) -> Result<Inventory, InventoryError> {
         let name = file.strip_prefix(path).unwrap_or(&file);
         let place = name.display().to_string();
         let why = match text(&file) {
-            Err(InventoryError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => None,
+            Err(InventoryError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
+                let is_named_so = name.extension().is_some_and(|ending| ending == "json");
+                is_named_so.then(|| {
+                    "it is not UTF-8: PowerShell's `>` writes UTF-16, `| Out-File -Encoding utf8` does not".to_owned()
+                })
+            }
             Err(error) => return Err(error),
             Ok(text) if is_json(&text) || name.extension().is_some_and(|ending| ending == "json") => {
                 match gathered.take(name, &format!("{place}: "), &text) {

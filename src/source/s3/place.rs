@@ -42,10 +42,11 @@ impl DaySpan {
     #[must_use]
     pub fn without(self, others: &[Self]) -> Vec<Self> {
         let mut left = vec![self];
-        for other in others {
-            left = left.into_iter().flat_map(|span| span.cut(*other)).collect();
-        }
         left.retain(|span| !span.is_empty());
+        for other in others {
+            // What is empty goes at once: cut further, it would double with each of the others.
+            left = left.into_iter().flat_map(|span| span.cut(*other)).filter(|span| !span.is_empty()).collect();
+        }
         left.sort_by_key(|span| span.from);
         left
     }
@@ -207,6 +208,10 @@ mod tests {
         let cut = week.without(&[span("2026-02-03", "2026-02-05"), span("2026-01-01", "2026-02-02")]);
         assert_eq!(cut, [span("2026-02-02", "2026-02-03"), span("2026-02-05", "2026-02-08")]);
         assert_eq!(week.without(&[listed]), []);
+        // As many holes as a year has days.
+        let days = (0..365).map(|at| day("2024-01-01") + Days::new(at));
+        let days: Vec<DaySpan> = days.map(|day| DaySpan { from: Some(day), until: Some(day + Days::new(1)) }).collect();
+        assert_eq!(span("2024-01-01", "2025-01-02").without(&days), [span("2024-12-31", "2025-01-02")]);
     }
 
     #[test]
