@@ -48,8 +48,9 @@ SELECT
     c.calls,
     c.first_seen,
     c.last_seen,
-    n.named_from,
-    n.named_until
+    -- A call by the alias that names the key shows that it named it then, whatever change is missing from the logs.
+    CASE WHEN n.named_from IS NOT NULL THEN least(n.named_from, c.first_seen) END AS named_from,
+    CASE WHEN n.named_until IS NOT NULL THEN greatest(n.named_until, c.last_seen) END AS named_until
 FROM called AS c
 LEFT JOIN named AS n ON n.alias = c.key_alias AND n.key_arn = c.key_arn
 ORDER BY c.key_alias, c.last_seen DESC, c.key_arn

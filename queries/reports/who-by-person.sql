@@ -1,10 +1,12 @@
 -- ---
 -- title = "Which people used a key, behind the roles that they share"
--- params.key_arn   = { type = "text", doc = "only this key, by its ARN" }
--- params.key_id    = { type = "text", doc = "only keys with this id, in any account and Region" }
--- params.principal = { type = "text", doc = "only this principal; `*` stands for any characters" }
--- params.since     = { type = "timestamp", doc = "only calls at or after this instant" }
--- params.until     = { type = "timestamp", doc = "only calls before this instant" }
+-- params.key_arn     = { type = "text", doc = "only this key, by its ARN" }
+-- params.key_id      = { type = "text", doc = "only keys with this id, in any account and Region" }
+-- params.alias       = { type = "text", doc = "only calls that name this alias, such as alias/orders, and no key" }
+-- params.alias_owner = { type = "text", doc = "only aliases of this account and Region, such as 111122223333/eu-west-1" }
+-- params.principal   = { type = "text", doc = "only this principal; `*` stands for any characters" }
+-- params.since       = { type = "timestamp", doc = "only calls at or after this instant" }
+-- params.until       = { type = "timestamp", doc = "only calls before this instant" }
 -- ---
 -- ## What it answers
 -- The calls of `who`, split by the person for whom they were made. `person_by` says how the person is known, from strong to
@@ -14,7 +16,7 @@
 -- names of all other sessions freely. `keytrail chain` may show who opened such a session.
 -- ## How it counts
 -- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
--- counts for its source key and for its destination key.
+-- counts for its source key and for its destination key. A call that names an alias only is a row without `key_arn`.
 WITH told AS (
     SELECT
         *,
@@ -26,6 +28,8 @@ WITH told AS (
     FROM usage
     WHERE ($key_arn IS NULL OR key_arn = $key_arn)
       AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($alias IS NULL OR ((key_arn IS NULL) IS TRUE AND (key_alias = $alias) IS TRUE))
+      AND ($alias_owner IS NULL OR (concat(key_account_id, '/', key_region) = $alias_owner) IS TRUE)
       AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)

@@ -70,6 +70,9 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
         }
         return run(None);
     };
+    if keys.len() < asked {
+        context.printer.note("note: calls that name only the alias, and no key, are left out here; `keytrail who` shows them");
+    }
     let mut rows = run(Some(first))?;
     if rest.is_empty() {
         return Ok(rows);
