@@ -14,8 +14,8 @@
 -- declared, that cannot be compared with them, and the finding is medium; declare `acct:ACCOUNT/*` to trust whoever
 -- the account lets in.
 -- ## When it does not judge
--- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: its
--- principals that decrypted with another account's key are not evaluated.
+-- If no `accounts` are declared, every account whose logs are in the lake counts as ours, although it may belong to someone
+-- else. For that reason, its principals that decrypted with another account's key are not evaluated.
 -- ## Why it matters
 -- A key's policy or a grant lets them in, and what they have read is out of reach. That may be a partner; it may be a
 -- grant that an intruder left behind.
@@ -119,8 +119,8 @@ SELECT
     CASE
         WHEN j.is_presumed
         THEN concat(
-            'it decrypted with a key of account ', j.key_account_id, ', and only because its log is in the lake is account ',
-            j.principal_account_id, ' taken for one of ours: declare `accounts` in the expectations file'
+            'it decrypted with a key of account ', j.key_account_id, ', and its own account ', j.principal_account_id,
+            ' counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
         )
     END AS not_evaluated
 FROM judged AS j

@@ -14,8 +14,8 @@
 -- trusted party's account of the expectations file; where the party's `principals` are declared, only for those: name
 -- there who of ours may write to the party.
 -- ## When it does not judge
--- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: use of its
--- keys by another account's principals is not evaluated.
+-- If no `accounts` are declared, every account whose logs are in the lake counts as ours, although it may belong to someone
+-- else. For that reason, use of its keys by another account's principals is not evaluated.
 -- ## Why it matters
 -- That is what ransom looks like in the cloud: stolen credentials write every object again under the thief's key,
 -- which is then taken away. The calls are granted by the thief's key policy and look like any other write.
@@ -123,8 +123,8 @@ SELECT
     CASE
         WHEN p.is_presumed
         THEN concat(
-            'it is of account ', p.account_id, ', and only because its log is in the lake is account ',
-            split_part(p.key_arn, ':', 5), ' taken for one of ours: declare `accounts` in the expectations file'
+            'it belongs to account ', p.account_id, ', and the key''s account ', split_part(p.key_arn, ':', 5),
+            ' counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
         )
     END AS not_evaluated
 FROM judged AS p

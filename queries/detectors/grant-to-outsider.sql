@@ -12,8 +12,8 @@
 -- nor one of the organization's, nor a trusted party's of the expectations file that may use the key. AWS services are no outsiders. A
 -- grantee named by an opaque id that the lake has not seen call cannot be judged.
 -- ## When it does not judge
--- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: grants to it
--- on another account's key are not evaluated.
+-- If no `accounts` are declared, every account whose logs are in the lake counts as ours, although it may belong to someone
+-- else. For that reason, grants to it on another account's key are not evaluated.
 -- ## Why it matters
 -- A grant works beside the key policy, never expires, and shows in no policy. It is the quiet way to keep a key's use.
 -- ## False positives
@@ -151,10 +151,10 @@ SELECT
     CAST(NULL AS VARCHAR) AS severity,
     CAST(NULL AS VARCHAR) AS asset,
     CASE doubt
-        WHEN 'unknown' THEN concat('a grant was given, and whose account this is is not known: ', names)
+        WHEN 'unknown' THEN concat('a grant was created, and the grantee''s account is not known: ', names)
         WHEN 'presumed'
         THEN concat(
-            'a grant was given to an account that only because its log is in the lake is taken for one of ours (declare ',
+            'a grant was given to an account that counts as ours only because its logs are in the lake (declare ',
             '`accounts` in the expectations file): ', names
         )
     END AS not_evaluated

@@ -115,8 +115,8 @@ SELECT
     CASE
         WHEN n.past_days < $baseline_min_days
         THEN concat(
-            'it used the key from a new network, and had decrypted directly on ', n.past_days, ' days before, ',
-            $baseline_min_days, ' are needed to learn where from'
+            'it used the key from a new network, but had decrypted directly on only ', n.past_days, ' days before, ',
+            $baseline_min_days, ' are needed to learn its usual networks'
         )
     END AS not_evaluated
 FROM news AS n

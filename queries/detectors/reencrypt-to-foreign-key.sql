@@ -13,8 +13,8 @@
 -- low when all destinations belong to trusted parties of the expectations file; where a party's `principals` are
 -- declared, only for those: name there who of ours may hand data to the party. AWS's own calls are left out.
 -- ## When it does not judge
--- Where no `accounts` are declared, an account whose log is in the lake counts as ours, and may be anyone's: data that
--- was moved to its keys is not evaluated.
+-- If no `accounts` are declared, every account whose logs are in the lake counts as ours, although it may belong to someone
+-- else. For that reason, data that was moved to its keys is not evaluated.
 -- ## Why it matters
 -- From then on the key's owner decides who reads the copy. It is how data is carried off without ever being seen in
 -- plain text, and how it is held to ransom when the original is deleted afterwards.
@@ -90,7 +90,7 @@ SELECT
         WHEN m.is_presumed
         THEN concat(
             'data was moved to a key of account ', min(m.dest_account_id),
-            ', which only because its log is in the lake is taken for one of ours: declare `accounts` in the expectations file'
+            ', which counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
         )
     END AS not_evaluated
 FROM foreign_moves AS m

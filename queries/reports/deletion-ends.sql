@@ -1,12 +1,12 @@
 -- ---
--- title = "When the last event of each account and Region happened"
+-- title = "Time of the last event in each account and Region"
 -- params.account = { type = "text", doc = "only this account" }
 -- params.until   = { type = "timestamp", default = "now", doc = "only events before this instant" }
 -- ---
 -- ## What it answers
--- One row per account and Region of the log: `last_event`, without the events of VPC endpoints, which no trail of management events
--- records. Logs may reach further, where nothing happened; they seldom reach much
--- further, since some service always calls.
+-- One row per account and Region of the log: `last_event`, without the events of VPC endpoints, which no trail of management
+-- events records. Logs may extend beyond it if nothing else happened, but seldom by much, since some service is always
+-- making calls.
 SELECT account_id, region, max(event_time) AS last_event
 FROM timely_events
 WHERE account_id IS NOT NULL

@@ -5,11 +5,11 @@
 -- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
 -- ---
 -- ## What it answers
--- One row per account, Region, alias and key: calls that succeeded, or failed because their key cannot be used, and name no key by
--- its ARN; or of ReEncrypt not the one that encrypted. `key_alias` is what they called it by, and `key_arn` the key that the alias
--- named at that time (see the view `alias_targets`, also for `from_time` to `is_told_after`); null where that is not known, and
--- any key of the place may be meant. A null account or Region may be any. A ReEncrypt that names neither of its keys counts
--- twice: once by its alias, and once as a use of any key.
+-- One row per account, Region, alias and key: calls that succeeded, or failed because their key cannot be used, and that do
+-- not name a key by its ARN (for ReEncrypt: do not name the key that encrypted). `key_alias` is the alias that they used,
+-- and `key_arn` the key that the alias named at that time (see the view `alias_targets`, also for `from_time` to
+-- `is_told_after`); null where that is not known, and any key of the place may be meant. A null account or Region may be
+-- any. A ReEncrypt that names neither of its keys counts twice: once by its alias, and once as a use of any key.
 -- ## Whose key it may be
 -- An alias ARN identifies its account. If a call names no alias either, the key may belong to any account that logged the
 -- call, or to the caller's account.

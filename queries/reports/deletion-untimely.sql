@@ -1,5 +1,5 @@
 -- ---
--- title = "Uses of keys at a time that cannot be"
+-- title = "Key uses with an impossible time"
 -- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
 -- params.account = { type = "text", doc = "only keys that this account owns" }
 -- ---

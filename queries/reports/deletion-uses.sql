@@ -14,8 +14,8 @@
 -- the latest first.
 -- ## How it counts
 -- Cross-account calls once, dry runs never, ReEncrypt under both its keys (see the view `usage`). Where the message of a
--- failed ReEncrypt names the key that is unusable, the other one is not blamed. If only a record that `calls` drops in favour
--- of another one says that the key was used, that record counts.
+-- failed ReEncrypt names the key that is unusable, the other one is not blamed. A record that `calls` drops in favor of
+-- another still counts if it is the only one that shows that the key was used.
 
 -- What shares no id with another record, repeats none and comes from no endpoint is in `usage` as it is.
 WITH told AS (

@@ -1,14 +1,15 @@
 -- ---
--- title = "Events whose time cannot be, which all other answers leave out"
+-- title = "Events with an impossible time, which all other answers leave out"
 -- params.limit = { type = "integer", default = 1000, doc = "at most so many events" }
 -- ---
 -- ## What it answers
--- One row per event of a time before there was CloudTrail, or more than a day after the lake was last added to (see the
--- view `untimely_events`): what it says of itself, and where its record lies. `in_all` is how many there are, when `limit`
--- leaves some out.
+-- One row per event dated before CloudTrail existed, or more than a day after data was last added to the lake (see the view
+-- `untimely_events`): what it says of itself, and where its record lies. `in_all` is how many there are, when `limit` leaves
+-- some out.
 -- ## Why
--- CloudTrail writes no such time. A clock was wrong where a copy of the log was made or changed, or somebody who may write to
--- the bucket wrote it: read the record with `keytrail event ID`, and check its object with `keytrail verify`.
+-- CloudTrail does not write such times. Either a clock was wrong where a copy of the log was made or changed, or someone
+-- with write access to the bucket wrote the record: read the record with `keytrail event ID`, and check its object with
+-- `keytrail verify`.
 -- ## Caveats
 -- A call at an impossible time is a call all the same. When it was is not known, so that nothing of a window can be said
 -- of it.

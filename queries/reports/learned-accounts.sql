@@ -4,9 +4,9 @@
 -- params.until = { type = "timestamp", required = true, doc = "from what was seen before this instant" }
 -- ---
 -- ## What it answers
--- One row per account: a first list of the organization's, for the expectations file. `links` says, a line each, how an account
--- deals with others' keys as an outsider would: it decrypted with keys of another account, others encrypted with its keys, data
--- was moved to its keys, or it was granted a key. It is null where nothing of that was seen.
+-- One row per account: a first list of the organization's, for the expectations file. `links` says, a line each, how an
+-- account deals with others' keys as an outsider would: it decrypted with keys of another account, others encrypted with its
+-- keys, data was moved to its keys, or it was granted a key. It is null if none of this was seen.
 WITH dealings AS (
     SELECT
         key_account_id,

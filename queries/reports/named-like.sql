@@ -1,5 +1,5 @@
 -- ---
--- title = "Principals and sessions that a bare name may mean"
+-- title = "Principals and sessions that a bare name may refer to"
 -- params.name = { type = "text", required = true, doc = "the last part of the name, whatever its case" }
 -- ---
 -- ## What it answers

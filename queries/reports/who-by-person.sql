@@ -1,5 +1,5 @@
 -- ---
--- title = "Which people used a key, behind the roles that they share"
+-- title = "Which people used a key through shared roles"
 -- params.key_arn     = { type = "text", doc = "only this key, by its ARN" }
 -- params.key_id      = { type = "text", doc = "only keys with this id, in any account and Region" }
 -- params.alias       = { type = "text", doc = "only calls that name this alias, such as alias/orders, and no key" }
@@ -15,8 +15,8 @@
 -- IAM Identity Center, which is the user's name there. If the record identifies no person, `person` is null: callers choose the
 -- names of all other sessions freely. `keytrail chain` may show who opened such a session.
 -- ## How it counts
--- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
--- counts for its source key and for its destination key. A call that names an alias only is a row without `key_arn`.
+-- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt counts
+-- for its source key and for its destination key. A call that names only an alias has a row without `key_arn`.
 WITH told AS (
     SELECT
         *,

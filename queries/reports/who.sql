@@ -13,8 +13,8 @@
 -- how often, how often without success, over how many assets, and when first and last. `sample_event_id` is one
 -- of the events behind the row, the same one each time.
 -- ## How it counts
--- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt
--- counts for its source key and for its destination key. A call that names an alias only is a row without `key_arn`.
+-- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt counts
+-- for its source key and for its destination key. A call that names only an alias has a row without `key_arn`.
 
 -- Grouping by asset first makes the count of distinct assets a plain count.
 -- `IS TRUE` keeps a filter that prunes nothing from looking like a constant: DataFusion 55 drops constants from ORDER BY

@@ -1,5 +1,5 @@
 -- ---
--- title = "Which key each alias named, and from when until when"
+-- title = "Which key each alias pointed to, and when"
 -- ---
 -- ## What it holds
 -- One row per alias (with its account and Region) and period in which it is known to have pointed at one key: after `from_time`

@@ -7,10 +7,10 @@
 -- CloudTrail's patches of events delivered before (`original_event_id`), copies without an event id, and events of VPC
 -- endpoints (`AwsVpceEvent`).
 -- ## Calls that only a VPC endpoint logged
--- A call that an endpoint's policy denied (`error_code` is `VpceAccessDenied`) never reached KMS and is logged nowhere else; the
--- endpoint's owner sees it, also when the caller is of another account. A call that the endpoint let through is logged by KMS as well, with
--- the same `request_id` and operation. Where KMS's own event of it is missing, the call counts as one that succeeded, so that no key
--- looks unused because a log is missing.
+-- A call that an endpoint's policy denied (`error_code` is `VpceAccessDenied`) never reached KMS and is logged nowhere else;
+-- the endpoint's owner sees it, even if the caller belongs to another account. A call that the endpoint let through is
+-- logged by KMS as well, with the same `request_id` and operation. Where KMS's own event of it is missing, the call counts
+-- as successful, so that a missing log does not make a key look unused.
 -- ## How a cross-account call is counted
 -- It is logged in the caller's account and in the key owner's, as events with one `shared_event_id` and the same time,
 -- operation and key: they are one row. A copy that names only an alias gets the key that another copy names, if one does.
@@ -19,7 +19,7 @@
 -- caller best, because the owner sees only an account and an opaque id. And if the chosen copy lacks an address, user agent,
 -- asset or the like, it is filled in from the owner's or the caller's copy.
 -- An event with a `shared_event_id` and no twin, as service principals' calls have, is a row like any other.
--- ## What stays two
+-- ## Copies that remain two rows
 -- Two copies without a common `shared_event_id` and with different event ids; a copy without an event id that differs
 -- from the other in its account, request id, key or caller's id.
 

@@ -1,5 +1,5 @@
 -- ---
--- title = "From when to when each log object has events"
+-- title = "Times of the first and last event in each log object"
 -- ---
 -- ## What it holds
 -- One row per object with events: its `uri` and the times of its first and last event (`first_event_time`, `last_event_time`).

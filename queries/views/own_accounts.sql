@@ -3,8 +3,8 @@
 -- ---
 -- ## What it holds
 -- One row per account: those that the expectations file declares (`accounts`), or, when it declares none, every account
--- whose log is in the lake and that is no trusted party's. Whose log one has is not always one's own: of an account that
--- is not declared (`is_declared`) a detector may say that it counts as ours, not that it is.
+-- whose log is in the lake and that is no trusted party's. Having an account's logs does not mean that the account is yours:
+-- if an account is not declared (`is_declared`), a detector may say that it counts as ours, but not that it is.
 SELECT account_id, true AS is_declared
 FROM expected_accounts
 GROUP BY account_id

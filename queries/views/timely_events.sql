@@ -1,10 +1,10 @@
 -- ---
--- title = "Every event whose time can be"
+-- title = "Every event with a possible time"
 -- ---
 -- ## What it holds
--- One row per kept record of a time within the `horizon`: from before there was CloudTrail until a day after the lake was
--- last added to. What is said to be of another time is in `untimely_events`: it is no part of any window, and one such
--- record among millions would else decide when the logs begin and end.
+-- One row per kept record with a time within the `horizon`: from before CloudTrail existed until a day after data was last
+-- added to the lake. Records with any other time are in `untimely_events`: they belong to no window, and otherwise a single
+-- one among millions would decide when the logs begin and end.
 SELECT *
 FROM events
 WHERE event_time >= horizon_from()

@@ -1,10 +1,10 @@
 -- ---
--- title = "Every event whose time cannot be"
+-- title = "Every event with an impossible time"
 -- ---
 -- ## What it holds
--- One row per kept record of a time beyond the `horizon`, such as the year 0000 or 9999, or a day that is still to come.
--- That it happened is logged, when it happened is not: `calls`, `usage` and the answers made of them leave it out. To
--- find where it lies, see `source_object` and `record_index`.
+-- One row per kept record with a time outside the `horizon`, such as the year 0000 or 9999, or a future day. The log shows
+-- that the event happened, but not when, so `calls`, `usage` and the answers built on them leave it out. To find the record,
+-- see `source_object` and `record_index`.
 SELECT *
 FROM events
 WHERE event_time < horizon_from()

@@ -154,10 +154,10 @@ pub(crate) struct Ingest {
 /// What of a source a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Only events since, for `verify` deliveries since: RFC 3339, YYYY-MM-DD, or an age such as -30d
+    /// Only events since this time (for `verify`: deliveries since): RFC 3339, YYYY-MM-DD, or an age such as -30d
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
-    /// Only events before, for `verify` deliveries before; `ingest` looks a day further for events delivered late
+    /// Only events before this time (for `verify`: deliveries before); `ingest` looks one day further for events delivered late
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// Only this account; may be repeated
@@ -203,7 +203,7 @@ pub(crate) struct Inventory {
     /// trail it is about has the key's id or the trail's name in the name of its file or folder.
     #[arg(long, value_name = "aws|FILE|FOLDER", required_unless_present = "template")]
     pub from: Option<String>,
-    /// Print an inventory file, filled in, to be taken as a form
+    /// Print a filled-in inventory file to use as a template
     #[arg(long, conflicts_with_all = ["from", "region"])]
     pub template: bool,
     /// A Region to list; may be repeated [default: the configured one]

@@ -63,15 +63,19 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
     let Some((first, rest)) = keys.split_first() else {
         // Without a key the query would answer for all of them.
         if asked > 0 {
-            let message = format!("it is not known which key the alias names, and {} asks about keys", query.name);
-            return Err(
-                Hinted::new(message, "`keytrail who` and `keytrail timeline --key` show calls by an alias").into()
-            );
+            let message = format!("it is not known which key the alias points to, and {} needs a key", query.name);
+            return Err(Hinted::new(
+                message,
+                "`keytrail who` and `keytrail timeline --key` show calls that name the alias",
+            )
+            .into());
         }
         return run(None);
     };
     if keys.len() < asked {
-        context.printer.note("note: calls that name only the alias, and no key, are left out here; `keytrail who` shows them");
+        context
+            .printer
+            .note("note: calls that name only the alias, and no key, are left out here; `keytrail who` shows them");
     }
     let mut rows = run(Some(first))?;
     if rest.is_empty() {

@@ -79,7 +79,7 @@ fn nobody(context: &Context, engine: &Engine, scope: &Scope) -> Result<anyhow::E
     ];
     let asked = asked.iter().filter_map(|(what, name)| Some(format!("{what} {}", name.as_deref()?)));
     let time = if scope.since.or(scope.until).is_some() { " in that time" } else { "" };
-    let message = format!("no event in this lake is of {}{time}", asked.collect::<Vec<_>>().join(" and "));
+    let message = format!("no event in this lake matches {}{time}", asked.collect::<Vec<_>>().join(" and "));
     for name in [&scope.principal, &scope.session].into_iter().flatten() {
         let meant = names::like(context, engine, name.rsplit(['/', ':', '*']).next().unwrap_or(name))?;
         let (principals, sessions): (Vec<_>, Vec<_>) = meant.into_iter().partition(names::Meant::is_principal);

@@ -104,7 +104,7 @@ pub(super) fn tell_nothing(context: &Context, sources: &[String], which: &Which,
         format!("nothing was read: no log object in {named}")
     } else if passed.other_kinds > 0 {
         format!(
-            "no log object in {named}: digests, Insights and aggregated events hold none of the events that are kept"
+            "no log object in {named}: it has only digests, Insights or aggregated events, which contain none of the events that keytrail keeps"
         )
     } else {
         format!("no log object in {named}")
@@ -112,7 +112,7 @@ pub(super) fn tell_nothing(context: &Context, sources: &[String], which: &Which,
     context.printer.warn(&why);
     if sources.iter().any(|source| source.starts_with("s3://")) {
         context.printer.note(
-            "hint: name the bucket, or a prefix that holds AWSLogs/ or lies in it: s3://BUCKET/PREFIX/AWSLogs/ACCOUNT/CloudTrail/REGION/",
+            "hint: give the bucket, or a prefix that contains AWSLogs/ or is inside it: s3://BUCKET/PREFIX/AWSLogs/ACCOUNT/CloudTrail/REGION/",
         );
     }
 }
@@ -122,9 +122,9 @@ pub(super) fn tell_passed_over(context: &Context, report: &Report) {
     let passed = &report.passed_over;
     let Some(first) = passed.named.first() else { return };
     let why = if first.starts_with("s3://") {
-        "not in a trail's folders: to have one read, name it or copy it to a folder of this machine"
+        "outside a trail's folders; to read one, give its address or copy it to a local folder"
     } else {
-        "neither named like a log nor beginning like one"
+        "neither the name nor the content looks like a log"
     };
     let shown = passed.named.iter().take(PASSED_OVER_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = match passed.strangers.saturating_sub(PASSED_OVER_NAMED_MAX as u64) {

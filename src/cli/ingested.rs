@@ -83,7 +83,7 @@ fn tell_archived(context: &Context, report: &Report) {
     ));
     if report.archived_beyond > 0 {
         context.printer.warn(&format!(
-            "of {} of them it was not looked whether they are still archived: --full looks at all",
+            "{} of them were not checked for a restore; --full checks all",
             thousands(report.archived_beyond)
         ));
     }

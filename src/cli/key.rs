@@ -122,14 +122,16 @@ impl AliasRow {
 
 /// Says which keys an alias named, and when: the answer is about each for its time.
 fn note_spans(context: &Context, alias: &str, keys: &[Key]) {
-    let mut lines =
-        vec![format!("note: {alias} named {} keys; each is asked about for the time in which it did", keys.len())];
+    let mut lines = vec![format!(
+        "note: {alias} has pointed to {} keys; each is queried only for the time in which the alias pointed to it",
+        keys.len()
+    )];
     for key in keys {
         let Key::Arn(arn, (from, until)) = key else { continue };
         let from = from.map(|at| format!(" from {}", plain(at)));
         let until = until.map(|at| format!(" until {}", plain(at)));
         let when = match (from, until) {
-            (None, None) => ", at a time that is not known: all of its use is shown".to_owned(),
+            (None, None) => ", at an unknown time: all use of this key is shown".to_owned(),
             (from, until) => format!("{}{}", from.unwrap_or_default(), until.unwrap_or_default()),
         };
         lines.push(format!("  {arn}{when}"));
@@ -157,8 +159,10 @@ pub(super) fn one(context: &Context, engine: &Engine, name: &str, what: &str) ->
     match arns.as_slice() {
         [arn] => Ok(arn.clone()),
         [] if is_alone => Err(Hinted::new(
-            format!("no call and no inventory tells which key {name} names"),
-            format!("`keytrail who {name}` shows who called it; `keytrail inventory` records which key it names"),
+            format!("no call and no inventory shows which key {name} points to"),
+            format!(
+                "`keytrail who {name}` shows who used the alias; `keytrail inventory` records which key it points to"
+            ),
         )
         .into()),
         [] => {

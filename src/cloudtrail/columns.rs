@@ -247,7 +247,7 @@ columns! {
     key_region: Symbol, "Region of the key";
     key_alias: Symbol, "Alias that the request named, `alias/…`";
     dest_key_arn: Symbol, "ReEncrypt's destination key";
-    principal: Symbol, "Stable identity: role ARN with path, user ARN, `service:<host>`, `arn:…:root`, or an id where the record has no more; never a session";
+    principal: Symbol, "Stable identity: role ARN with path, user ARN, `service:<host>`, `arn:…:root`, or an id if the record has nothing else; never a session";
     principal_type: Symbol, "`AssumedRole`, `IAMUser`, `AWSService`, …, decided from the ARN before `userIdentity.type`";
     principal_id: Symbol, "Unique id (`AROA…`, `AIDA…`) without the session: it tells a recreated role from the first";
     principal_inferred: Flag, "True when the record lacks the role's ARN and `principal` was rebuilt without its path";
@@ -259,7 +259,7 @@ columns! {
     source_identity: Symbol, "`sourceIdentity`, which survives role chaining";
     mfa: Flag, "Whether the session was authenticated with MFA";
     on_behalf_of: Symbol, "`onBehalfOf.userId`: the person of IAM Identity Center for whom the call was made";
-    identity_store: Symbol, "`onBehalfOf.identityStoreArn`: the directory that knows that person";
+    identity_store: Symbol, "`onBehalfOf.identityStoreArn`: the identity store that holds that user";
     principal_tags: Text, "JSON of the tags that an STS call gave to the session: passed in, asserted by the identity provider, or inherited";
     invoked_by: Symbol, "`userIdentity.invokedBy` as logged";
     via: Symbol, "The AWS service that the call came through; null for a direct call";

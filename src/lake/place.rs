@@ -124,14 +124,14 @@ fn whole(prefix: &str) -> Result<Path, String> {
         return Ok(Path::ROOT);
     }
     if prefix.starts_with(' ') {
-        return Err("its prefix begins with a blank, which listings of a bucket leave out".to_owned());
+        return Err("its prefix begins with a space, which bucket listings drop".to_owned());
     }
     for part in prefix.split('/') {
         if part.is_empty() {
             return Err("its prefix has two slashes with nothing between them".to_owned());
         }
         if matches!(part, "." | "..") {
-            return Err(format!("a part of its prefix is {part:?}, which is no name in a bucket"));
+            return Err(format!("a part of its prefix is {part:?}, which is not a valid name in a bucket"));
         }
         if let Some(control) = part.chars().find(char::is_ascii_control) {
             return Err(format!("its prefix has the control character {control:?}, which the store cannot hold"));

@@ -59,21 +59,25 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], as
     for row in unnamed {
         let alias = row.key_alias.as_deref();
         let (calls, at) = (count(row.calls, "time"), plain(row.last_used));
-        let by = alias.map_or_else(String::new, |alias| format!(" by {alias}"));
-        let event = row.event_id.as_deref().unwrap_or("without an id");
+        let by = alias.map_or_else(String::new, |alias| format!(" through {alias}"));
+        let event = sample(row.event_id.as_deref());
         let known = row.key_arn.as_deref().filter(|_| is_known(row));
         match known {
             Some(arn) if set.members.iter().any(|key| key.key_arn == arn) => {
                 let message = format!(
-                    "used {calls}{by}, last at {at}: the records name no key, and the alias named this one then (such as event {event})"
+                    "used {calls}{by}, last at {at}: the records name no key, but the alias pointed to this key at that time (such as {event})"
                 );
                 reasons.push(reason(Answer::InUse, "used", Some(arn), message, None));
             }
             None if is_here(set, row.account_id.as_ref(), row.region.as_ref()) => {
                 let message = format!(
-                    "a key{} was used {calls}{by}, last at {at}: the records do not say which key{} (such as event {event})",
+                    "a key{} was used {calls}{by}, last at {at}: the records do not say which key{} (such as {event})",
                     place(row.account_id.as_ref(), row.region.as_ref()),
-                    if alias.is_some() { ", and it is not known which one the alias named then" } else { "" },
+                    if alias.is_some() {
+                        ", and it is not known which key the alias pointed to at that time"
+                    } else {
+                        ""
+                    },
                 );
                 reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, None));
             }
@@ -89,9 +93,13 @@ fn is_here(set: &Set, account: Option<&String>, region: Option<&String>) -> bool
     set.members.iter().any(|key| is(account, &key.account_id) && is(region, &key.region))
 }
 
+fn sample(event_id: Option<&str>) -> String {
+    event_id.map_or_else(|| "an event without an id".to_owned(), |id| format!("event {id}"))
+}
+
 fn place(account: Option<&String>, region: Option<&String>) -> String {
     let part = |word: &str, said: Option<&String>| said.map_or_else(String::new, |said| format!(" {word} {said}"));
-    part("of", account) + &part("in", region)
+    part("of account", account) + &part("in Region", region)
 }
 
 /// Uses whose records are of a time that cannot be: they may have been in the look-back.
@@ -102,11 +110,11 @@ pub(super) fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
         None => is_here(set, row.account_id.as_ref(), row.region.as_ref()),
     };
     let reason_of = |row: &Untimely| {
-        let what = row.key_arn.as_ref().map_or("a key there, which the records do not name,", |_| "it");
+        let what = row.key_arn.as_ref().map_or("a key that the records do not name", |_| "it");
         let message = format!(
-            "{what} was used {} at a time that cannot be (such as event {}): `keytrail query impossible-times` shows the records",
+            "{what} was used {} with an impossible time (such as {}): `keytrail query impossible-times` shows the records",
             count(row.calls, "time"),
-            row.event_id.as_deref().unwrap_or("without an id"),
+            sample(row.event_id.as_deref()),
         );
         reason(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, None)
     };

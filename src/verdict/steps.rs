@@ -211,7 +211,7 @@ pub(super) mod settle {
     /// Asks about the time of which there are logs.
     pub fn ask_until(key_arn: &str, until: DateTime<Utc>) -> Step {
         let command = format!("keytrail check-deletion {key_arn} --until {}", plain(until));
-        step("ask about the time that the logs are of", Some(command))
+        step("ask about the time that the logs cover", Some(command))
     }
 
     pub fn inventory(key: &Member) -> Step {

@@ -181,7 +181,7 @@ fn what_is_suspicious_is_learned_as_a_comment_and_expected_by_nobody() {
 #[test]
 fn that_accounts_are_not_declared_is_told_in_every_form() {
     let dir = visited();
-    let why = "only because its log is in the lake is account 444455556666 taken for one of ours";
+    let why = "counts as ours only because its logs are in the lake";
     let detect = ["detect", "--no-save", "--only", "foreign-account-decrypts"];
     for format in ["table", "json", "ndjson", "csv", "markdown"] {
         let told = dir.keytrail(detect).format(format).ok().stdout();

@@ -106,7 +106,7 @@ fn a_prefix_that_a_bucket_cannot_hold_is_refused_before_anything_is_written() {
     for (prefix, why) in [
         ("a//lake", "two slashes with nothing between them"),
         ("/lake", "two slashes with nothing between them"),
-        ("a/../lake", "is \"..\", which is no name in a bucket"),
+        ("a/../lake", "is \"..\", which is not a valid name in a bucket"),
         ("new\nline", "has the control character '\\n'"),
         (" lake", "begins with a blank"),
     ] {

@@ -164,7 +164,7 @@ fn an_incident_about_nobody_is_an_error_and_writes_no_file() {
         ran.stderr()
     };
     let told = nobody(&["--principal", "nobody"]);
-    assert!(told.contains("error: no event in this lake is of principal nobody\n"), "{told}");
+    assert!(told.contains("error: no event in this lake matches principal nobody\n"), "{told}");
     assert!(told.contains("no proof where logs are missing") && told.contains("keytrail coverage"), "{told}");
     let told = nobody(&["--session", "nightly", "--since", "2020-01-01", "--until", "2020-01-02"]);
     assert!(told.contains("is of session nightly in that time"), "{told}");

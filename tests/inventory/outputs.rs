@@ -193,7 +193,7 @@ fn a_list_is_of_its_own_account() {
     assert_eq!(
         warnings(&ran),
         [
-            "warning: d/describe-trails.json: the list is cut off: print all of it, without --max-items and --no-paginate"
+            "warning: d/describe-trails.json: the list is truncated: rerun the command without --max-items or --no-paginate"
         ]
     );
     let known = dir.sql("SELECT account_id, keys, trails FROM inventories ORDER BY account_id");
@@ -247,13 +247,13 @@ fn what_cannot_be_used_of_a_folder_is_named_and_the_rest_is_read() {
         3,
     );
     let expected = [
-        "a-policy.json: it does not say which key it is about: put the key's id into the name of the file or of its folder, or describe-key beside it",
+        "a-policy.json: it does not say which key it is about: put the key's id into the name of the file or its folder, or the key's describe-key output into the same folder",
         "b-empty.json: EOF while parsing a value: it is empty, the command that wrote it has probably failed",
-        "c-unknown.json: it has neither `Keys` nor `Trails`, and is no output of `aws kms` or `aws cloudtrail` that is known; `keytrail inventory --template` shows the form",
-        &format!("d-{ONE}.json: the list is cut off: print all of it, without --max-items and --no-paginate"),
+        "c-unknown.json: it has neither `Keys` nor `Trails`, and is not a known output of `aws kms` or `aws cloudtrail`; `keytrail inventory --template` shows the form",
+        &format!("d-{ONE}.json: the list is truncated: rerun the command without --max-items or --no-paginate"),
         "e-missing.json: no key of the id 00000000-0000-0000-0000-000000000000 is named: add what list-keys or describe-key prints",
         "f-status.json: it does not say which trail it is about: put the trail's name into the name of the file or of its folder",
-        &format!("h-{ONE}.json: `Tags` is told twice, and differently"),
+        &format!("h-{ONE}.json: `Tags` is given twice, with different values"),
         "i-misspelt.json: there is no `KeyMetdata`; did you mean `KeyMetadata`?",
     ];
     assert_eq!(warnings(&ran), expected.map(|line| format!("warning: {line}")));

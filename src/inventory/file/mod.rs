@@ -84,7 +84,8 @@ pub fn read(path: &Path) -> Result<Inventory, InventoryError> {
             Err(InventoryError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
                 let is_named_so = name.extension().is_some_and(|ending| ending == "json");
                 is_named_so.then(|| {
-                    "it is not UTF-8: PowerShell's `>` writes UTF-16, `| Out-File -Encoding utf8` does not".to_owned()
+                    "it is not UTF-8: PowerShell's `>` writes UTF-16; use `| Out-File -Encoding utf8` instead"
+                        .to_owned()
                 })
             }
             Err(error) => return Err(error),
@@ -199,7 +200,7 @@ impl Gathered {
         for (name, raw) in fact.members {
             match entry.members.raw.get(&name) {
                 Some(had) if had.get() != "null" && raw.get() != "null" && had.get() != raw.get() => {
-                    complain(&format!("`{name}` is told twice, and differently"));
+                    complain(&format!("`{name}` is given twice, with different values"));
                 }
                 Some(had) if had.get() != "null" => {}
                 _ => drop(entry.members.raw.insert(name, raw)),

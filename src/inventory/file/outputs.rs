@@ -242,11 +242,9 @@ impl Told {
         let meant = members.raw.keys().find_map(|name| Some((name, names::WHOLE.meant(name)?)));
         Err(match meant {
             Some((name, meant)) => format!("there is no `{name}`; did you mean `{meant}`?"),
-            None => {
-                "it has neither `Keys` nor `Trails`, and is no output of `aws kms` or `aws cloudtrail` that is known; \
+            None => "it has neither `Keys` nor `Trails`, and is not a known output of `aws kms` or `aws cloudtrail`; \
                      `keytrail inventory --template` shows the form"
-                    .to_owned()
-            }
+                .to_owned(),
         })
     }
 
@@ -306,7 +304,7 @@ impl Told {
         let is_cut = is_true("Truncated") || members.has_any(&["NextMarker", "NextToken"]);
         if is_cut {
             let place = document.file.display().to_string();
-            let why = "the list is cut off: print all of it, without --max-items and --no-paginate".to_owned();
+            let why = "the list is truncated: rerun the command without --max-items or --no-paginate".to_owned();
             self.problems.push(Problem { place, action: None, why });
         }
         is_cut
