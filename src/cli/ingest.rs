@@ -122,9 +122,9 @@ pub(super) fn tell_passed_over(context: &Context, report: &Report) {
     let passed = &report.passed_over;
     let Some(first) = passed.named.first() else { return };
     let why = if first.starts_with("s3://") {
-        "outside a trail's folders; to read one, give its address or copy it to a local folder"
+        "outside a trail's folders (to read one, give its address or copy it to a local folder)"
     } else {
-        "neither the name nor the content looks like a log"
+        "since neither name nor content looks like a log"
     };
     let shown = passed.named.iter().take(PASSED_OVER_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = match passed.strangers.saturating_sub(PASSED_OVER_NAMED_MAX as u64) {
