@@ -128,7 +128,7 @@ trail_settings AS (
                 (regexp_match(response_elements, '"trailARN":"(arn:[^"]*)"'))[1],
                 (regexp_match(response_elements, '"kmsKeyId":"([^"]*)"'))[1],
                 event_time
-            FROM events
+            FROM timely_events
             WHERE event_source = 'cloudtrail.amazonaws.com'
               AND event_name IN ('CreateTrail', 'UpdateTrail')
               AND error_code IS NULL

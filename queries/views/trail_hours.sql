@@ -20,7 +20,7 @@ WITH latest AS (
     FROM (
         SELECT delivered_at AS at FROM objects
         UNION ALL
-        SELECT last_event_time FROM objects
+        SELECT last_event_time FROM object_times
         UNION ALL
         SELECT end_time FROM digests
     ) AS t
