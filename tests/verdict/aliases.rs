@@ -138,7 +138,7 @@ fn an_alias_that_was_moved_is_asked_for_key_by_key() {
     seen.sort_by_key(by_key);
     expected.sort_by_key(by_key);
     assert_eq!(seen, expected, "{rows}");
-    assert!(ran.stderr().contains("alias/moving named 2 keys"), "{}", ran.stderr());
+    assert!(ran.stderr().contains("alias/moving has pointed to 2 keys"), "{}", ran.stderr());
     let profile =
         case.dir.keytrail(["query", "key-profile", "--param", "key_arn=alias/moving"]).format("json").ok().json();
     let all: Vec<_> = profile.as_array().unwrap().iter().filter(|row| row["value"] == "198.51.100.7").collect();

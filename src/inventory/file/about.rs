@@ -143,8 +143,8 @@ impl Subjects {
             _ => None,
         })
         .ok_or_else(|| {
-            "it does not say which key it is about: put the key's id into the name of the file or of its folder, or \
-             describe-key beside it"
+            "it does not say which key it is about: put the key's id into the name of the file or its folder, or \
+             the key's describe-key output into the same folder"
                 .to_owned()
         })
     }
