@@ -108,7 +108,7 @@ fn a_prefix_that_a_bucket_cannot_hold_is_refused_before_anything_is_written() {
         ("/lake", "two slashes with nothing between them"),
         ("a/../lake", "is \"..\", which is not a valid name in a bucket"),
         ("new\nline", "has the control character '\\n'"),
-        (" lake", "begins with a blank"),
+        (" lake", "begins with a space"),
     ] {
         let lake = format!("s3://{BUCKET}/{prefix}");
         let ran = dir.bare(["--lake", &lake, "ingest", "logs"]).env(server.environment()).code(2);
