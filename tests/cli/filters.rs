@@ -171,7 +171,7 @@ fn a_run_that_reads_nothing_is_no_success_and_says_why() {
     let warned = |text: String, why: &str| assert!(text.contains("warning: ") && text.contains(why), "{text}");
     warned(said(&|_| (), 3, &[]), "no log object in logs");
     warned(said(&|dir| drop(dir.object("a.txt", "x")), 3, &[]), "nothing was read: no log object in logs");
-    warned(said(&|dir| drop(dir.object(&digest, gzip(b"{}"))), 3, &[]), "digests, Insights and aggregated events");
+    warned(said(&|dir| drop(dir.object(&digest, gzip(b"{}"))), 3, &[]), "digests, Insights or aggregated events");
     let one = |dir: &Dir| drop(dir.log(&named, &log));
     warned(said(&one, 3, &["--account", OTHERS]), "no log object of that account and Region in logs: 1 are of others");
     warned(said(&one, 3, &["--region", "eu-west-2"]), "no log object of that account and Region in logs");

@@ -253,7 +253,7 @@ fn an_object_without_an_ending_is_read_when_it_is_named_and_told_of_when_it_is_n
     let run = |source: String, code: i32| dir.keytrail(["ingest", &source]).env(server.environment()).code(code);
     let said = run(format!("{}/firehose", bucket()), 3).stderr();
     assert!(
-        said.contains("1 object was passed over, not in a trail's folders") && said.contains("kms-logs-1"),
+        said.contains("1 object was passed over, outside a trail's folders") && said.contains("kms-logs-1"),
         "{said}"
     );
     run(format!("{}/firehose/kms-logs-1-2026-05-02-09-00-00-0000", bucket()), 0);
