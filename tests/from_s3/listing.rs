@@ -235,7 +235,7 @@ fn a_wrong_prefix_or_region_that_finds_nothing_is_no_success() {
         (bucket(), &["--region", "eu-west-9"]),
     ] {
         let said = run(&source, filters, 3);
-        assert!(said.contains("warning: no log object") && said.contains("hint: name the bucket"), "{source}: {said}");
+        assert!(said.contains("warning: no log object") && said.contains("hint: give the bucket"), "{source}: {said}");
     }
     // The account and Region are there, and had no deliveries then.
     for source in [bucket(), format!("{}/{lane}", bucket())] {
