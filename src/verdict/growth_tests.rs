@@ -468,7 +468,7 @@ fn named(alias: &str, case: usize) -> String {
     alias_arn(case).replace("alias/a", &format!("alias/{alias}"))
 }
 
-/// A use by an alias, of which the record tells no key.
+/// A use through an alias, whose record does not name the key.
 fn by_alias(case: usize, at: i64) -> Value {
     let arn = named("x", case);
     told(case, "used", at, json!({"requestParameters": {"keyId": arn}, "resources": arns(std::slice::from_ref(&arn))}))

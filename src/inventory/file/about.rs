@@ -156,7 +156,7 @@ impl Subjects {
             file.components()
                 .any(|part| Path::new(part.as_os_str()).file_stem().is_some_and(|part| part == name.as_str()))
         };
-        // A folder or file that is called like the trail tells more than a word in the name of one.
+        // A folder or file whose whole name is the trail's is better evidence than one that only contains it.
         let mut named: Vec<&String> = self.trails.iter().filter(is_part).collect();
         if named.is_empty() {
             named = self.trails.iter().filter(|arn| names(file, &name(arn))).collect();
