@@ -167,7 +167,7 @@ fn an_incident_about_nobody_is_an_error_and_writes_no_file() {
     assert!(told.contains("error: no event in this lake matches principal nobody\n"), "{told}");
     assert!(told.contains("no proof where logs are missing") && told.contains("keytrail coverage"), "{told}");
     let told = nobody(&["--session", "nightly", "--since", "2020-01-01", "--until", "2020-01-02"]);
-    assert!(told.contains("is of session nightly in that time"), "{told}");
+    assert!(told.contains("no event in this lake matches session nightly in that time"), "{told}");
     // The name of one kind may be known as another's.
     let told = nobody(&["--session", "Reader"]);
     assert!(told.contains("hint: there is --principal arn:aws:iam::111122223333:role/Reader"), "{told}");
