@@ -23,6 +23,7 @@ pub mod lake;
 pub mod posture;
 pub mod query;
 pub mod report;
+pub mod shell;
 pub mod source;
 pub mod synthetic;
 pub mod verdict;

@@ -13,7 +13,8 @@
 -- access key; where a record tells neither key nor second, per call), `address` and `account` (whose log it is). Each has its
 -- `calls`, how many of them succeeded, were `denied`, were successful decrypts, and the first and last; `dry_runs` are no calls.
 -- `in_part` is how many rows the part has in all. Cross-account calls count once, by the caller's identity in full. ReEncrypt is
--- a decrypt under its source key, and a call under its destination key. `keytrail report --incident` asks it.
+-- a decrypt under its source key, and a call under its destination key. Calls that name their key by alias only are under the
+-- alias's ARN. `keytrail report --incident` asks it.
 WITH called AS (
     SELECT *, (outcome IS DISTINCT FROM 'dry_run') AS is_real
     FROM calls
@@ -32,7 +33,15 @@ WITH called AS (
 ),
 -- Of a ReEncrypt under two keys the second row counts for its key only, unless that is the key which is asked about.
 involved AS (
-    SELECT *, false AS is_second, usage_class = 'decrypt' AS is_decrypt
+    SELECT
+        * REPLACE (
+            CASE
+                WHEN key_arn IS NOT NULL OR key_alias IS NULL OR key_account_id IS NULL OR key_region IS NULL THEN key_arn
+                ELSE concat('arn:', aws_partition(principal, key_region), ':kms:', key_region, ':', key_account_id, ':', key_alias)
+            END AS key_arn
+        ),
+        false AS is_second,
+        usage_class = 'decrypt' AS is_decrypt
     FROM called
     WHERE $key_arn IS NULL OR key_arn = $key_arn
     UNION ALL

@@ -8,7 +8,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
-use keytrail::ingest::{IngestError, Options, Progress, Report, Scope, ingest};
+use keytrail::ingest::{IngestError, Named, Options, PassedOver, Progress, Report, Scope, ingest};
 use keytrail::instant;
 use keytrail::lake::maintain::files_too_many;
 use keytrail::report::Format;
@@ -100,7 +100,7 @@ pub(super) fn tell_nothing(context: &Context, sources: &[String], which: &Which,
         format!("no log object of that account and Region in {named}: {} are of others", thousands(passed.elsewhere))
     } else if which.is_narrow() {
         format!("no log object of that account, Region and time in {named}")
-    } else if passed.strangers > 0 {
+    } else if passed.strangers.count > 0 {
         format!("nothing was read: no log object in {named}")
     } else if passed.other_kinds > 0 {
         format!(
@@ -119,24 +119,33 @@ pub(super) fn tell_nothing(context: &Context, sources: &[String], which: &Which,
 
 /// What was passed over although it may be meant: not that digests hold no events.
 pub(super) fn tell_passed_over(context: &Context, report: &Report) {
-    let passed = &report.passed_over;
-    let Some(first) = passed.named.first() else { return };
-    let why = if first.starts_with("s3://") {
+    let PassedOver { strangers, links, .. } = &report.passed_over;
+    let is_remote = strangers.first.first().is_some_and(|first| first.starts_with("s3://"));
+    let why = if is_remote {
         "outside a trail's folders (to read one, give its address or copy it to a local folder)"
     } else {
         "since neither name nor content looks like a log"
     };
-    let shown = passed.named.iter().take(PASSED_OVER_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = match passed.strangers.saturating_sub(PASSED_OVER_NAMED_MAX as u64) {
+    tell_named(context, strangers, ["object was", "objects were"], why);
+    tell_named(
+        context,
+        links,
+        ["link to a folder was", "links to folders were"],
+        "since links are followed only when you name them",
+    );
+}
+
+fn tell_named(context: &Context, named: &Named, [one, many]: [&str; 2], why: &str) {
+    if named.count == 0 {
+        return;
+    }
+    let shown = named.first.iter().take(PASSED_OVER_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match named.count.saturating_sub(PASSED_OVER_NAMED_MAX as u64) {
         0 => String::new(),
         more => format!(" and {} more", thousands(more)),
     };
-    let count = if passed.strangers == 1 {
-        "1 object was".to_owned()
-    } else {
-        format!("{} objects were", thousands(passed.strangers))
-    };
-    context.printer.note(&format!("note: {count} passed over, {why}: {shown}{more}"));
+    let what = if named.count == 1 { one } else { many };
+    context.printer.note(&format!("note: {} {what} passed over, {why}: {shown}{more}", thousands(named.count)));
 }
 
 /// Verifies what was read, source by source; the worst of it is how it ends.

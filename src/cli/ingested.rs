@@ -57,15 +57,11 @@ pub(super) fn tell_rejects(context: &Context, report: &Report) {
         context.printer.warn(&format!("{}: {}", rejected.object, rejected.reason));
     }
     if report.objects.unchanged_damaged > 0 {
-        context.printer.warn(
-            "what is damaged is as it was: keytrail sql \"SELECT uri, reason FROM objects WHERE state IN ('partial', 'rejected')\"",
-        );
+        context.printer.warn("what was damaged before still is: `keytrail query unread-objects` lists it");
     }
     if report.rejects.len() > NAMED_MAX {
         let more = report.rejects.len() - NAMED_MAX;
-        context.printer.warn(&format!(
-            "and {more} more objects: keytrail sql \"SELECT uri, reason FROM objects WHERE state IN ('partial', 'rejected')\""
-        ));
+        context.printer.warn(&format!("and {more} more objects: `keytrail query unread-objects` lists all"));
     }
     tell_archived(context, report);
 }
@@ -79,7 +75,7 @@ fn tell_archived(context: &Context, report: &Report) {
     let count = if archived == 1 { "1 object is".to_owned() } else { format!("{} objects are", thousands(archived)) };
     context.printer.warn(&format!(
         "{count} in an archive and not read; a run after they were restored, or copied to another storage class, reads them. \
-         Each with the command that restores it: keytrail sql \"SELECT uri, reason FROM objects WHERE reason LIKE 'archived%'\""
+         `keytrail query unread-objects` gives the command that restores each"
     ));
     if report.archived_beyond > 0 {
         context.printer.warn(&format!(

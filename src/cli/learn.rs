@@ -70,9 +70,9 @@ fn open(context: &Context, engine: &Engine, learned: Window) -> Result<Vec<Findi
     let before = context.runtime.block_on(open_findings(engine, &context.catalog, now))?;
     let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
     let usual = Window { since: learned.until - Duration::days(WINDOW_DAYS), until: learned.until };
-    // Of logs that begin later, the longer look shows all that the shorter does.
-    let is_long = first_event(context, engine)?.is_some_and(|first| first < usual.since);
-    let windows = if is_long && learned != usual { vec![learned, usual] } else { vec![learned] };
+    // Where the logs begin within the usual days, a longer look shows all that the usual one does.
+    let is_all = learned.since <= usual.since && first_event(context, engine)?.is_none_or(|first| first >= usual.since);
+    let windows = if learned == usual || is_all { vec![learned] } else { vec![learned, usual] };
     for window in windows {
         let options = Options { window, only: Vec::new(), params: BTreeMap::new(), now };
         let run = found(context, engine, &options)?;

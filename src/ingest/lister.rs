@@ -28,7 +28,7 @@ use super::{LOOK_UP, Options, Progress};
 use crate::lake::ledger::{Known, Met};
 use crate::source::body::MEMORY_MAX;
 use crate::source::s3::{S3Error, archive};
-use crate::source::{Body, Listed, LookupSource, ObjectRef, Place, S3Source};
+use crate::source::{Body, Listed, LookupSource, ObjectRef, Place, S3Source, Skip};
 
 /// Objects that are fetched at the same time.
 const FETCHES_IN_FLIGHT: usize = 256;
@@ -194,11 +194,13 @@ impl<'a> Lister<'a> {
         }
         self.counted.objects.listed += 1;
         match listed {
-            Listed::Skipped { uri, is_expected } => {
+            Listed::Skipped { uri, why } => {
                 tracing::debug!(uri, "skipped: not a log object");
                 self.counted.objects.skipped += 1;
-                if !is_expected {
-                    self.counted.passed_over.stranger(uri);
+                match why {
+                    Skip::Beside => {}
+                    Skip::Stranger => self.counted.passed_over.strangers.push(uri),
+                    Skip::Link => self.counted.passed_over.links.push(uri),
                 }
                 Ok(())
             }

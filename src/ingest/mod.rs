@@ -37,7 +37,7 @@ use crate::source::{Prune, Source, SourceOptions};
 
 use committer::Committer;
 use lister::Lister;
-pub use passed::PassedOver;
+pub use passed::{Named, PassedOver};
 use plan::{Plan, Planned};
 pub use report::{Bytes, Objects, Records, Rejected, Report};
 use worker::{Job, Parcel, Worker};

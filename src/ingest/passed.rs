@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Objects;
 use crate::source::{ObjectRef, Place};
 
-/// Addresses of strangers that are named; their number is always told.
+/// Addresses that are named of each kind; their number is always told.
 const NAMED_MAX: usize = 20;
 
 /// Objects that were passed over, by the reason.
@@ -18,27 +18,42 @@ pub struct PassedOver {
     /// Digests, Insights and aggregated events, which hold nothing to read.
     pub other_kinds: u64,
     /// What holds no records that keytrail can read, as far as its name and its beginning tell.
-    pub strangers: u64,
-    /// The first of these, by their addresses.
-    pub named: Vec<String>,
+    pub strangers: Named,
+    /// Links to folders.
+    pub links: Named,
 }
 
 impl PassedOver {
-    /// Counts something that should perhaps have been read.
-    pub(super) fn stranger(&mut self, uri: String) {
-        self.strangers += 1;
-        if self.named.len() < NAMED_MAX {
-            self.named.push(uri);
-        }
-    }
-
     pub(super) fn add(&mut self, more: &Self) {
         self.elsewhere += more.elsewhere;
         self.other_times += more.other_times;
         self.other_kinds += more.other_kinds;
-        self.strangers += more.strangers;
-        let room = NAMED_MAX.saturating_sub(self.named.len());
-        self.named.extend(more.named.iter().take(room).cloned());
+        self.strangers.add(&more.strangers);
+        self.links.add(&more.links);
+    }
+}
+
+/// Things that should perhaps have been read.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// How many.
+    pub count: u64,
+    /// The addresses of the first.
+    pub first: Vec<String>,
+}
+
+impl Named {
+    pub(super) fn push(&mut self, uri: String) {
+        self.count += 1;
+        if self.first.len() < NAMED_MAX {
+            self.first.push(uri);
+        }
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.count += more.count;
+        let room = NAMED_MAX.saturating_sub(self.first.len());
+        self.first.extend(more.first.iter().take(room).cloned());
     }
 }
 
@@ -71,11 +86,11 @@ mod tests {
 
     #[test]
     fn strangers_are_counted_and_the_first_of_them_named() {
-        let (mut one, mut other) = (PassedOver::default(), PassedOver::default());
-        (0..15).for_each(|number| one.stranger(format!("a{number}")));
-        (0..15).for_each(|number| other.stranger(format!("b{number}")));
+        let (mut one, mut other) = (Named::default(), Named::default());
+        (0..15).for_each(|number| one.push(format!("a{number}")));
+        (0..15).for_each(|number| other.push(format!("b{number}")));
         one.add(&other);
-        assert_eq!((one.strangers, one.named.len(), one.named[15].as_str()), (30, NAMED_MAX, "b0"));
+        assert_eq!((one.count, one.first.len(), one.first[15].as_str()), (30, NAMED_MAX, "b0"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::sniff::may_hold_records;
-use super::{Again, Listed, ObjectName, ObjectRef, Place};
+use super::{Again, Listed, ObjectName, ObjectRef, Place, Skip};
 use crate::address;
 
 /// Endings of files that may hold records. Of anything else in a folder, the beginning is looked at: Firehose gives its
@@ -75,7 +75,7 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
         if path.is_dir() {
             // A link to a folder may lead back to where it is; what it names is read by naming it.
             if path.is_symlink() {
-                visit(Listed::Skipped { uri: uri(&path), is_expected: false })?;
+                visit(Listed::Skipped { uri: uri(&path), why: Skip::Link })?;
             } else {
                 walk_folder(&path, visit)?;
             }
@@ -84,7 +84,8 @@ fn walk_folder<E>(folder: &Path, visit: &mut dyn FnMut(Listed) -> Result<(), E>)
             let is_beside = NO_LOGS.iter().any(|ending| name.ends_with(ending));
             let is_named = ENDINGS.iter().any(|ending| name.ends_with(ending));
             let may_hold = !is_beside && (is_named || may_hold_records(&path));
-            let skipped = || Listed::Skipped { uri: uri(&path), is_expected: is_beside };
+            let skipped =
+                || Listed::Skipped { uri: uri(&path), why: if is_beside { Skip::Beside } else { Skip::Stranger } };
             visit(if may_hold { object(&path) } else { skipped() })?;
         }
     }
@@ -124,13 +125,14 @@ mod tests {
             fs::write(path, "x").unwrap();
         }
         fs::write(folder.path().join("b/firehose-1-2026-05-02-09-00-00"), "{\"eventVersion\":\"1.11\"}").unwrap();
-        let (mut seen, mut skipped) = (Vec::new(), [0, 0]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("c")).unwrap();
+        let (mut seen, mut skipped) = (Vec::new(), Vec::new());
         LocalSource::new(folder.path())
             .unwrap()
             .walk::<io::Error>(&mut |listed| {
                 match listed {
                     Listed::Object(object) => seen.push(object.uri.rsplit('/').next().unwrap().to_owned()),
-                    Listed::Skipped { is_expected, .. } => skipped[usize::from(is_expected)] += 1,
+                    Listed::Skipped { why, .. } => skipped.push(why),
                     Listed::Unreadable { why, .. } => return Err(io::Error::other(why)),
                     Listed::Archived { class, .. } => return Err(io::Error::other(class)),
                 }
@@ -138,6 +140,9 @@ mod tests {
             })
             .unwrap();
         let expected = ["a.jsonl", "1.json", "2.json.gz", "firehose-1-2026-05-02-09-00-00"].map(str::to_owned);
-        assert_eq!((seen, skipped), (expected.to_vec(), [1, 2]));
+        assert_eq!(
+            (seen, skipped),
+            (expected.to_vec(), [Skip::Stranger, Skip::Beside, Skip::Link, Skip::Beside].to_vec())
+        );
     }
 }

@@ -172,6 +172,17 @@ pub enum Place {
     Remote,
 }
 
+/// Why something is no object to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// It belongs beside logs: a folder's marker, or what was copied along with a digest.
+    Beside,
+    /// Neither its name nor its content is that of a log, so that it may matter that it was passed over.
+    Stranger,
+    /// It leads to a folder, perhaps one that it is in.
+    Link,
+}
+
 /// What a listing comes upon.
 #[derive(Debug)]
 pub enum Listed {
@@ -188,9 +199,8 @@ pub enum Listed {
     Skipped {
         /// Its address.
         uri: String,
-        /// Whether it belongs beside logs: a folder's marker, or what was copied along with a digest. Of anything else
-        /// it may matter that it was passed over.
-        is_expected: bool,
+        /// Why.
+        why: Skip,
     },
     /// A place that could not be listed.
     Unreadable {

@@ -70,6 +70,10 @@ enum Again {
     WithFraction,
     WithoutId,
     WithoutRecipient,
+    /// CloudTrail patches what it delivered.
+    Patched,
+    /// A VPC endpoint logs the call, too.
+    ByEndpoint,
 }
 
 /// Something that happened.
@@ -121,6 +125,8 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => Just(Again::WithFraction),
         1 => Just(Again::WithoutId),
         1 => Just(Again::WithoutRecipient),
+        1 => Just(Again::Patched),
+        1 => Just(Again::ByEndpoint),
     ];
     (operation, error, 1..=2_u32, named, any::<bool>(), copies, again, 0..3 * 86_400_i64, any::<[bool; 4]>()).prop_map(
         |(operation, error, key, named, is_named_alike, copies, again, at, is_early)| Deed {
@@ -152,6 +158,8 @@ struct Story {
     alias_of: Option<u32>,
     /// An alias is made for a key, before or within the look-back; that is known from the beginning.
     created: Option<(u32, i64)>,
+    /// It is moved to a key so many seconds later, likewise.
+    moved: Option<(u32, i64)>,
     deeds: Vec<Deed>,
 }
 
@@ -164,18 +172,26 @@ impl Story {
             named => named,
         };
         let made_for = match self.created {
-            Some((key, at)) => Some(key).filter(|_| at < deed.at),
+            Some(_) => self.changes().filter(|(_, _, at)| *at < deed.at).last().map(|(_, key, _)| key),
             None => self.alias_of,
         };
         let key = made_for.filter(|_| !matches!(named, Named::Key | Named::Nothing)).unwrap_or(deed.key);
         Deed { key, named, ..deed.clone() }
     }
+
+    /// What was done to the alias, for which key and when, in order.
+    fn changes(&self) -> impl Iterator<Item = (&'static str, u32, i64)> {
+        let created = self.created.map(|(key, at)| ("CreateAlias", key, at));
+        let moved = self.moved.zip(self.created).map(|((key, later), (_, at))| ("UpdateAlias", key, at + later));
+        created.into_iter().chain(moved)
+    }
 }
 
 fn story() -> impl Strategy<Value = Story> {
     let created = prop::option::weighted(0.4, (1..=2_u32, -86_400..2 * 86_400_i64));
-    (prop::option::weighted(0.5, 1..=2_u32), created, prop::collection::vec(deed(), 1..4))
-        .prop_map(|(alias_of, created, deeds)| Story { alias_of, created, deeds })
+    let moved = prop::option::weighted(0.5, (1..=2_u32, 1..86_400_i64));
+    (prop::option::weighted(0.5, 1..=2_u32), created, moved, prop::collection::vec(deed(), 1..4))
+        .prop_map(|(alias_of, created, moved, deeds)| Story { alias_of, created, moved, deeds })
 }
 
 fn owner(case: usize) -> String {
@@ -261,6 +277,17 @@ fn delivered_again(record: &Value, again: Again) -> Option<Value> {
         }
         Again::WithoutId => drop(members.remove("eventID")),
         Again::WithoutRecipient => drop(members.remove("recipientAccountId")),
+        Again::Patched => {
+            let addendum = json!({"reason": "UPDATED_DATA", "originalEventID": record["eventID"]});
+            members.insert("addendum".to_owned(), addendum);
+            members.insert("eventID".to_owned(), format!("p-{}", record["eventID"].as_str()?).into());
+        }
+        Again::ByEndpoint => {
+            members.insert("eventType".to_owned(), "AwsVpceEvent".into());
+            members.insert("eventCategory".to_owned(), "NetworkActivity".into());
+            members.insert("vpcEndpointId".to_owned(), "vpce-1".into());
+            members.insert("eventID".to_owned(), format!("v-{}", record["eventID"].as_str()?).into());
+        }
     }
     Some(second)
 }
@@ -268,12 +295,12 @@ fn delivered_again(record: &Value, again: Again) -> Option<Value> {
 /// The records of a case: those that are there from the beginning, and those that are added.
 fn records(case: usize, story: &Story) -> [Vec<Value>; 2] {
     let (mut early, mut late) = (Vec::new(), Vec::new());
-    if let Some((key, at)) = story.created {
+    for (name, key, at) in story.changes() {
         let arn = key_arn(case, key);
         early.push(json!({
-            "eventTime": instant(at), "eventSource": "kms.amazonaws.com", "eventName": "CreateAlias", "awsRegion": REGION,
+            "eventTime": instant(at), "eventSource": "kms.amazonaws.com", "eventName": name, "awsRegion": REGION,
             "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::{}:user/ops", owner(case)), "accountId": owner(case)},
-            "requestParameters": {"aliasName": "alias/a", "targetKeyId": arn}, "eventID": format!("{case}-alias"),
+            "requestParameters": {"aliasName": "alias/a", "targetKeyId": arn}, "eventID": format!("{case}-{name}"),
             "recipientAccountId": owner(case),
             "resources": [{"ARN": arn, "accountId": owner(case)}, {"ARN": alias_arn(case), "accountId": owner(case)}],
         }));
@@ -637,7 +664,7 @@ fn no_record_takes_away_what_another_one_tells() {
     runtime.block_on(async {
         let folder = TempDir::new().unwrap();
         let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
-        let plain = Story { alias_of: None, created: None, deeds: Vec::new() };
+        let plain = Story { alias_of: None, created: None, moved: None, deeds: Vec::new() };
         record(&lake, &inventory(&vec![plain; ADDED.len()])).await.unwrap();
         let records = |of: fn(&Added) -> Records| {
             ADDED.iter().enumerate().flat_map(|(case, added)| of(added)(case)).collect::<Vec<_>>()

@@ -178,6 +178,20 @@ fn what_is_suspicious_is_learned_as_a_comment_and_expected_by_nobody() {
     assert!(learned.contains("# \"direct\", # only by who has an open finding"), "{learned}");
 }
 
+/// The days that `detect` looks at are looked at, however few are learned from.
+#[test]
+fn a_finding_from_before_the_days_learned_from_marks_its_principal() {
+    let dir = Dir::new();
+    let mut policy = with(at(decrypt("policy"), "2026-01-06T10:00:00Z"), "eventName", "PutKeyPolicy");
+    policy["readOnly"] = false.into();
+    policy["requestParameters"] = json!({"policy": "{}", "bypassPolicyLockoutSafetyCheck": true});
+    dir.ingest(&dir.log("a.json", &[policy, at(decrypt("use"), "2026-01-20T10:00:00Z")]));
+    for since in ["2026-01-19", "2026-01-01"] {
+        let learned = dir.keytrail(["expectations", "--learn", "--since", since]).ok().stdout();
+        assert!(learned.contains("user/alice\", # has an open finding: policy-lockout-bypassed"), "{since}: {learned}");
+    }
+}
+
 #[test]
 fn that_accounts_are_not_declared_is_told_in_every_form() {
     let dir = visited();

@@ -64,6 +64,9 @@ fn an_archived_object_is_named_once_and_read_when_it_was_restored() {
         assert_eq!((&account["objects"]["archived"], &account["rejects"]), (&1.into(), &Value::Array(Vec::new())));
         assert!(!ran.stderr().contains("restore-object"), "{}", ran.stderr());
         assert_eq!((events(&dir), asked(&server).1), (1.into(), 0));
+        let unread = dir.keytrail(["query", "unread-objects"]).format("ndjson").ok().ndjson();
+        assert_eq!((unread.len(), unread[0]["in_all"].clone()), (1, 1.into()));
+        assert!(unread[0]["reason"].as_str().unwrap().contains(&command), "{unread:?}");
 
         server.bucket.archive(&key, class, Archive::Restored);
         server.asked.take();
@@ -71,6 +74,7 @@ fn an_archived_object_is_named_once_and_read_when_it_was_restored() {
         assert_eq!((&account["objects"]["ingested"], account["objects"].get("archived")), (&1.into(), None));
         let (days, gets, _) = asked(&server);
         assert_eq!((events(&dir), days, gets), (2.into(), 0, 1), "without listing the day again");
+        assert_eq!(dir.keytrail(["query", "unread-objects"]).format("ndjson").ok().stdout(), "");
 
         // The restored copy goes away again; what was in it stays.
         server.bucket.archive(&key, class, Archive::Yes);

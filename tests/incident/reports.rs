@@ -368,6 +368,33 @@ fn of_a_re_encrypt_each_key_has_its_part_and_a_dry_run_is_no_call() {
     assert_eq!(rows.iter().filter(|row| row["trait"] == "key").count(), 2);
 }
 
+/// Whoever may not even know the key asks by an alias, and the record of the refusal names nothing else.
+#[test]
+fn a_call_by_alias_alone_is_in_the_table_of_keys_under_the_aliass_arn() {
+    let dir = Dir::new();
+    let mut plain = decrypt("plain");
+    plain["eventName"] = "Encrypt".into();
+    plain["errorCode"] = "AccessDenied".into();
+    plain["requestParameters"] = json!({"keyId": "alias/orders"});
+    plain["resources"] = Value::Null;
+    let mut whole = plain.clone();
+    whole["eventID"] = "whole".into();
+    whole["requestParameters"]["keyId"] = "arn:aws:kms:us-east-1:444455556666:alias/orders".into();
+    dir.log("log.json.gz", &[plain, whole, decrypt("named")]);
+    dir.ingest("logs");
+    let told = dir.keytrail(["report", "--incident", "--principal", "*user/alice"]).format("json").ok().json();
+    let keys: Vec<(&Value, &Value)> =
+        told["keys"]["rows"].as_array().unwrap().iter().map(|key| (&key["key_arn"], &key["denied"])).collect();
+    assert_eq!(
+        keys,
+        [
+            (&json!(crate::support::KEY), &json!(0)),
+            (&json!("arn:aws:kms:eu-west-1:111122223333:alias/orders"), &json!(1)),
+            (&json!("arn:aws:kms:us-east-1:444455556666:alias/orders"), &json!(1)),
+        ]
+    );
+}
+
 #[test]
 fn that_nothing_was_found_is_no_proof_where_no_log_vouches() {
     let dir = Story::new().ingest();

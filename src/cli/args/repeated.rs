@@ -1,5 +1,7 @@
 //! What was given on the command line, written again for commands that keytrail prints.
 
+use keytrail::shell;
+
 use super::Arguments;
 
 /// The lake that is asked where none is named.
@@ -10,7 +12,7 @@ impl Arguments {
     /// before it, and quoted for a shell.
     pub fn repeated(&self) -> String {
         let mut text = String::new();
-        let mut add = |name: &str, value: &str| text.extend([" ", name, " ", &quoted(value)]);
+        let mut add = |name: &str, value: &str| text.extend([" ", name, " ", &shell::word(value)]);
         if self.lake != LAKE_DEFAULT {
             add("--lake", &self.lake);
         }
@@ -28,13 +30,4 @@ impl Arguments {
         }
         text
     }
-}
-
-/// A text as one word of a shell's command.
-fn quoted(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

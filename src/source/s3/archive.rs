@@ -6,6 +6,8 @@
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::Object;
 
+use crate::shell;
+
 /// What S3 answers who asks for the bytes of an archived object.
 pub(super) const INVALID_STATE: &str = "InvalidObjectState";
 
@@ -45,13 +47,7 @@ pub fn restore_command(uri: &str, class: &str) -> String {
     } else {
         r#"{"Days":7,"GlacierJobParameters":{"Tier":"Standard"}}"#
     };
-    format!("aws s3api restore-object --bucket {bucket} --key {} --restore-request '{request}'", quoted(key))
-}
-
-/// A text as a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-=+@:,".contains(&byte);
-    if text.bytes().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    format!("aws s3api restore-object --bucket {bucket} --key {} --restore-request '{request}'", shell::word(key))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use place::DaySpan;
 pub use tree::{Found, Lane};
 
 use super::aws::told;
-use super::{Again, Kind, Listed, ObjectName, ObjectRef, Place, Prune};
+use super::{Again, Kind, Listed, ObjectName, ObjectRef, Place, Prune, Skip};
 use bucket::Bucket;
 use tree::LISTS_IN_FLIGHT;
 
@@ -249,7 +249,8 @@ impl S3Source {
         let name = ObjectName::parse(&listing.key);
         // Consoles and copies leave empty objects where a folder begins.
         if (name.kind == Kind::Unnamed || !is_object(&listing.key)) && listing.key != self.named() {
-            return Listed::Skipped { uri, is_expected: listing.size == 0 };
+            let why = if listing.size == 0 { Skip::Beside } else { Skip::Stranger };
+            return Listed::Skipped { uri, why };
         }
         let object = ObjectRef { uri, place: Place::Remote, size: listing.size, version_tag: listing.etag, name };
         match listing.archive {
