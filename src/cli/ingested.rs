@@ -74,7 +74,7 @@ fn tell_archived(context: &Context, report: &Report) {
     }
     let count = if archived == 1 { "1 object is".to_owned() } else { format!("{} objects are", thousands(archived)) };
     context.printer.warn(&format!(
-        "{count} in an archive and not read; a run after they were restored, or copied to another storage class, reads them. \
+        "{count} in an archive and could not be read: restore them or copy them to another storage class, then run this again. \
          `keytrail query unread-objects` gives the command that restores each"
     ));
     if report.archived_beyond > 0 {

@@ -49,6 +49,14 @@ pub enum LakeError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// It has columns that this version does not know: to merge its files would drop them.
+    #[error(
+        "a newer keytrail made columns that this one does not know: {columns}; only a newer one can merge these files"
+    )]
+    Newer {
+        /// Which columns.
+        columns: String,
+    },
     /// A data file could not be read or written.
     #[error("data file {path}: {source}")]
     Parquet {

@@ -1,6 +1,6 @@
 //! One Delta table: its state, its files, and commits on top of the state that was read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -127,6 +127,15 @@ impl LakeTable {
             table.refresh().await?;
         }
         Err(LakeError::Contended { table: spec.name, attempts: COMMIT_RETRIES.try_into().unwrap_or(u32::MAX) })
+    }
+
+    /// Columns that the log names and this version does not know.
+    #[must_use]
+    pub fn unknown_columns(&self) -> Vec<String> {
+        let known: BTreeSet<String> =
+            delta_columns(self.spec).into_iter().map(|column| column.name().clone()).collect();
+        let named = self.state.schema();
+        named.fields().map(|field| field.name().clone()).filter(|name| !known.contains(name)).collect()
     }
 
     /// What table this is.

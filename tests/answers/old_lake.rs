@@ -111,3 +111,29 @@ fn a_lake_without_the_columns_opens_reads_null_and_fills_them_from_then_on() {
     dir.ingest(&third);
     assert_eq!(people(), ["u-3", "u-2", "-", "-"]);
 }
+
+/// An older keytrail beside a newer one answers, reads more logs, and merges nothing of which it would drop a column.
+#[test]
+fn a_lake_with_columns_of_a_later_version_is_read_and_not_merged() {
+    let dir = Dir::new();
+    dir.ingest(&dir.log("a.json", &[decrypt("a")]));
+    let table = dir.lake().join("events");
+    let log =
+        log_files(&table).into_iter().find(|path| lines(path).iter().any(|action| action["metaData"].is_object()));
+    let (path, mut actions) = log.map(|path| (path.clone(), lines(&path))).unwrap();
+    for action in &mut actions {
+        if let Some(text) = action["metaData"]["schemaString"].as_str() {
+            let mut schema: Value = serde_json::from_str(text).unwrap();
+            let field = json!({"name": "moon_phase", "type": "string", "nullable": true, "metadata": {}});
+            schema["fields"].as_array_mut().unwrap().push(field);
+            action["metaData"]["schemaString"] = schema.to_string().into();
+        }
+    }
+    fs::write(path, actions.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n").unwrap();
+
+    dir.ingest(&dir.log("b.json", &[decrypt("b")]));
+    let files = || dir.sql("SELECT count(*) AS n FROM objects")[0]["n"].clone();
+    let ran = dir.keytrail(["maintain"]).code(2);
+    assert!(ran.stderr().contains("events") && ran.stderr().contains("does not know: moon_phase"), "{}", ran.seen());
+    assert_eq!((dir.sql("SELECT event_id FROM calls").len(), files()), (2, json!(2)));
+}

@@ -6,8 +6,9 @@ use super::source::Source;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("address", &[]),
     ("instant", &[]),
+    ("shell", &[]),
     ("synthetic", &[]),
-    ("source", &["address"]),
+    ("source", &["address", "shell"]),
     ("cloudtrail", &[]),
     ("lake", &["address", "cloudtrail"]),
     ("ingest", &["source", "cloudtrail", "lake"]),
@@ -40,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "posture",
             "query",
             "report",
+            "shell",
             "source",
             "synthetic",
             "verdict",
