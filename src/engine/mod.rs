@@ -5,6 +5,7 @@
 
 pub(crate) mod functions;
 mod provider;
+mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
 use crate::query::{Catalog, Query};
 pub use functions::Horizon;
 use provider::LakeProvider;
+use views::Views;
 
 /// What can go wrong with a question.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +120,7 @@ impl Engine {
     /// the user's own that is wrong is left out and told by [`broken`](Engine::broken): only what reads it is wrong with it.
     ///
     /// # Errors
-    /// When there is no lake, it cannot be read, or a shipped view is wrong.
+    /// When there is no lake, or it cannot be read.
     pub async fn open(lake: &Lake, catalog: &Catalog, expectations: &Expectations) -> Result<Self, EngineError> {
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
@@ -130,6 +132,8 @@ impl Engine {
         options.sql_parser.collect_spans = true;
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
+        let shipped = catalog.views().filter(|view| view.path.is_none());
+        install(&session, Views::new(&session, shipped.map(|view| (view.name.clone(), view.sql.clone()))))?;
         let (mut is_there, mut events_version) = (false, 0);
         for spec in tables::TABLES {
             let table = lake.open(spec).await?;
@@ -150,21 +154,13 @@ impl Engine {
             engine.horizon = Horizon::of(&engine.sql(&view.sql, Vec::new()).await?.batches);
             functions::see(&engine.session, engine.horizon);
         }
-        for view in catalog.views() {
-            match engine.add(view).await {
-                Err(error) if view.path.is_some() => {
-                    engine.broken.push(format!("{}: {error}", view.place(error.line())));
-                }
-                added => added?,
+        for view in catalog.views().filter(|view| view.path.is_some()) {
+            match engine.plan(&view.sql, Vec::new()).await {
+                Ok(frame) => drop(engine.session.register_table(view.name.as_str(), frame.into_view())?),
+                Err(error) => engine.broken.push(format!("{}: {error}", view.place(error.line()))),
             }
         }
         Ok(engine)
-    }
-
-    async fn add(&self, view: &Query) -> Result<(), EngineError> {
-        let frame = self.plan(&view.sql, Vec::new()).await?;
-        self.session.register_table(view.name.as_str(), frame.into_view())?;
-        Ok(())
     }
 
     /// File, line and fault of each view of the user's own that is wrong.
@@ -220,8 +216,7 @@ impl Engine {
     }
 
     async fn plan(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<DataFrame, EngineError> {
-        let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = self.session.sql_with_options(sql, only_read).await?;
+        let frame = self.session.sql_with_options(sql, only_read()).await?;
         if values.is_empty() {
             return Ok(frame);
         }
@@ -229,6 +224,20 @@ impl Engine {
             values.into_iter().map(|(name, value)| (name, ScalarAndMetadata::new(value, None))).collect();
         Ok(frame.with_param_values(ParamValues::Map(values))?)
     }
+}
+
+/// What a statement may do.
+fn only_read() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// Puts the views where a statement looks for tables.
+fn install(session: &SessionContext, views: Views) -> Result<(), EngineError> {
+    let names = session.state().config().options().catalog.clone();
+    if let Some(catalog) = session.catalog(&names.default_catalog) {
+        catalog.register_schema(&names.default_schema, Arc::new(views))?;
+    }
+    Ok(())
 }
 
 /// A table that the lake does not have yet is one without rows: views may read it all the same.
