@@ -317,11 +317,11 @@ impl Detection {
 
     /// Takes note of what is wrong with a detector of the user's own.
     fn set_aside(&mut self, detector: &Query, error: &DetectError) {
-        let line = match error {
-            DetectError::Failed { source, .. } => source.line(),
-            _ => None,
+        let why = match error {
+            // It says where the fault is.
+            DetectError::Failed { source, .. } => source.to_string(),
+            _ => format!("{}: {error}", detector.place(None)),
         };
-        let why = format!("{}: {error}", detector.place(line));
         self.not_evaluated.push(NotEvaluated::whole(&detector.name, why.clone()));
         self.broken.push(why);
     }

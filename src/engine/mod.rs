@@ -41,12 +41,27 @@ pub enum EngineError {
     /// The statement is wrong, or failed.
     #[error("{}", plain(.0))]
     Sql(#[from] Box<DataFusionError>),
+    /// A query of the user's own is wrong, or failed.
+    #[error("{place}: {source}")]
+    Own {
+        /// Its file, and the line that is at fault.
+        place: String,
+        /// Why.
+        source: Box<Self>,
+    },
 }
 
 impl EngineError {
+    /// The same, with the place in the query's file if that is the user's own.
+    fn of(self, query: &Query) -> Self {
+        if query.path.is_none() {
+            return self;
+        }
+        Self::Own { place: query.place(self.line()), source: Box::new(self) }
+    }
+
     /// The statement's line that is at fault, from 1, where that is known.
-    #[must_use]
-    pub fn line(&self) -> Option<usize> {
+    fn line(&self) -> Option<usize> {
         let Self::Sql(error) = self else { return None };
         let spanned = error.diagnostic().and_then(|diagnostic| diagnostic.span);
         let spanned = spanned.and_then(|span| usize::try_from(span.start.line).ok());
@@ -157,7 +172,7 @@ impl Engine {
         for view in catalog.views().filter(|view| view.path.is_some()) {
             match engine.plan(&view.sql, Vec::new()).await {
                 Ok(frame) => drop(engine.session.register_table(view.name.as_str(), frame.into_view())?),
-                Err(error) => engine.broken.push(format!("{}: {error}", view.place(error.line()))),
+                Err(error) => engine.broken.push(error.of(view).to_string()),
             }
         }
         Ok(engine)
@@ -186,7 +201,7 @@ impl Engine {
     /// # Errors
     /// When the query is wrong or fails.
     pub async fn run(&self, query: &Query, values: Vec<(String, ScalarValue)>) -> Result<Rows, EngineError> {
-        self.sql(&query.sql, values).await
+        self.sql(&query.sql, values).await.map_err(|error| error.of(query))
     }
 
     /// Runs one statement.
