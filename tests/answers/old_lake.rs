@@ -116,7 +116,7 @@ fn a_lake_without_the_columns_opens_reads_null_and_fills_them_from_then_on() {
 #[test]
 fn a_lake_with_columns_of_a_later_version_is_read_and_not_merged() {
     let dir = Dir::new();
-    dir.ingest(&dir.log("a.json", &[decrypt("a")]));
+    dir.ingest(dir.log("a.json", &[decrypt("a")]));
     let table = dir.lake().join("events");
     let log =
         log_files(&table).into_iter().find(|path| lines(path).iter().any(|action| action["metaData"].is_object()));
@@ -131,7 +131,7 @@ fn a_lake_with_columns_of_a_later_version_is_read_and_not_merged() {
     }
     fs::write(path, actions.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n").unwrap();
 
-    dir.ingest(&dir.log("b.json", &[decrypt("b")]));
+    dir.ingest(dir.log("b.json", &[decrypt("b")]));
     let files = || dir.sql("SELECT count(*) AS n FROM objects")[0]["n"].clone();
     let ran = dir.keytrail(["maintain"]).code(2);
     assert!(ran.stderr().contains("events") && ran.stderr().contains("does not know: moon_phase"), "{}", ran.seen());

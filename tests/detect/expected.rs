@@ -185,7 +185,7 @@ fn a_finding_from_before_the_days_learned_from_marks_its_principal() {
     let mut policy = with(at(decrypt("policy"), "2026-01-06T10:00:00Z"), "eventName", "PutKeyPolicy");
     policy["readOnly"] = false.into();
     policy["requestParameters"] = json!({"policy": "{}", "bypassPolicyLockoutSafetyCheck": true});
-    dir.ingest(&dir.log("a.json", &[policy, at(decrypt("use"), "2026-01-20T10:00:00Z")]));
+    dir.ingest(dir.log("a.json", &[policy, at(decrypt("use"), "2026-01-20T10:00:00Z")]));
     for since in ["2026-01-19", "2026-01-01"] {
         let learned = dir.keytrail(["expectations", "--learn", "--since", since]).ok().stdout();
         assert!(learned.contains("user/alice\", # has an open finding: policy-lockout-bypassed"), "{since}: {learned}");
