@@ -11,7 +11,8 @@
 WITH granted AS (
     SELECT
         key_arn,
-        grant_id,
+        -- A creation whose answer is not in the log made a grant all the same.
+        coalesce(grant_id, concat('of event ', event_id)) AS grant_id,
         max(CASE WHEN event_name IN ('RetireGrant', 'RevokeGrant') THEN event_time END) AS ended_at,
         max(CASE
             WHEN event_name = 'CreateGrant'
@@ -25,12 +26,12 @@ WITH granted AS (
     FROM kms_events
     WHERE event_name IN ('CreateGrant', 'RetireGrant', 'RevokeGrant')
       AND outcome = 'ok'
-      AND grant_id IS NOT NULL
+      AND (grant_id IS NOT NULL OR event_name = 'CreateGrant')
       AND key_arn IS NOT NULL
       AND event_time < $until
       AND ($key_id IS NULL OR key_id = $key_id)
       AND ($account IS NULL OR key_account_id = $account)
-    GROUP BY key_arn, grant_id
+    GROUP BY key_arn, coalesce(grant_id, concat('of event ', event_id))
 )
 SELECT key_arn, grant_id, grantee, created_at, ended_at, event_id
 FROM granted

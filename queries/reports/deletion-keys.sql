@@ -13,8 +13,8 @@
 -- period that it asked for. `called_alias` is an alias by which the key was used since `since`, or described by an AWS
 -- service for someone, and `called_at` when last. `public_key_reads` counts GetPublicKey: what is done with a public
 -- key outside of AWS is in no log. `trail` encrypts its log files with the key. `rule_line` is the line of the
--- `[[key]]` in the expectations file that names the key (an entry for every key names none). `has_trails` says whether
--- the latest inventory could list the trails of its account and Region. `is_own`: its account is one of `own_accounts`.
+-- `[[key]]` in the expectations file that names the key (an entry for every key names none). `trails_listed_at` is when
+-- an inventory last listed the trails of its account and Region. `is_own`: its account is one of `own_accounts`.
 -- `has_last_usage_event` says whether the lake has the event that GetKeyLastUsage names.
 WITH changed AS (
     SELECT
@@ -175,7 +175,7 @@ vouched AS (
 ),
 -- Whether the trails of a place were listed, of which one may encrypt its logs with a key there.
 listed AS (
-    SELECT account_id, region, last_value(trails ORDER BY taken_at) IS NOT NULL AS has_trails
+    SELECT account_id, region, max(CASE WHEN trails IS NOT NULL THEN taken_at END) AS trails_listed_at
     FROM inventories
     GROUP BY account_id, region
 )
@@ -228,7 +228,7 @@ SELECT
     n.purpose,
     -- An inventory is of one's own keys.
     o.account_id IS NOT NULL OR i.key_arn IS NOT NULL AS is_own,
-    coalesce(l.has_trails, false) AS has_trails
+    l.trails_listed_at
 FROM kept AS k
 LEFT JOIN key_inventory AS i ON i.key_arn = k.key_arn
 LEFT JOIN changed AS c ON c.key_arn = k.key_arn

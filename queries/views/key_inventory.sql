@@ -15,7 +15,12 @@ WITH listings AS (
     GROUP BY account_id, region
 ),
 ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY key_arn ORDER BY taken_at DESC, source) AS place
+    -- Of two of one instant the one that knows more.
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY key_arn ORDER BY taken_at DESC, source, length(coalesce(unknown_fields, '')), unknown_fields
+        ) AS place
     FROM keys
 )
 SELECT

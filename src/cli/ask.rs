@@ -33,9 +33,13 @@ pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: &Row
     let by_default = query.params.iter().find(|param| param.name == "limit").and_then(|param| param.default.as_deref());
     let count = rows.count();
     if count == 0 && !given.is_empty() {
-        context
-            .printer
-            .note("note: no event is like that; a name is compared as a whole, and `*` stands for any characters");
+        let is_of_time = |name: &str| ["since", "until", "at", "limit"].contains(&name);
+        let names = if given.iter().all(|(name, _)| is_of_time(name)) {
+            ""
+        } else {
+            "; a name is compared as a whole, and `*` stands for any characters"
+        };
+        context.printer.note(&format!("note: nothing matches{names}"));
     } else if limit.or(by_default).is_some_and(|limit| limit.parse() == Ok(count)) {
         context.printer.note(&format!("note: these are the first {count}; there may be more beyond the limit"));
     }

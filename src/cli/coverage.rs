@@ -19,9 +19,10 @@ pub(super) fn run(context: &Context, arguments: &Coverage) -> Result<Outcome> {
     let values = query.bind(&given, Utc::now())?;
     let engine = context.engine()?;
     let rows = context.runtime.block_on(engine.run(query, values))?;
-    if rows.count() == 0 {
-        context.printer.note("note: the lake knows no account and Region like that");
-    }
     context.printer.rows(&rows)?;
+    if rows.count() == 0 {
+        context.printer.warn("the lake has nothing of that account, Region and time");
+        return Ok(Outcome::Incomplete);
+    }
     Ok(Outcome::Done)
 }

@@ -77,7 +77,7 @@ pub(super) fn found(context: &Context, engine: &Engine, options: &Options) -> Re
     let bar = context.printer.bar("{bar:24} {pos}/{len} {msg}");
     let done = std::cell::Cell::new(0);
     let told = |name: &str| {
-        bar.show(done.get(), all, name.to_owned());
+        bar.show(done.get(), all, format!("evaluating {name}"));
         done.set(done.get() + 1);
     };
     let found = detect(engine, &context.catalog, &context.expectations, options, &told);
@@ -130,13 +130,18 @@ pub(super) fn window(
         Some(_) => None,
         None => stale_end(context, engine, now)?,
     };
+    // A window that begins after the logs have ended is one without events, and no mistake of who asks.
+    let is_beyond = |end: &DateTime<Utc>| {
+        since.is_some_and(|text| instant::parse(text, *end).is_ok_and(|since| since >= *end && since < now))
+    };
     if let Some(end) = ended {
         let (end_of_logs, days) = (instant::plain(end), (now - end).num_days());
-        context.printer.note(&format!("note: the logs end at {end_of_logs}, {days} days ago: the window ends there"));
+        let what = if is_beyond(&end) { "before the window begins" } else { "the window ends there" };
+        context.printer.note(&format!("note: the logs end at {end_of_logs}, {days} days ago: {what}"));
     }
     let until = match until {
         Some(text) => instant::parse(text, now)?,
-        None => ended.unwrap_or(now),
+        None => ended.filter(|end| !is_beyond(end)).unwrap_or(now),
     };
     let since = match since {
         Some(text) => instant::parse(text, until)?,

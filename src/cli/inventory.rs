@@ -32,7 +32,8 @@ struct Account {
     regions: Vec<String>,
     /// Aliases that name a key; null when no Region told them.
     aliases: Option<usize>,
-    trails: usize,
+    /// Null when nothing told them.
+    trails: Option<usize>,
     /// What could not be read of keys and trails, most often first.
     unknown: Vec<Gap>,
     /// Regions and entries that could not be read at all.
@@ -140,6 +141,8 @@ fn account(inventory: &Inventory, taken_at: DateTime<Utc>) -> Account {
         .filter(|listing| inventory.source == "file" || listing.keys.known().is_some())
         .map(|listing| listing.region.clone())
         .collect();
+    let is_told_trails =
+        !inventory.trails.is_empty() || inventory.regions.iter().any(|listing| listing.trails.known().is_some());
     let is_silent = told.is_empty() && !inventory.keys.is_empty();
     Account {
         taken_at: taken_at.to_rfc3339_opts(SecondsFormat::Micros, true),
@@ -147,7 +150,7 @@ fn account(inventory: &Inventory, taken_at: DateTime<Utc>) -> Account {
         keys: inventory.keys.len(),
         regions: listed.into_iter().collect(),
         aliases: (!is_silent).then(|| told.into_iter().map(Vec::len).sum()),
-        trails: inventory.trails.len(),
+        trails: is_told_trails.then_some(inventory.trails.len()),
         unknown: gaps(inventory),
         problems: inventory.problems.clone(),
     }
@@ -182,11 +185,11 @@ fn gaps(inventory: &Inventory) -> Vec<Gap> {
 
 fn closing_line(account: &Account) -> String {
     let aliases = account.aliases.map_or("aliases unknown".to_owned(), |count| plural(count, "alias", "aliases"));
+    let trails = account.trails.map_or("trails unknown".to_owned(), |count| plural(count, "trail", "trails"));
     format!(
-        "{} in {}, {aliases}, {}; taken at {}",
+        "{} in {}, {aliases}, {trails}; taken at {}",
         plural(account.keys, "key", "keys"),
         plural(account.regions.len(), "Region", "Regions"),
-        plural(account.trails, "trail", "trails"),
         account.taken_at
     )
 }

@@ -1,8 +1,8 @@
 //! What makes two rows the same event, however many objects, trails and runs delivered it (facts §1.1).
 //!
-//! CloudTrail's `eventID` is unique per delivered account, so account, Region and id come first. Name, time and error
-//! code are part of the identity too: a real duplicate agrees on them, while records whose ids were scrubbed or reused
-//! do not, and those are different events that must not vanish.
+//! CloudTrail's `eventID` is unique per delivered account, so account, Region and id come first. Name, time, error code, key
+//! and caller are part of the identity too: a real duplicate agrees on them, while records whose ids were scrubbed, reused
+//! or forged do not. Those are other events, and whichever was read first, none of them may vanish.
 //!
 //! The identity is a 128-bit hash of these columns. It is never stored: it is computed alike from a fresh batch and from
 //! the lake's own files. The chance that two different events of a lake of ten thousand million collide is about 10⁻¹⁹.
@@ -13,7 +13,18 @@ use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The columns that the identity is made of.
-pub const COLUMNS: [&str; 6] = ["account_id", "region", "event_id", "event_name", "error_code", "event_time"];
+pub const COLUMNS: [&str; 10] = [
+    "account_id",
+    "region",
+    "event_id",
+    "event_name",
+    "error_code",
+    "key_arn",
+    "key_alias",
+    "dest_key_arn",
+    "principal",
+    "event_time",
+];
 
 /// A text column, dictionary-encoded or not.
 #[derive(Debug, Clone, Copy)]
@@ -58,22 +69,16 @@ impl<'a> Texts<'a> {
 /// # Errors
 /// When one of [`COLUMNS`] is missing.
 pub fn identities(batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
-    let [account, region, id, name, error, _] = COLUMNS;
-    let texts = [
-        Texts::of(batch, account)?,
-        Texts::of(batch, region)?,
-        Texts::of(batch, id)?,
-        Texts::of(batch, name)?,
-        Texts::of(batch, error)?,
-    ];
+    let [texts @ .., _] = COLUMNS;
+    let texts = texts.map(|name| Texts::of(batch, name)).into_iter().collect::<Result<Vec<_>, _>>()?;
     let times = batch
         .column_by_name("event_time")
         .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
         .ok_or_else(|| ArrowError::SchemaError("no event_time".to_owned()))?;
-    let mut bytes = Vec::with_capacity(160);
+    let mut bytes = Vec::with_capacity(320);
     let identity = |row: usize| {
         bytes.clear();
-        for text in texts {
+        for text in &texts {
             // The separator cannot be part of UTF-8 text, so no two rows spell the same bytes by chance.
             bytes.extend_from_slice(text.get(row).unwrap_or_default().as_bytes());
             bytes.push(0xFF);

@@ -78,8 +78,8 @@ pub(super) fn siblings(key_arn: &str, set: &Set) -> Vec<Sibling> {
         .collect()
 }
 
-/// The later of what the logs and `GetKeyLastUsage` tell.
-pub(super) fn last_use(set: &Set) -> Option<LastUse> {
+/// The later of what the logs and `GetKeyLastUsage` tell, and of the last use whose record does not name the key.
+pub(super) fn last_use(set: &Set, unnamed: Option<LastUse>) -> Option<LastUse> {
     let logged = set.days.iter().max_by_key(|day| day.last_used).and_then(|day| {
         let (principal, event_id) = (day.last_principal.clone(), day.last_event_id.clone());
         Some(LastUse { at: day.last_used?, source: "log", principal, event_id })
@@ -89,7 +89,7 @@ pub(super) fn last_use(set: &Set) -> Option<LastUse> {
         Some(LastUse { at, source: "GetKeyLastUsage", principal: None, event_id })
     });
     // Of one instant the log knows more.
-    logged.into_iter().chain(told).reduce(|latest, one| if one.at > latest.at { one } else { latest })
+    logged.into_iter().chain(unnamed).chain(told).reduce(|latest, one| if one.at > latest.at { one } else { latest })
 }
 
 pub(super) fn warnings(set: &Set, asked: &Asked) -> Vec<String> {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::calendar::LaneCoverage;
-use super::facts::{Lane, Set, Unnamed, Untimely, set_of};
+use super::facts::{Lane, Rejected, Set, Unnamed, Untimely, set_of};
 use super::judge::{count, reason};
 use super::steps::settle;
-use super::{Answer, Asked, Reason};
+use super::{Answer, Asked, LastUse, Reason};
 use crate::instant::plain;
 
 /// Where logs end long before the look-back does, no hour after that can count: said first, with the question that they can answer.
@@ -47,27 +47,17 @@ pub(super) fn ended(
 /// between: where the logs from the one to the other are complete.
 pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], asked: &Asked) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let is_known = |row: &Unnamed| {
-        let here = (row.account_id.as_ref(), row.region.as_ref());
-        let Some(lane) = lanes.iter().find(|lane| (Some(&lane.account_id), Some(&lane.region)) == here) else {
-            return false;
-        };
-        let is_before = row.is_told_before && row.from_time.is_some_and(|from| from >= asked.since);
-        let is_after = row.is_told_after && row.until_time.is_some_and(|until| Some(until) <= lane.known_until);
-        lane.gaps.is_empty() && ((is_before && Some(row.last_used) <= lane.known_until) || is_after)
-    };
     for row in unnamed {
         let alias = row.key_alias.as_deref();
         let (calls, at) = (count(row.calls, "time"), plain(row.last_used));
         let by = alias.map_or_else(String::new, |alias| format!(" through {alias}"));
         let event = sample(row.event_id.as_deref());
-        let known = row.key_arn.as_deref().filter(|_| is_known(row));
-        match known {
+        match known_key(row, lanes, asked) {
             Some(arn) if set.members.iter().any(|key| key.key_arn == arn) => {
                 let message = format!(
                     "used {calls}{by}, last at {at}: the records name no key, but the alias pointed to this key at that time (such as {event})"
                 );
-                reasons.push(reason(Answer::InUse, "used", Some(arn), message, None));
+                reasons.push(reason(Answer::InUse, "used", Some(arn), message, alias.map(settle::who)));
             }
             None if is_here(set, row.account_id.as_ref(), row.region.as_ref()) => {
                 let message = format!(
@@ -79,12 +69,31 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], as
                         ""
                     },
                 );
-                reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, None));
+                reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, alias.map(settle::alias)));
             }
             _ => {}
         }
     }
     reasons
+}
+
+/// The key that was used, where the logs between the use and what tells of its alias are complete.
+fn known_key<'r>(row: &'r Unnamed, lanes: &[LaneCoverage], asked: &Asked) -> Option<&'r str> {
+    let here = (row.account_id.as_ref(), row.region.as_ref());
+    let lane = lanes.iter().find(|lane| (Some(&lane.account_id), Some(&lane.region)) == here)?;
+    let is_before = row.is_told_before && row.from_time.is_some_and(|from| from >= asked.since);
+    let is_after = row.is_told_after && row.until_time.is_some_and(|until| Some(until) <= lane.known_until);
+    let is_known = lane.gaps.is_empty() && ((is_before && Some(row.last_used) <= lane.known_until) || is_after);
+    row.key_arn.as_deref().filter(|_| is_known)
+}
+
+/// The last use of a key of the set that its record does not name, where it is known to be of it.
+pub(super) fn last_unnamed(set: &Set, rows: &[Unnamed], lanes: &[LaneCoverage], asked: &Asked) -> Option<LastUse> {
+    let is_of_set = |row: &&Unnamed| {
+        known_key(row, lanes, asked).is_some_and(|arn| set.members.iter().any(|key| key.key_arn == arn))
+    };
+    let last = rows.iter().filter(is_of_set).max_by_key(|row| row.last_used)?;
+    Some(LastUse { at: last.last_used, source: "log", principal: None, event_id: last.event_id.clone() })
 }
 
 /// Whether a set has a key of this account and Region; one that is not known may be any.
@@ -112,11 +121,28 @@ pub(super) fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
     let reason_of = |row: &Untimely| {
         let what = row.key_arn.as_ref().map_or("a key that the records do not name", |_| "it");
         let message = format!(
-            "{what} was used {} with an impossible time (such as {}): `keytrail query impossible-times` shows the records",
+            "{what} was used {} with an impossible time (such as {})",
             count(row.calls, "time"),
             sample(row.event_id.as_deref()),
         );
-        reason(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, None)
+        reason(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, Some(settle::impossible_times()))
+    };
+    rows.iter().filter(is_meant).map(reason_of).collect()
+}
+
+/// Records that could not be read and name a key of the set: they may tell of a use.
+pub(super) fn rejected(set: &Set, rows: &[Rejected]) -> Vec<Reason> {
+    let is_meant = |row: &&Rejected| set.members.iter().any(|key| key.key_id == row.key_id);
+    let reason_of = |row: &Rejected| {
+        let place = row.record_index.map_or_else(String::new, |index| format!(", record {index}"));
+        let message = format!(
+            "{} that could not be read {} it (such as {}{place}: {})",
+            count(row.records, "record"),
+            if row.records == 1 { "names" } else { "name" },
+            row.object,
+            row.reason,
+        );
+        reason(Answer::Unknown, "rejected_record", None, message, Some(settle::rejects(&row.key_id)))
     };
     rows.iter().filter(is_meant).map(reason_of).collect()
 }

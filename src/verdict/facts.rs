@@ -64,7 +64,7 @@ pub struct Member {
     #[serde(default)]
     pub is_own: bool,
     #[serde(default)]
-    pub has_trails: bool,
+    pub trails_listed_at: Option<DateTime<Utc>>,
 }
 
 impl Member {
@@ -180,6 +180,17 @@ pub struct Untimely {
     pub event_id: Option<String>,
 }
 
+/// Records that could not be read and name a key; a row of `deletion-rejects`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Rejected {
+    pub key_id: String,
+    pub records: i64,
+    pub object: String,
+    pub record_index: Option<i64>,
+    pub reason: String,
+}
+
 /// Where the logs of an account and Region end; a row of `deletion-ends`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the query")]
@@ -215,6 +226,8 @@ pub struct Facts {
     pub unnamed: Vec<Unnamed>,
     /// Uses whose time is not known.
     pub untimely: Vec<Untimely>,
+    /// Keys in records that could not be read.
+    pub rejected: Vec<Rejected>,
     /// The last event of each account and Region.
     pub ends: BTreeMap<Lane, DateTime<Utc>>,
 }
@@ -289,6 +302,7 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
     }
     facts.unnamed = source.rows("deletion-unnamed").await?;
     facts.untimely = source.rows("deletion-untimely").await?;
+    facts.rejected = source.rows("deletion-rejects").await?;
     for end in source.rows::<LogsEnd>("deletion-ends").await? {
         facts.ends.insert((end.account_id, end.region), end.last_event);
     }

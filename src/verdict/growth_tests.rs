@@ -516,7 +516,13 @@ fn re_encrypt(case: usize, keys: &[String]) -> Value {
     told(case, "re", HOUR, json!({"eventName": "ReEncrypt", "requestParameters": parameters, "resources": arns(keys)}))
 }
 
-const ADDED: [Added; 17] = [
+const ADDED: [Added; 18] = [
+    (
+        "an event, and another one of its id that names the key",
+        |case| vec![told(case, "e1", HOUR, json!({"resources": arns(&[key_arn(case, 2)])}))],
+        |case| vec![told(case, "e1", HOUR, json!({}))],
+        1,
+    ),
     (
         "an event of an endpoint, and its patch",
         |case| vec![endpoint(case, "v1")],

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::{assets, cannot_see, grants, last_use, siblings, warnings, yearly_cost};
 use super::calendar::{Gap, LaneCoverage, cover, weeks};
-use super::doubts::{ended, unnamed, untimely};
+use super::doubts::{ended, last_unnamed, rejected, unnamed, untimely};
 use super::facts::{Dependent, Facts, Lane, LaneHour, Member, Set, Worth};
 use super::steps::{self, settle};
 use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Step, Verdict};
@@ -36,6 +36,7 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
     reasons.extend(ended(key_arn, &lanes, &facts.ends, asked));
     reasons.extend(unnamed(set, &facts.unnamed, &lanes, asked));
     reasons.extend(untimely(set, &facts.untimely));
+    reasons.extend(rejected(set, &facts.rejected));
     reasons.extend(unsettled(key, phase, set, asked));
     reasons.extend(lanes.iter().flat_map(|lane| uncovered(lane, asked)));
     // The worst news first: whoever reads one line must read the one that keeps data alive.
@@ -55,6 +56,7 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
             settle: None,
         });
     }
+    let last_unnamed = last_unnamed(set, &facts.unnamed, &lanes, asked);
     let (coverage, dependents) = (coverage(set, lanes, hours, asked), set.dependents.clone());
     let mut verdict = Verdict {
         verdict,
@@ -68,7 +70,7 @@ pub(super) fn judge(key_arn: &str, set: &Set, facts: &Facts, asked: &Asked) -> V
         until: asked.until,
         reasons,
         warnings: warnings(set, asked),
-        last_use: last_use(set),
+        last_use: last_use(set, last_unnamed),
         dependents,
         coverage,
         grants: grants(set),
@@ -151,6 +153,10 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
         let via = dependent.via.as_ref().map_or_else(String::new, |via| format!(" through {via}"));
         format!("{}{via}", dependent.principal.as_deref().unwrap_or("someone"))
     };
+    let later = |at: Option<DateTime<Utc>>| {
+        let is_later = at.is_some_and(|at| at >= asked.until);
+        if is_later { ", which is after the look-back and counts all the same" } else { "" }
+    };
     let used: BTreeSet<&str> = set.dependents.iter().map(|dependent| dependent.key_arn.as_str()).collect();
     for arn in used {
         let of_key = || set.dependents.iter().filter(|dependent| dependent.key_arn == arn);
@@ -160,12 +166,15 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
             let users = users.collect::<BTreeSet<_>>().len();
             let at = last.last_used.map_or_else(String::new, |at| format!(" at {}", plain(at)));
             let users = count(i64::try_from(users).unwrap_or(i64::MAX), "principal");
-            let is_later = last.last_used.is_some_and(|at| at >= asked.until);
-            let later = if is_later { ", which is after the look-back and counts all the same" } else { "" };
             add(
                 arn,
                 "used",
-                format!("used {} with success, by {users}; last{at} by {}{later}", count(calls, "time"), whose(last)),
+                format!(
+                    "used {} with success, by {users}; last{at} by {}{}",
+                    count(calls, "time"),
+                    whose(last),
+                    later(last.last_used)
+                ),
             );
         }
         let failing: i64 = of_key().map(|dependent| dependent.failing).sum();
@@ -177,8 +186,9 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
                 arn,
                 "failing",
                 format!(
-                    "{calls} failed because the key cannot be used: something needs it; last{at} by {}",
-                    whose(last)
+                    "{calls} failed because the key cannot be used: something needs it; last{at} by {}{}",
+                    whose(last),
+                    later(last.last_failing)
                 ),
             );
         }
@@ -251,7 +261,7 @@ fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason
             }
             Some(_) => {}
         }
-        for (lack, what) in lacking(member) {
+        for (lack, what) in lacking(member, asked) {
             add(arn, lack, what.to_owned(), Some(settle::inventory(member)));
         }
         if let Some(fields) = &member.unknown_fields {
@@ -284,7 +294,7 @@ fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason
 }
 
 /// What the inventory should say of a key and does not, beside what it could not read.
-fn lacking(key: &Member) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn lacking(key: &Member, asked: &Asked) -> impl Iterator<Item = (&'static str, &'static str)> {
     let is_set = key.key_id.starts_with("mrk-");
     let is_whole = key.multi_region == Some(true)
         && key.multi_region_type.is_some()
@@ -300,7 +310,11 @@ fn lacking(key: &Member) -> impl Iterator<Item = (&'static str, &'static str)> {
             "inventory_unread",
             "the inventory does not say which grants there are",
         ),
-        (!key.has_trails, "inventory_unread", "no inventory lists the trails there: one may encrypt its logs with it"),
+        (
+            key.trails_listed_at.is_none_or(|listed| listed + INVENTORY_AGE < asked.until),
+            "inventory_unread",
+            "no inventory of the last day lists the trails there: one may encrypt its logs with it",
+        ),
         (
             is_set && !is_whole,
             "siblings_unknown",

@@ -16,7 +16,7 @@ fn step(what: impl Into<String>, command: Option<String>) -> Step {
     let is_harmless = |command: &String| {
         command
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'-' | b'_' | b'.'))
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b':' | b'/' | b'-' | b'_' | b'.' | b'='))
     };
     Step { what: what.into(), command: command.filter(is_harmless) }
 }
@@ -73,7 +73,7 @@ fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
         }
     }
     let until = if asked.options.has_until { format!(" --until {}", plain(asked.until)) } else { String::new() };
-    let ask_again = step("then ask again", Some(format!("keytrail check-deletion {arn}{until}")));
+    let ask_again = |what: &str| step(what, Some(format!("keytrail check-deletion {arn}{until}")));
     match verdict.phase {
         Phase::Deleted if verdict.replicas.iter().any(|sibling| sibling.phase != Phase::Deleted) => {
             steps.push(step("nothing: it is gone, and its siblings in other Regions read what it encrypted", None));
@@ -87,11 +87,14 @@ fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
         Phase::Enabled | Phase::Unavailable | Phase::Unknown => match verdict.verdict {
             Answer::InUse => {
                 steps.push(look());
+                let of_use = verdict.reasons.iter().filter(|reason| reason.supports == Answer::InUse);
+                steps.extend(of_use.filter_map(|reason| reason.settle.clone()));
                 steps.push(step("keep it, or move what depends on it to another key and ask again after that", None));
             }
             Answer::Unknown => {
+                let what = if settle.is_empty() { "ask again when more is known" } else { "then ask again" };
                 steps.append(&mut settle);
-                steps.push(ask_again);
+                steps.push(ask_again(what));
             }
             Answer::NoUseFound => {
                 steps.extend(replicas_first(verdict));
@@ -212,6 +215,30 @@ pub(super) mod settle {
     pub fn ask_until(key_arn: &str, until: DateTime<Utc>) -> Step {
         let command = format!("keytrail check-deletion {key_arn} --until {}", plain(until));
         step("ask about the time that the logs cover", Some(command))
+    }
+
+    /// Who used a key by an alias, where the record does not name the key.
+    pub fn who(alias: &str) -> Step {
+        step(
+            format!("see who used it through {alias}: those records do not name the key"),
+            Some(format!("keytrail who {alias}")),
+        )
+    }
+
+    /// What an alias pointed to.
+    pub fn alias(alias: &str) -> Step {
+        let what =
+            "find out which key the alias pointed to: see what is known, and ingest the logs since it was last changed";
+        step(what, Some(format!("keytrail query aliases --param alias={alias}")))
+    }
+
+    pub fn impossible_times() -> Step {
+        step("read the records with an impossible time", Some("keytrail query impossible-times".to_owned()))
+    }
+
+    pub fn rejects(key_id: &str) -> Step {
+        let command = format!("keytrail query rejects-of-key --param key_id={key_id}");
+        step("read the records that were rejected", Some(command))
     }
 
     pub fn inventory(key: &Member) -> Step {

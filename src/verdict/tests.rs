@@ -172,7 +172,7 @@ fn member(region: &'static str) -> impl Strategy<Value = Member> {
                 grants: (!is_unread)
                     .then(|| if is_granted { r#"[{"GrantId":"g","Operations":[]}]"# } else { "[]" }.to_owned()),
                 inventory_aliases: Some("[]".to_owned()),
-                has_trails: true,
+                trails_listed_at: Some(time("2026-05-04T12:00:00Z") - TimeDelta::hours(age)),
                 multi_region: Some(true),
                 multi_region_type: Some("PRIMARY".to_owned()),
                 primary_key_arn: Some(key_arn.clone()),

@@ -65,7 +65,7 @@ fn list_keys_alone_gives_keys_of_which_nothing_else_is_known() {
     let dir = Dir::new();
     fs::write(dir.join("list-keys.json"), list_keys().to_string()).unwrap();
     let ran = dir.keytrail(["inventory", "--from", "list-keys.json"]).ok();
-    assert!(ran.stdout().starts_with("2 keys in 1 Region, aliases unknown, 0 trails"), "{}", ran.stdout());
+    assert!(ran.stdout().starts_with("2 keys in 1 Region, aliases unknown, trails unknown"), "{}", ran.stdout());
     for row in dir.sql("SELECT * FROM keys") {
         let nulls = said(&row, &["state", "enabled", "key_manager", "aliases", "grants", "policy", "last_usage_time"]);
         assert_eq!(nulls, json!([null, null, null, null, null, null, null]));
@@ -78,6 +78,37 @@ fn list_keys_alone_gives_keys_of_which_nothing_else_is_known() {
     dir.ingest("logs");
     let verdict = dir.keytrail(["check-deletion", &arn(OTHER)]).format("json").code(3).json();
     assert!(verdict.to_string().contains("\"unknown\""), "{verdict}");
+}
+
+/// An archive, or `cp -p`, gives two files one time.
+#[test]
+fn a_file_of_the_same_time_that_knows_more_is_believed_and_one_of_another_key_takes_no_trails_away() {
+    let dir = Dir::new();
+    let read_at = |name: &str, value: &Value, at: &str| {
+        fs::write(dir.join(name), value.to_string()).unwrap();
+        let at: chrono::DateTime<chrono::Utc> = at.parse().unwrap();
+        fs::File::options().write(true).open(dir.join(name)).unwrap().set_modified(at.into()).unwrap();
+        dir.keytrail(["inventory", "--from", name]).ok().stdout()
+    };
+    let key = |state: Option<&str>| {
+        let mut key = json!({"Arn": arn(ONE)});
+        if let Some(state) = state {
+            key["KeyState"] = state.into();
+        }
+        json!({"Keys": [key], "Trails": []})
+    };
+    for (first, second) in [(None, Some("Enabled")), (Some("Disabled"), None)] {
+        let at = if first.is_none() { "2026-01-05T12:00:00Z" } else { "2026-01-06T12:00:00Z" };
+        read_at("a.json", &key(first), at);
+        read_at("a.json", &key(second), at);
+        let known = dir.sql("SELECT state FROM key_inventory");
+        assert_eq!(known, [json!({"state": first.or(second)})]);
+    }
+    let told = read_at("b.json", &describe_key(OTHER), "2026-01-06T13:00:00Z");
+    assert!(told.contains("trails unknown"), "{told}");
+    let asked = ["query", "deletion-keys", "--param", "since=2026-01-01", "--param"];
+    let rows = dir.keytrail(asked).args([format!("key_id={ONE}")]).format("ndjson").ok().ndjson();
+    assert_eq!(rows[0]["trails_listed_at"], "2026-01-06T12:00:00Z");
 }
 
 #[test]

@@ -103,6 +103,14 @@ fn a_use_by_an_alias_is_charged_to_the_key_that_it_named_then() {
     let case = lake(true);
     let first = case.check(&before, &[]);
     assert_eq!((&first["verdict"], codes(&first)), (&json!("in_use"), ["used".to_owned()].into()));
+    assert_eq!(first["last_use"]["at"], "2026-05-11T09:00:00Z", "{first}");
+    let steps = first["next_steps"].as_array().unwrap();
+    assert!(
+        steps.iter().any(|step| step["command"]
+            .as_str()
+            .is_some_and(|one| one.starts_with("keytrail who alias/moving --lake "))),
+        "{steps:?}"
+    );
     assert_eq!(verdict(&case, &after), "no_use_found");
     // Where no log tells what it named before, it may have been any key.
     let case = lake(false);

@@ -11,6 +11,7 @@ mod aliases;
 mod clock;
 mod commands;
 mod properties;
+mod records;
 mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet};
