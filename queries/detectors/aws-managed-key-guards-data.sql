@@ -141,15 +141,15 @@ decided AS (
         account_id,
         region,
         asset,
-        -- Encryption by default uses AWS's key until one is chosen. Of two choices in one second the one that lacks a key counts, since
-        -- nothing tells which was the last.
+        -- Encryption by default uses AWS's key until one is chosen. If two choices fall in the same second, a creation came
+        -- first, and of others the one without a key of the account's own counts, because their order is unknown.
         CASE
             WHEN bool_and(event_name = 'EnableEbsEncryptionByDefault') THEN 'alias/aws/ebs, unless a key was chosen before'
-            ELSE last_value(lack ORDER BY event_time, lack, event_id) FILTER (WHERE lack IS NOT NULL)
+            ELSE last_value(lack ORDER BY event_time, event_name NOT LIKE 'Create%', lack, event_id) FILTER (WHERE lack IS NOT NULL)
         END AS lack,
-        last_value(event_name ORDER BY event_time, coalesce(lack, ''), event_id) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS event_name,
-        last_value(principal ORDER BY event_time, coalesce(lack, ''), event_id) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS principal,
-        last_value(event_id ORDER BY event_time, coalesce(lack, ''), event_id) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS event_id,
+        last_value(event_name ORDER BY event_time, event_name NOT LIKE 'Create%', coalesce(lack, ''), event_id) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS event_name,
+        last_value(principal ORDER BY event_time, event_name NOT LIKE 'Create%', coalesce(lack, ''), event_id) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS principal,
+        last_value(event_id ORDER BY event_time, event_name NOT LIKE 'Create%', coalesce(lack, ''), event_id) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS event_id,
         max(event_time) FILTER (WHERE lack IS NOT NULL OR event_name LIKE 'Enable%') AS event_time,
         max(database) AS database
     FROM choices

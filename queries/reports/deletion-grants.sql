@@ -7,12 +7,11 @@
 -- ## What it answers
 -- One row per key and grant, with when it was created and when it ended, where the lake has that. Grants never expire, so
 -- one stays until someone retires or revokes it, which may be in a log that the lake does not have: an inventory that was
--- taken later knows better.
+-- taken later knows better. If the log does not have the grant's id, `grant_id` is null.
 WITH granted AS (
     SELECT
         key_arn,
-        -- A creation whose answer is not in the log made a grant all the same.
-        coalesce(grant_id, concat('of event ', event_id)) AS grant_id,
+        max(grant_id) AS grant_id,
         max(CASE WHEN event_name IN ('RetireGrant', 'RevokeGrant') THEN event_time END) AS ended_at,
         max(CASE
             WHEN event_name = 'CreateGrant'
@@ -23,15 +22,25 @@ WITH granted AS (
         END) AS grantee,
         max(CASE WHEN event_name = 'CreateGrant' THEN event_time END) AS created_at,
         max(CASE WHEN event_name = 'CreateGrant' THEN event_id END) AS event_id
-    FROM kms_events
-    WHERE event_name IN ('CreateGrant', 'RetireGrant', 'RevokeGrant')
-      AND outcome = 'ok'
-      AND (grant_id IS NOT NULL OR event_name = 'CreateGrant')
-      AND key_arn IS NOT NULL
-      AND event_time < $until
-      AND ($key_id IS NULL OR key_id = $key_id)
-      AND ($account IS NULL OR key_account_id = $account)
-    GROUP BY key_arn, coalesce(grant_id, concat('of event ', event_id))
+    FROM (
+        SELECT
+            *,
+            -- A CreateGrant call made a grant even if its response is not in the log; another copy of the call may have it.
+            coalesce(
+                grant_id,
+                max(grant_id) OVER (PARTITION BY key_arn, coalesce(original_event_id, shared_event_id, event_id)),
+                concat('event ', coalesce(original_event_id, shared_event_id, event_id))
+            ) AS of_grant
+        FROM kms_events
+        WHERE event_name IN ('CreateGrant', 'RetireGrant', 'RevokeGrant')
+          AND outcome = 'ok'
+          AND (grant_id IS NOT NULL OR event_name = 'CreateGrant')
+          AND key_arn IS NOT NULL
+          AND event_time < $until
+          AND ($key_id IS NULL OR key_id = $key_id)
+          AND ($account IS NULL OR key_account_id = $account)
+    )
+    GROUP BY key_arn, of_grant
 )
 SELECT key_arn, grant_id, grantee, created_at, ended_at, event_id
 FROM granted

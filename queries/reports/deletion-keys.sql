@@ -14,7 +14,7 @@
 -- service for someone, and `called_at` when last. `public_key_reads` counts GetPublicKey: what is done with a public
 -- key outside of AWS is in no log. `trail` encrypts its log files with the key. `rule_line` is the line of the
 -- `[[key]]` in the expectations file that names the key (an entry for every key names none). `trails_listed_at` is when
--- an inventory last listed the trails of its account and Region. `is_own`: its account is one of `own_accounts`.
+-- an inventory last listed the trails of its account and Region; null if AWS has refused that since. `is_own`: its account is one of `own_accounts`.
 -- `has_last_usage_event` says whether the lake has the event that GetKeyLastUsage names.
 WITH changed AS (
     SELECT
@@ -175,9 +175,16 @@ vouched AS (
 ),
 -- Whether the trails of a place were listed, of which one may encrypt its logs with a key there.
 listed AS (
-    SELECT account_id, region, max(CASE WHEN trails IS NOT NULL THEN taken_at END) AS trails_listed_at
-    FROM inventories
-    GROUP BY account_id, region
+    SELECT account_id, region, CASE WHEN refused_at > listed_at THEN NULL ELSE listed_at END AS trails_listed_at
+    FROM (
+        SELECT
+            account_id,
+            region,
+            max(CASE WHEN trails IS NOT NULL THEN taken_at END) AS listed_at,
+            max(CASE WHEN trails IS NULL AND source = 'aws' THEN taken_at END) AS refused_at
+        FROM inventories
+        GROUP BY account_id, region
+    )
 )
 SELECT
     k.key_arn,

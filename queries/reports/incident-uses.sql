@@ -13,8 +13,8 @@
 -- access key; where a record tells neither key nor second, per call), `address` and `account` (whose log it is). Each has its
 -- `calls`, how many of them succeeded, were `denied`, were successful decrypts, and the first and last; `dry_runs` are no calls.
 -- `in_part` is how many rows the part has in all. Cross-account calls count once, by the caller's identity in full. ReEncrypt is
--- a decrypt under its source key, and a call under its destination key. Calls that name their key by alias only are under the
--- alias's ARN. `keytrail report --incident` asks it.
+-- a decrypt under its source key, and a call under its destination key. Calls that name only an alias are listed under the
+-- alias's ARN. `keytrail report --incident` runs this query.
 WITH called AS (
     SELECT *, (outcome IS DISTINCT FROM 'dry_run') AS is_real
     FROM calls

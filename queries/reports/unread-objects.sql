@@ -1,13 +1,13 @@
 -- ---
 -- title = "Log objects that could not be read, or only in part, and why"
--- params.limit = { type = "integer", default = 1000, doc = "at most so many objects" }
+-- params.limit = { type = "integer", default = 1000, doc = "at most this many objects" }
 -- ---
 -- ## What it answers
--- One row per object whose latest reading failed (`rejected`) or did not reach its end (`partial`): `reason` says why, and for an
--- object in an archive gives the command that restores it. `in_all` is how many there are, when `limit` leaves some out.
+-- One row per object of which, at the latest attempt, nothing could be used (`rejected`) or only a part (`partial`). `reason` says
+-- why; for an archived object it gives the command that restores it. `in_all` is the total number, before `limit`.
 -- ## What to do next
--- Restore or replace the object and run `keytrail ingest` again: what is read whole is no longer listed here. The records that
--- were cut out of a readable object are in `rejects`.
+-- Restore or replace the objects and run `keytrail ingest` again: objects that are then read completely are no longer listed.
+-- Records rejected from an otherwise readable object are in `rejects`.
 WITH latest AS (
     SELECT
         uri,

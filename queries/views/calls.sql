@@ -30,7 +30,8 @@
 WITH logged AS (
     SELECT *
     FROM kms_events
-    WHERE original_event_id IS NULL OR original_event_id = event_id
+    -- A patch under its event's own id repeats that event, unless it is one of two copies, which are grouped.
+    WHERE original_event_id IS NULL OR (original_event_id = event_id AND shared_event_id IS NOT NULL)
 ),
 shared AS (
     SELECT * FROM logged WHERE shared_event_id IS NOT NULL
@@ -63,6 +64,7 @@ judged AS (
     SELECT
         *,
         coalesce(account_id = key_account_id, false) AS is_owner,
+        concat(event_id, ' ', account_id, ' ', region, ' ', source_object, ' ', record_index) AS record_place,
         CASE outcome WHEN 'ok' THEN 3 WHEN 'key_unusable' THEN 2 WHEN 'throttled' THEN 1 ELSE 0 END AS weight,
         CASE
             WHEN principal_account_id = account_id AND principal NOT LIKE 'acct:%' THEN 2
@@ -77,9 +79,9 @@ copies AS (
         *,
         is_owner OR knows_caller = 2 AS is_told,
         concat(
-            weight, CASE WHEN is_owner THEN 1 ELSE 0 END, knows_caller, event_id, ' ', account_id, ' ', region
+            weight, CASE WHEN is_owner THEN 1 ELSE 0 END, knows_caller, record_place
         ) AS place,
-        concat(knows_caller, weight, event_id, ' ', account_id, ' ', region) AS caller_place
+        concat(knows_caller, weight, record_place) AS caller_place
     FROM judged
 ),
 told_once AS (
@@ -223,15 +225,16 @@ FROM (
           AND (
               event_type IN ('AwsVpceEvent', 'AwsVpceEvents')
               OR original_event_id <> event_id
+              OR (original_event_id = event_id AND shared_event_id IS NULL)
               OR (event_id LIKE 'fp:%' AND shared_event_id IS NULL)
           )
     )
 ) AS odd
 LEFT ANTI JOIN (
-    SELECT event_id FROM timely_events WHERE event_source = 'kms.amazonaws.com'
+    SELECT event_id, original_event_id FROM timely_events WHERE event_source = 'kms.amazonaws.com'
 ) AS patched
     ON patched.event_id = odd.original_event_id
-    AND patched.event_id <> odd.event_id
+    AND (patched.event_id <> odd.event_id OR patched.original_event_id IS NULL)
 LEFT ANTI JOIN (
     SELECT *, coalesce(event_type, '') IN ('AwsVpceEvent', 'AwsVpceEvents') AS is_endpoint
     FROM timely_events

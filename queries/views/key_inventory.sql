@@ -15,11 +15,18 @@ WITH listings AS (
     GROUP BY account_id, region
 ),
 ranked AS (
-    -- Of two of one instant the one that knows more.
+    -- If two rows have the same time and source, the one with fewer unknown fields comes first.
     SELECT
         *,
         row_number() OVER (
-            PARTITION BY key_arn ORDER BY taken_at DESC, source, length(coalesce(unknown_fields, '')), unknown_fields
+            PARTITION BY key_arn
+            ORDER BY
+                taken_at DESC,
+                source,
+                length(coalesce(unknown_fields, '')) - length(replace(coalesce(unknown_fields, ''), '":"', '')),
+                length(coalesce(grants, '')) DESC,
+                last_usage_time DESC NULLS LAST,
+                grants, state, aliases, policy, unknown_fields
         ) AS place
     FROM keys
 )

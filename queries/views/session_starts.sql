@@ -34,13 +34,15 @@ WITH logged AS (
 whole AS (
     SELECT *
     FROM logged
-    WHERE original_event_id IS NULL OR original_event_id = event_id
+    WHERE original_event_id IS NULL
     UNION ALL
     -- Patches of what is not there.
     SELECT patch.*
     FROM logged AS patch
-    LEFT ANTI JOIN events AS patched ON patched.event_id = patch.original_event_id
-    WHERE patch.original_event_id <> patch.event_id
+    LEFT ANTI JOIN events AS patched
+        ON patched.event_id = patch.original_event_id
+        AND (patched.event_id <> patch.event_id OR patched.original_event_id IS NULL)
+    WHERE patch.original_event_id IS NOT NULL
 ),
 told AS (
     SELECT *

@@ -37,9 +37,9 @@ pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: &Row
         let names = if given.iter().all(|(name, _)| is_of_time(name)) {
             ""
         } else {
-            "; a name is compared as a whole, and `*` stands for any characters"
+            "; names match exactly (`*` matches any characters: try `*/bert-jan`)"
         };
-        context.printer.note(&format!("note: nothing matches{names}"));
+        context.printer.note(&format!("note: no matches{names}"));
     } else if limit.or(by_default).is_some_and(|limit| limit.parse() == Ok(count)) {
         context.printer.note(&format!("note: these are the first {count}; there may be more beyond the limit"));
     }

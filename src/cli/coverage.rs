@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, arguments: &Coverage) -> Result<Outcome> {
     let rows = context.runtime.block_on(engine.run(query, values))?;
     context.printer.rows(&rows)?;
     if rows.count() == 0 {
-        context.printer.warn("the lake has nothing of that account, Region and time");
+        context.printer.warn("the lake has no data for the account, Region and time asked for");
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Done)

@@ -136,8 +136,12 @@ pub(super) fn window(
     };
     if let Some(end) = ended {
         let (end_of_logs, days) = (instant::plain(end), (now - end).num_days());
-        let what = if is_beyond(&end) { "before the window begins" } else { "the window ends there" };
-        context.printer.note(&format!("note: the logs end at {end_of_logs}, {days} days ago: {what}"));
+        let what = if is_beyond(&end) {
+            ", before the window begins: it contains no events"
+        } else {
+            ": the window ends there"
+        };
+        context.printer.note(&format!("note: the logs end at {end_of_logs}, {days} days ago{what}"));
     }
     let until = match until {
         Some(text) => instant::parse(text, now)?,

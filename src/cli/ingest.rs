@@ -124,14 +124,14 @@ pub(super) fn tell_passed_over(context: &Context, report: &Report) {
     let why = if is_remote {
         "outside a trail's folders (to read one, give its address or copy it to a local folder)"
     } else {
-        "since neither name nor content looks like a log"
+        "because neither name nor content looks like a log"
     };
     tell_named(context, strangers, ["object was", "objects were"], why);
     tell_named(
         context,
         links,
         ["link to a folder was", "links to folders were"],
-        "since links are followed only when you name them",
+        "because a link to a folder is followed only if you give it as a source",
     );
 }
 

@@ -57,7 +57,9 @@ pub(super) fn tell_rejects(context: &Context, report: &Report) {
         context.printer.warn(&format!("{}: {}", rejected.object, rejected.reason));
     }
     if report.objects.unchanged_damaged > 0 {
-        context.printer.warn("what was damaged before still is: `keytrail query unread-objects` lists it");
+        context.printer.warn(
+            "objects that were damaged in an earlier run have not changed: `keytrail query unread-objects` lists them",
+        );
     }
     if report.rejects.len() > NAMED_MAX {
         let more = report.rejects.len() - NAMED_MAX;
@@ -72,10 +74,14 @@ fn tell_archived(context: &Context, report: &Report) {
     if archived == 0 {
         return;
     }
-    let count = if archived == 1 { "1 object is".to_owned() } else { format!("{} objects are", thousands(archived)) };
+    let (count, them) = if archived == 1 {
+        ("1 object is".to_owned(), "it")
+    } else {
+        (format!("{} objects are", thousands(archived)), "them")
+    };
     context.printer.warn(&format!(
-        "{count} in an archive and could not be read: restore them or copy them to another storage class, then run this again. \
-         `keytrail query unread-objects` gives the command that restores each"
+        "{count} in an archive and could not be read: restore {them}, or copy {them} to another storage class, then run this again. \
+         `keytrail query unread-objects` gives the restore commands"
     ));
     if report.archived_beyond > 0 {
         context.printer.warn(&format!(

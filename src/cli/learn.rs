@@ -58,7 +58,7 @@ pub(super) fn learn(context: &Context, engine: &Engine, since: Option<&str>) -> 
     write_keys(&mut out, &uses, &suspects);
     context.printer.line(out.trim_end())?;
     if uses.is_empty() {
-        context.printer.note("note: no key of your own was used in that time (those that AWS manages have no policy to hold to it); --since reaches further back");
+        context.printer.note("note: no successful decrypts with your own keys in that time (AWS managed keys are left out: you cannot change their policies); an earlier --since looks further back");
     }
     Ok(Outcome::Done)
 }

@@ -70,7 +70,9 @@ impl SchemaProvider for Views {
 
     /// A table in place of a view: those that read it are planned anew.
     fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.planned().clear();
+        if self.sql.contains_key(&name) {
+            self.planned().clear();
+        }
         self.tables.register_table(name, table)
     }
 

@@ -143,13 +143,13 @@ fn bins(files: &[DataFile], aside: &BTreeSet<Path>) -> Vec<Vec<DataFile>> {
 /// # Errors
 /// The first that there was.
 async fn merge(table: &mut LakeTable, done: &mut Maintained) -> Result<(), LakeError> {
-    let unknown = table.unknown_columns();
-    if !unknown.is_empty() {
-        return Err(LakeError::Newer { columns: unknown.join(", ") });
-    }
     let (mut aside, mut failed) = (BTreeSet::new(), None);
     // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
     while let Some(bin) = bins(&table.files(), &aside).into_iter().next() {
+        let unknown = table.unknown_columns();
+        if !unknown.is_empty() {
+            return Err(LakeError::Newer { columns: unknown.join(", ") });
+        }
         let made = if table.spec().partition.is_some() { compact(table, &bin).await } else { join(table, &bin).await };
         match made {
             Ok(Outcome::Made(made)) => made.exchange(table, done).await?,

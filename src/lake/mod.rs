@@ -51,7 +51,7 @@ pub enum LakeError {
     },
     /// It has columns that this version does not know: to merge its files would drop them.
     #[error(
-        "a newer keytrail made columns that this one does not know: {columns}; only a newer one can merge these files"
+        "not merged: a newer keytrail added columns that this version does not know: {columns}; merge this table with the newer version"
     )]
     Newer {
         /// Which columns.

@@ -21,7 +21,10 @@ pub(super) fn grants(set: &Set) -> Vec<LiveGrant> {
         // One that the log ends after the inventory was taken is over.
         let is_over = |id: Option<&str>| {
             set.grants.iter().any(|grant| {
-                Some(grant.grant_id.as_str()) == id && grant.key_arn == key.key_arn && grant.ended_at >= key.taken_at
+                id.is_some()
+                    && grant.grant_id.as_deref() == id
+                    && grant.key_arn == key.key_arn
+                    && grant.ended_at >= key.taken_at
             })
         };
         for grant in listed.iter().flatten().filter(|grant| !is_over(grant.grant_id.as_deref())) {
@@ -37,12 +40,12 @@ pub(super) fn grants(set: &Set) -> Vec<LiveGrant> {
         let read_at = listed.is_some().then_some(key.taken_at).flatten();
         let open = set.grants.iter().filter(|grant| grant.key_arn == key.key_arn && grant.ended_at.is_none());
         for (grant, created_at) in open.filter_map(|grant| Some((grant, grant.created_at?))) {
-            let is_listed = live.iter().any(|one| one.grant_id.as_deref() == Some(&grant.grant_id));
+            let is_listed = grant.grant_id.is_some() && live.iter().any(|one| one.grant_id == grant.grant_id);
             // A grant takes some minutes until every list of KMS has it.
             if !is_listed && read_at.is_none_or(|read| created_at + TimeDelta::minutes(5) > read) {
                 live.push(LiveGrant {
                     key_arn: key.key_arn.clone(),
-                    grant_id: Some(grant.grant_id.clone()),
+                    grant_id: grant.grant_id.clone(),
                     grantee: grant.grantee.clone(),
                     created_at: Some(created_at),
                     source: "log",

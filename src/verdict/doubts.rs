@@ -134,11 +134,14 @@ pub(super) fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
 pub(super) fn rejected(set: &Set, rows: &[Rejected]) -> Vec<Reason> {
     let is_meant = |row: &&Rejected| set.members.iter().any(|key| key.key_id == row.key_id);
     let reason_of = |row: &Rejected| {
-        let place = row.record_index.map_or_else(String::new, |index| format!(", record {index}"));
+        let place = row.record_index.map_or_else(String::new, |index| format!("record {index} of "));
         let message = format!(
-            "{} that could not be read {} it (such as {}{place}: {})",
-            count(row.records, "record"),
-            if row.records == 1 { "names" } else { "name" },
+            "{} this key (for example, {place}{}: {})",
+            if row.records == 1 {
+                "1 rejected record names".to_owned()
+            } else {
+                format!("{} rejected records name", row.records)
+            },
             row.object,
             row.reason,
         );

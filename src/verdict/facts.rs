@@ -120,7 +120,7 @@ pub struct UseDay {
 #[allow(missing_docs, reason = "the fields are the columns of the query")]
 pub struct Granted {
     pub key_arn: String,
-    pub grant_id: String,
+    pub grant_id: Option<String>,
     pub grantee: Option<String>,
     pub created_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,

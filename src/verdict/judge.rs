@@ -155,7 +155,7 @@ fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
     };
     let later = |at: Option<DateTime<Utc>>| {
         let is_later = at.is_some_and(|at| at >= asked.until);
-        if is_later { ", which is after the look-back and counts all the same" } else { "" }
+        if is_later { " (after the look-back, but it still counts)" } else { "" }
     };
     let used: BTreeSet<&str> = set.dependents.iter().map(|dependent| dependent.key_arn.as_str()).collect();
     for arn in used {
@@ -313,7 +313,8 @@ fn lacking(key: &Member, asked: &Asked) -> impl Iterator<Item = (&'static str, &
         (
             key.trails_listed_at.is_none_or(|listed| listed + INVENTORY_AGE < asked.until),
             "inventory_unread",
-            "no inventory of the last day lists the trails there: one may encrypt its logs with it",
+            "the trails in its account and Region were never listed, or last listed more than a day before the look-back ends: a \
+             trail may encrypt its logs with this key",
         ),
         (
             is_set && !is_whole,

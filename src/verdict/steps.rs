@@ -87,12 +87,14 @@ fn steps(verdict: &Verdict, key: &Member, asked: &Asked) -> Vec<Step> {
         Phase::Enabled | Phase::Unavailable | Phase::Unknown => match verdict.verdict {
             Answer::InUse => {
                 steps.push(look());
-                let of_use = verdict.reasons.iter().filter(|reason| reason.supports == Answer::InUse);
-                steps.extend(of_use.filter_map(|reason| reason.settle.clone()));
+                let is_of_use = |step: &Step| {
+                    verdict.reasons.iter().any(|one| one.supports == Answer::InUse && one.settle.as_ref() == Some(step))
+                };
+                steps.extend(settle.into_iter().filter(is_of_use));
                 steps.push(step("keep it, or move what depends on it to another key and ask again after that", None));
             }
             Answer::Unknown => {
-                let what = if settle.is_empty() { "ask again when more is known" } else { "then ask again" };
+                let what = if settle.is_empty() { "ask again when there is more evidence" } else { "then ask again" };
                 steps.append(&mut settle);
                 steps.push(ask_again(what));
             }
@@ -220,15 +222,14 @@ pub(super) mod settle {
     /// Who used a key by an alias, where the record does not name the key.
     pub fn who(alias: &str) -> Step {
         step(
-            format!("see who used it through {alias}: those records do not name the key"),
+            format!("see who used the key through {alias} (those records do not name the key itself)"),
             Some(format!("keytrail who {alias}")),
         )
     }
 
     /// What an alias pointed to.
     pub fn alias(alias: &str) -> Step {
-        let what =
-            "find out which key the alias pointed to: see what is known, and ingest the logs since it was last changed";
+        let what = "find out which key the alias pointed to: list its known targets, and ingest the logs since the alias was last changed";
         step(what, Some(format!("keytrail query aliases --param alias={alias}")))
     }
 
@@ -236,9 +237,13 @@ pub(super) mod settle {
         step("read the records with an impossible time", Some("keytrail query impossible-times".to_owned()))
     }
 
+    /// A whole copy of the object settles it.
     pub fn rejects(key_id: &str) -> Step {
         let command = format!("keytrail query rejects-of-key --param key_id={key_id}");
-        step("read the records that were rejected", Some(command))
+        step(
+            "ingest a complete copy of that log file, if there is one; else read the rejected records that name the key",
+            Some(command),
+        )
     }
 
     pub fn inventory(key: &Member) -> Step {

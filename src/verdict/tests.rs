@@ -213,7 +213,7 @@ fn known() -> impl Strategy<Value = Known> {
         .prop_map(|((home, sibling), dependents, is_granted, here, there, accept_observed)| {
             let grants = is_granted.then(|| Granted {
                 key_arn: home.key_arn.clone(),
-                grant_id: "late".to_owned(),
+                grant_id: Some("late".to_owned()),
                 created_at: Some(time("2026-05-04T11:59:00Z")),
                 ..Granted::default()
             });

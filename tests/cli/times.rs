@@ -92,9 +92,13 @@ fn a_window_after_the_logs_have_ended_is_no_wrong_usage() {
     let ran = dir.keytrail(detect).code(3);
     assert!(ran.stderr().contains("days ago, before the window begins"), "{}", ran.stderr());
     let ran = dir.keytrail(["coverage", "--region", "nowhere"]).code(3);
-    assert!(ran.stderr().contains("the lake has nothing of that account, Region and time"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("the lake has no data for the account, Region and time asked for"),
+        "{}",
+        ran.stderr()
+    );
     let ran = dir.keytrail(["query", "key-usage", "--param", "since=2026-02-01"]).ok();
-    assert!(ran.stderr().contains("note: nothing matches\n"), "{}", ran.stderr());
+    assert!(ran.stderr().contains("note: no matches\n"), "{}", ran.stderr());
 }
 
 #[test]

@@ -8,11 +8,13 @@
 //! - `spoken_time(text)`: the instant that a text such as `Jul 10, 2023, 6:38:25 PM` names
 //! - `address_block(address)`: the network that an address is probably of
 //! - `aws_partition(arn, region)`: the partition that an ARN is of, or else a Region
+//! - `key_ids(bytes)`: every key id in a text that may be broken, as a list
 //! - `horizon_from()`, `horizon_until()`: the span of time that the lake can tell of
 
 mod addresses;
 mod conditions;
 mod horizon;
+mod key_ids;
 mod matching;
 mod members;
 mod partitions;
@@ -38,6 +40,7 @@ pub(crate) fn register(session: &SessionContext) {
         policies::policy_allows(),
         addresses::address_block(),
         partitions::aws_partition(),
+        key_ids::key_ids(),
     ] {
         session.register_udf(function);
     }
