@@ -72,7 +72,7 @@ fn what_the_file_leaves_out_is_told_and_is_no_failure() {
     let file =
         json!([{"Arn": arn("a"), "KeyState": "Enabled", "Aliases": []}, {"Arn": arn("b"), "Aliases": ["alias/b"]}]);
     let ran = read(&dir, &file.to_string(), 0);
-    assert!(ran.stdout().starts_with("2 keys in 1 Region, 1 alias, 0 trails; taken at "), "{}", ran.stdout());
+    assert!(ran.stdout().starts_with("2 keys in 1 Region, 1 alias, trails unknown; taken at "), "{}", ran.stdout());
     assert_eq!(warnings(&ran), [""; 0]);
     assert!(
         ran.stderr().contains("note: grants unknown for 2 keys: kms:ListGrants: not in the file\n"),
