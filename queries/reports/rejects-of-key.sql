@@ -11,7 +11,7 @@ SELECT
     object,
     record_index,
     reason,
-    -- What is no valid UTF-8 is shown in base64.
+    -- Text that is not valid UTF-8 is shown in base64.
     coalesce(TRY_CAST(raw AS VARCHAR), encode(arrow_cast(raw, 'Binary'), 'base64')) AS text,
     rejected_at,
     count(*) OVER () AS in_all

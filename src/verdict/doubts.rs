@@ -77,7 +77,7 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], as
     reasons
 }
 
-/// The key that was used, where the logs between the use and what tells of its alias are complete.
+/// The key that was used, if the logs are complete between the use and the record that shows what its alias pointed to.
 fn known_key<'r>(row: &'r Unnamed, lanes: &[LaneCoverage], asked: &Asked) -> Option<&'r str> {
     let here = (row.account_id.as_ref(), row.region.as_ref());
     let lane = lanes.iter().find(|lane| (Some(&lane.account_id), Some(&lane.region)) == here)?;
