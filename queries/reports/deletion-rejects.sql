@@ -11,7 +11,7 @@ WITH damaged AS (
     SELECT uri, max(delivered_at) AS delivered_at
     FROM objects
     GROUP BY uri
-    HAVING last_value(state ORDER BY ingested_at) IN ('partial', 'rejected')
+    HAVING last_value(state ORDER BY ingested_at) IS DISTINCT FROM 'ingested'
 ),
 named AS (
     SELECT r.object, r.record_index, r.reason, unnest(key_ids(arrow_cast(r.raw, 'Binary'))) AS key_id
