@@ -311,7 +311,8 @@ fn lacking(key: &Member, asked: &Asked) -> impl Iterator<Item = (&'static str, &
             "the inventory does not say which grants there are",
         ),
         (
-            key.trails_listed_at.is_none_or(|listed| listed + INVENTORY_AGE < asked.until),
+            // Of an inventory that is too old as a whole, that is said once.
+            key.trails_listed_at.is_none_or(|at| at + INVENTORY_AGE < asked.until && Some(at) < key.taken_at),
             "inventory_unread",
             "the trails in its account and Region were never listed, or last listed more than a day before the look-back ends: a \
              trail may encrypt its logs with this key",
