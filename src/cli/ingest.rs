@@ -10,7 +10,6 @@ use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{IngestError, Named, Options, PassedOver, Progress, Report, Scope, ingest};
 use keytrail::instant;
-use keytrail::lake::maintain::files_too_many;
 use keytrail::report::Format;
 use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
@@ -27,9 +26,6 @@ pub(super) const NAMED_MAX: usize = 20;
 /// Objects that were passed over, likewise; -v names all.
 const PASSED_OVER_NAMED_MAX: usize = 5;
 
-/// Small files of which a user is told: from about so many on, opening them is most of a question's time.
-const SMALL_FILES_TOLD: usize = 100;
-
 pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     let options = options(context, arguments)?;
     let report = if arguments.follow {
@@ -43,9 +39,6 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     }
     tell_rejects(context, &report);
     tell_passed_over(context, &report);
-    if report.records.kept > 0 {
-        tell_upkeep(context)?;
-    }
     let is_empty_handed = report.is_empty_handed() && !arguments.follow;
     if is_empty_handed {
         tell_nothing(context, &arguments.sources, &arguments.which, &report);
@@ -58,18 +51,6 @@ pub(super) fn run(context: &Context, arguments: &Ingest) -> Result<Outcome> {
     }
     let verified = verify_sources(context, arguments, &options)?;
     Ok(if verified == Outcome::Done { read } else { verified })
-}
-
-/// That questions would be faster after some upkeep.
-fn tell_upkeep(context: &Context) -> Result<()> {
-    let files = context.runtime.block_on(files_too_many(&context.lake))?;
-    if files >= SMALL_FILES_TOLD {
-        context.printer.note(&format!(
-            "note: the events lie in {files} files more than they need; questions are several times faster after \
-             `keytrail maintain`"
-        ));
-    }
-    Ok(())
 }
 
 /// That there was nothing to read this time, in sources that have something at others.
@@ -321,6 +302,7 @@ async fn watch(progress: Arc<Progress>, bar: Bar) {
                 load(&progress.records_read) * 1000 / u64::try_from(started.elapsed().as_millis().max(1)).unwrap_or(1)
             ),
         );
+        let words = if progress.merging.load(Ordering::Relaxed) { "merging small files".to_owned() } else { words };
         bar.show(bytes, load(&progress.bytes_listed), words);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

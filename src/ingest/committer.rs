@@ -107,6 +107,14 @@ impl Committer {
         }
     }
 
+    /// Merges small files of what was written, if there are many.
+    pub fn upkeep(&mut self) {
+        self.runtime.block_on(async {
+            self.events.upkeep().await;
+            self.ledger.upkeep().await;
+        });
+    }
+
     /// The account of everything taken since the last one, and what the ledger has learned.
     pub fn report(&mut self) -> (Report, Known) {
         let mut report = std::mem::take(&mut self.report);

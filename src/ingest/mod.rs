@@ -127,6 +127,8 @@ pub struct Progress {
     pub bytes_finished: AtomicU64,
     pub records_read: AtomicU64,
     pub listing_done: AtomicBool,
+    /// Whether everything is read, and small files of the lake are being merged.
+    pub merging: AtomicBool,
     /// Set from outside to end the run: what is begun is finished and committed.
     pub stop: AtomicBool,
     /// Whether the pass has failed.
@@ -238,6 +240,11 @@ impl Ingest {
             }
         }
         let ran = self.run(planned, options, progress);
+        if ran.is_ok() && !progress.stopped() {
+            progress.merging.store(true, Ordering::Relaxed);
+            self.committer.upkeep();
+            progress.merging.store(false, Ordering::Relaxed);
+        }
         let (mut report, learned) = self.committer.report();
         self.known.extend(learned);
         ran?;

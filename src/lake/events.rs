@@ -91,6 +91,11 @@ impl EventsWriter {
         Err(LakeError::Contended { table: self.table.spec().name, attempts: ATTEMPTS_MAX })
     }
 
+    /// Merges small files if there are many.
+    pub async fn upkeep(&mut self) {
+        self.table.upkeep().await;
+    }
+
     /// Which of these identities the lake has already.
     async fn known(&self, batch: &RecordBatch, fresh: &HashMap<u128, usize>) -> Result<HashSet<u128>, LakeError> {
         let mut known = HashSet::new();

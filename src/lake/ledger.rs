@@ -137,14 +137,14 @@ impl Ledger {
             self.reject(rejects, at).await?;
         }
         if !objects.is_empty() {
-            let batch = objects_batch(objects, at)?;
-            let add = parquet::write(self.objects.store().as_ref(), &batch, None, true).await?;
-            // Rows of the ledger do not conflict, each is about an attempt of its own; but many writers may come between.
-            while self.objects.commit(vec![add.clone()], Vec::new(), &[]).await? == Commit::Conflict {
-                self.objects.refresh().await?;
-            }
+            self.objects.append(&objects_batch(objects, at)?).await?;
         }
         Ok(())
+    }
+
+    /// Merges small files of rejects, if there are many.
+    pub async fn upkeep(&mut self) {
+        self.rejects.upkeep().await;
     }
 
     /// Adds those rejects that are not there already: an object that is read again is rejected again, once.

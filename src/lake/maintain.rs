@@ -5,6 +5,10 @@
 //! exchange as one set of removes and adds. The ledger and the rejects, of which each batch adds a file as well, are merged
 //! as they are. Nothing of it changes an answer.
 //!
+//! Whoever adds rows calls [`LakeTable::upkeep`] afterwards, which merges once [`DEBT_MAX`] files are too many, and leaves alone
+//! what is many times as large as all that is smaller: so each row is written again a few times at most, however small the
+//! runs are that bring them. `maintain` merges whatever can be merged, and it alone deletes.
+//!
 //! How large a bin is in memory its files do not tell beforehand: rows that are alike compress to nothing, and a page with a
 //! dictionary says neither how long its texts are nor how often each occurs. So files are read one by one, and a bin ends
 //! with what `BIN_BYTES_HELD` has room for.
@@ -24,7 +28,7 @@ use object_store::path::Path;
 use super::parquet::{self, FileWriter, Read};
 use super::sorting::{Held, held_bytes, sorted};
 use super::table::{Commit, DataFile, LakeTable};
-use super::tables::{EVENTS, TABLES, TableSpec};
+use super::tables::{TABLES, TableSpec};
 use super::{Lake, LakeError};
 
 /// Rows that a compacted file holds at most; a bin is sorted in memory.
@@ -36,6 +40,15 @@ const BIN_BYTES: u64 = 96 * 1024 * 1024;
 /// Bytes that the rows of a bin may take up in memory, and those of a merged file when it is read: some more than
 /// [`FILE_ROWS`] ordinary events do, and much less than the 2 GiB that a column of Arrow's can hold.
 const BIN_BYTES_HELD: usize = 256 * 1024 * 1024;
+
+/// Files that a table may have more than it needs before those who add to it merge them.
+const DEBT_MAX: usize = 16;
+
+/// A file of so many rows is merged with smaller ones whatever their sizes: to write it again takes milliseconds.
+const CHEAP_ROWS: u64 = 4096;
+
+/// Beyond that, a file is merged if it has at most so many times the rows of all smaller ones of its day.
+const TIER: u64 = 2;
 
 /// Rows that are put in order at a time, and bytes that they may have by and large.
 const SORTED: (usize, usize) = (8 * 1024, 16 * 1024 * 1024);
@@ -77,7 +90,7 @@ pub async fn maintain(lake: &Lake, retention: Duration) -> Maintained {
             Ok(None) => continue,
             Ok(Some(mut table)) => {
                 // What cannot be merged may still be rid of files that nothing names.
-                let merged = merge(&mut table, &mut done).await;
+                let merged = merge(&mut table, Effort::Whole, &mut done).await;
                 done.note(spec, merged);
                 let vacuumed = table.vacuum(retention).await.map(|files| done.files_deleted += files);
                 done.note(spec, vacuumed);
@@ -99,19 +112,22 @@ impl Maintained {
     }
 }
 
-/// How many files fewer the events would be in after [`maintain`]: each of them is opened by a question that cannot tell
-/// from the log that it has nothing to say.
-///
-/// # Errors
-/// When the lake cannot be read.
-pub async fn files_too_many(lake: &Lake) -> Result<usize, LakeError> {
-    let events = lake.open(&EVENTS).await?;
-    let bins = events.map(|events| bins(&events.files(), &BTreeSet::new())).unwrap_or_default();
-    Ok(bins.iter().map(|bin| bin.len() - 1).sum())
+/// What is worth merging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// Whatever makes files fewer.
+    Whole,
+    /// What costs little for what it saves.
+    Cheap,
+}
+
+/// How many files fewer these bins would be.
+fn debt(bins: &[Vec<DataFile>]) -> usize {
+    bins.iter().map(|bin| bin.len() - 1).sum()
 }
 
 /// Groups of small files of one day, each worth one larger file. What was set aside is in none.
-fn bins(files: &[DataFile], aside: &BTreeSet<Path>) -> Vec<Vec<DataFile>> {
+fn bins(files: &[DataFile], aside: &BTreeSet<Path>, effort: Effort) -> Vec<Vec<DataFile>> {
     let is_small = |file: &&DataFile| {
         file.rows.is_some_and(|rows| rows < FILE_ROWS / 2)
             && !parquet::is_full(&file.path)
@@ -121,7 +137,9 @@ fn bins(files: &[DataFile], aside: &BTreeSet<Path>) -> Vec<Vec<DataFile>> {
     small.sort_by_key(|file| (file.partition.clone(), file.rows, file.path.clone()));
     let mut bins: Vec<Vec<DataFile>> = Vec::new();
     let (mut rows, mut bytes) = (0, 0);
-    for file in small {
+    for file in
+        small.chunk_by(|one, other| one.partition == other.partition).flat_map(|day| worth(day, effort)).copied()
+    {
         let fits = rows + file.rows.unwrap_or_default() <= FILE_ROWS && bytes + file.size <= BIN_BYTES;
         match bins.last_mut() {
             Some(bin) if bin[0].partition == file.partition && fits => bin.push(file.clone()),
@@ -137,15 +155,30 @@ fn bins(files: &[DataFile], aside: &BTreeSet<Path>) -> Vec<Vec<DataFile>> {
     bins
 }
 
+/// The files of one day, the smallest first, that are worth merging with each other.
+fn worth<'f, 'd>(day: &'d [&'f DataFile], effort: Effort) -> &'d [&'f DataFile] {
+    if effort == Effort::Whole {
+        return day;
+    }
+    let mut smaller = 0;
+    let is_worth = |file: &&&DataFile| {
+        let rows = file.rows.unwrap_or_default();
+        let is_worth = rows <= CHEAP_ROWS.max(TIER * smaller);
+        smaller += rows;
+        is_worth
+    };
+    &day[..day.iter().take_while(is_worth).count()]
+}
+
 /// Merges the small files of a table, until none is worth it any more. A file that cannot be read is left as it is, and keeps no
 /// other from being merged.
 ///
 /// # Errors
 /// The first that there was.
-async fn merge(table: &mut LakeTable, done: &mut Maintained) -> Result<(), LakeError> {
+async fn merge(table: &mut LakeTable, effort: Effort, done: &mut Maintained) -> Result<(), LakeError> {
     let (mut aside, mut failed) = (BTreeSet::new(), None);
     // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
-    while let Some(bin) = bins(&table.files(), &aside).into_iter().next() {
+    while let Some(bin) = bins(&table.files(), &aside, effort).into_iter().next() {
         let unknown = table.unknown_columns();
         if !unknown.is_empty() {
             return Err(LakeError::Newer { columns: unknown.join(", ") });
@@ -291,6 +324,17 @@ impl Made {
 }
 
 impl LakeTable {
+    /// Merges small files if there are many of them. Rows are as safe before as after: what cannot be merged is left as it is,
+    /// with a warning.
+    pub async fn upkeep(&mut self) {
+        if debt(&bins(&self.files(), &BTreeSet::new(), Effort::Cheap)) < DEBT_MAX {
+            return;
+        }
+        if let Err(error) = merge(self, Effort::Cheap, &mut Maintained::default()).await {
+            tracing::warn!("small files of the table {} could not be merged: {error}", self.spec().name);
+        }
+    }
+
     /// Deletes files that no version younger than `retention` names.
     async fn vacuum(&self, retention: Duration) -> Result<u64, LakeError> {
         let failed = |source| LakeError::Delta { table: self.spec().name, source: Box::new(source) };
@@ -300,5 +344,76 @@ impl LakeTable {
         let vacuum = table.vacuum().with_mode(VacuumMode::Full).with_retention_period(retention);
         let (_, metrics) = vacuum.with_enforce_retention_duration(false).await.map_err(failed)?;
         Ok(metrics.files_deleted.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudtrail::columns::{Event, EventBuilder};
+    use crate::lake::events::EventsWriter;
+    use crate::lake::tables::EVENTS;
+
+    /// So many events of one day, none of which is in another run.
+    fn run(number: i64, events: i64) -> RecordBatch {
+        let mut builder = EventBuilder::default();
+        for at in 0..events {
+            let event = Event {
+                event_id: Some(format!("{number}-{at}").into()),
+                event_name: Some("Decrypt".into()),
+                event_time: Some((number * 900 + at) * 1_000_000),
+                event_date: Some(0),
+                ..Event::default()
+            };
+            builder.append(&event).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    /// Small runs, of which every twentieth is large: files stay few, and rows are not written over and over again.
+    #[tokio::test]
+    async fn many_small_runs_leave_few_files_and_each_row_is_written_a_few_times() {
+        const RUNS: i64 = 80;
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut writer = EventsWriter::open(&lake).await.unwrap();
+        let (mut rows, mut rewritten, mut seen) = (0, 0, BTreeSet::new());
+        for number in 0..RUNS {
+            let events = if number % 20 == 19 { 5_000 } else { 20 };
+            rows += u64::try_from(events).unwrap();
+            writer.append(&run(number, events)).await.unwrap();
+            let appended = lake.open(&EVENTS).await.unwrap().unwrap().files();
+            writer.upkeep().await;
+            let files = lake.open(&EVENTS).await.unwrap().unwrap().files();
+            assert!(files.len() < 2 * DEBT_MAX, "{} files after {number} runs", files.len());
+            assert_eq!(files.iter().filter_map(|file| file.rows).sum::<u64>(), rows);
+            let is_old = |path: &Path| appended.iter().any(|file| file.path == *path);
+            rewritten += files
+                .iter()
+                .filter(|file| !is_old(&file.path) && seen.insert(file.path.clone()))
+                .filter_map(|file| file.rows)
+                .sum::<u64>();
+        }
+        assert!(rewritten > 0 && rewritten < 8 * rows, "{rewritten} rows written again, of {rows}");
+        let done = maintain(&lake, Duration::days(1)).await;
+        assert_eq!((done.duplicates_dropped, done.failed.len()), (0, 0));
+        assert_eq!(lake.open(&EVENTS).await.unwrap().unwrap().files().len(), 1);
+    }
+
+    /// What cannot be read stays as it is, and does not keep anyone from adding.
+    #[tokio::test]
+    async fn a_file_that_cannot_be_merged_fails_no_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut writer = EventsWriter::open(&lake).await.unwrap();
+        writer.append(&run(0, 10)).await.unwrap();
+        let broken = lake.open(&EVENTS).await.unwrap().unwrap().files().remove(0);
+        std::fs::write(folder.path().join("events").join(broken.path.as_ref()), b"no Parquet").unwrap();
+        for number in 1..=20 {
+            writer.append(&run(number, 10)).await.unwrap();
+            writer.upkeep().await;
+        }
+        let files = lake.open(&EVENTS).await.unwrap().unwrap().files();
+        assert!(files.len() < 20 && files.iter().any(|file| file.path == broken.path), "{files:?}");
     }
 }

@@ -87,10 +87,5 @@ async fn append(lake: &Lake, spec: &'static TableSpec, rows: &RecordBatch) -> Re
     if rows.num_rows() == 0 {
         return Ok(());
     }
-    let add = parquet::write(table.store().as_ref(), rows, None, true).await?;
-    // A snapshot does not conflict with another; but commits that came between must be read before the next attempt.
-    while table.commit(vec![add.clone()], Vec::new(), &[]).await? == Commit::Conflict {
-        table.refresh().await?;
-    }
-    Ok(())
+    table.append(rows).await
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
 use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
@@ -16,9 +17,9 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use super::LakeError;
 use super::ordered::Ordered;
 use super::tables::{TableSpec, delta_columns};
+use super::{LakeError, parquet};
 
 /// A table at the version that was read last.
 #[derive(Debug, Clone)]
@@ -193,6 +194,20 @@ impl LakeTable {
     pub async fn transaction(&self, app_id: &str) -> Result<i64, LakeError> {
         let version = self.state.transaction_version(self.log_store.as_ref(), app_id).await;
         version.map(Option::unwrap_or_default).map_err(|source| delta(self.spec, source))
+    }
+
+    /// Adds rows that conflict with nobody's, as one file, and merges small files if there are many by now.
+    ///
+    /// # Errors
+    /// When the rows cannot be written.
+    pub async fn append(&mut self, rows: &RecordBatch) -> Result<(), LakeError> {
+        let add = parquet::write(self.store().as_ref(), rows, None, true).await?;
+        // Commits that came between must be read before the next attempt.
+        while self.commit(vec![add.clone()], Vec::new(), &[]).await? == Commit::Conflict {
+            self.refresh().await?;
+        }
+        self.upkeep().await;
+        Ok(())
     }
 
     /// Commits added and removed files on top of the version that was read, with one transaction per `app_id`.
