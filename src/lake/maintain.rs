@@ -5,7 +5,7 @@
 //! exchange as one set of removes and adds. The ledger and the rejects, of which each batch adds a file as well, are merged
 //! as they are. Nothing of it changes an answer.
 //!
-//! Whoever adds rows calls [`LakeTable::upkeep`] afterwards, which merges once [`DEBT_MAX`] files are too many, and leaves alone
+//! Whoever adds rows calls [`LakeTable::upkeep`] afterwards, which merges once `DEBT_MAX` files are too many, and leaves alone
 //! what is many times as large as all that is smaller: so each row is written again a few times at most, however small the
 //! runs are that bring them. `maintain` merges whatever can be merged, and it alone deletes.
 //!
