@@ -6,7 +6,7 @@
 //! as they are. Nothing of it changes an answer.
 //!
 //! Whoever adds rows calls [`LakeTable::upkeep`] afterwards, which merges once `DEBT_MAX` files are too many, and leaves alone
-//! what is many times as large as all that is smaller: so each row is written again a few times at most, however small the
+//! a file that is more than twice as large as all smaller ones together: so each row is written again a few times at most, however small the
 //! runs are that bring them. `maintain` merges whatever can be merged, and it alone deletes.
 //!
 //! How large a bin is in memory its files do not tell beforehand: rows that are alike compress to nothing, and a page with a
