@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::cloudtrail::columns::{COLUMNS, Event, EventBuilder, Kind};
 
-/// Where a record was read, which the reference does not know.
-const PLACE: [&str; 2] = ["source_object", "record_index"];
+/// Where a record was read, and how it counts in the lake: what the reference does not know.
+const PLACE: [&str; 3] = ["source_object", "record_index", "call"];
 
 /// Columns of which the text is JSON: compared as what they say, not as how they are spelled.
 const JSON: [&str; 3] = ["request_parameters", "response_elements", "additional_event_data"];

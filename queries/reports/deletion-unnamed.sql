@@ -14,26 +14,10 @@
 -- An alias ARN identifies its account. If a call names no alias either, the key may belong to any account that logged the
 -- call, or to the caller's account.
 WITH uses AS (
-    SELECT
-        event_id,
-        event_time,
-        shared_event_id,
-        account_id,
-        principal_account_id,
-        region,
-        CASE WHEN key_arn IS NULL THEN key_account_id END AS key_account_id,
-        CASE WHEN key_arn IS NULL THEN key_region END AS key_region,
-        CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias,
-        event_name = 'ReEncrypt' AND key_arn IS NULL AND dest_key_arn IS NULL AS is_of_two
-    FROM calls
-    WHERE usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND outcome IN ('ok', 'key_unusable')
-      AND event_name <> 'GenerateRandom'
-      AND (key_arn IS NULL OR (event_name = 'ReEncrypt' AND dest_key_arn IS NULL))
-      AND event_time >= $since
+    SELECT *
+    FROM unnamed_uses
+    WHERE event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 unnamed AS (
     SELECT * EXCEPT (is_of_two) FROM uses

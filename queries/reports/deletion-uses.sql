@@ -28,26 +28,17 @@ WITH told AS (
       AND ($account IS NULL OR key_account_id = $account)
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     UNION ALL
     SELECT
         false, key_arn, key_role, principal, principal_type, via, asset, outcome, error_code, error_message,
         event_time, event_id
     FROM recorded_uses
     WHERE key_arn IS NOT NULL
-      AND (
-          shared_event_id IS NOT NULL
-          OR original_event_id IS NOT NULL
-          OR event_id LIKE 'fp:%'
-          OR event_type IN ('AwsVpceEvent', 'AwsVpceEvents')
-      )
+      AND (call IS DISTINCT FROM 'single')
       AND ($key_id IS NULL OR key_id = $key_id)
       AND ($account IS NULL OR key_account_id = $account)
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 judged AS (
     SELECT

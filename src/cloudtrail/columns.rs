@@ -31,6 +31,9 @@ pub const BATCH_ROWS: usize = 64 * 1024;
 /// Name of the partition column: it lives in the table's folder names, not inside its Parquet files.
 pub const PARTITION: &str = "event_date";
 
+/// Name of the column that the lake fills in, since it follows from others.
+pub const CALL: &str = "call";
+
 /// What a column holds, and so how it is built and stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -279,6 +282,7 @@ columns! {
     additional_event_data: Text, "JSON of `additionalEventData` and `serviceEventDetails`, likewise";
     source_object: Symbol, "The log object that the record was read from";
     record_index: Count, "Position of the record in that object, from 0";
+    call: Symbol, "How the row counts in `calls`: `single` is a call; `shared` has a `sharedEventID` and is a call unless `shared_calls` has it; `copy` is one of several rows of a call, merged in `shared_calls`; `uncertain` counts unless the lake has the event that it repeats; `none` is not a KMS call";
 }
 
 /// The schema of the `events` table as the lake declares it.

@@ -66,8 +66,18 @@ pub enum DetectError {
     },
 }
 
-/// Views that many detectors read, with a row per account or key: worked out once, in this order.
-const KEPT: [&str; 4] = ["own_accounts", "known_keys", "expected_keys", "trusted_keys"];
+/// Views that many detectors read, with a row per account, key, trail or change of one: worked out once.
+const KEPT: [&str; 9] = [
+    "expected_keys",
+    "key_changes",
+    "key_inventory",
+    "known_keys",
+    "lanes",
+    "own_accounts",
+    "trail_changes",
+    "trail_states",
+    "trusted_keys",
+];
 
 /// The time that a run looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -164,9 +174,7 @@ pub async fn detect(
     if since >= until {
         return Err(DetectError::EmptyWindow { since, until });
     }
-    for view in KEPT {
-        engine.keep(view).await?;
-    }
+    engine.keep(&KEPT);
     let mut lacks = lacking(engine, catalog, expectations, options).await?;
     let mut detection = Detection {
         lake_version: engine.events_version(),

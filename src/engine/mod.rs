@@ -3,6 +3,7 @@
 //! There is no SQL here; statements come from `queries/` or from the user. A session only reads: a statement that would
 //! create, change or write anything is refused.
 
+mod calls;
 pub(crate) mod functions;
 mod provider;
 mod views;
@@ -15,9 +16,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::json::ArrayWriter;
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use serde::de::DeserializeOwned;
@@ -25,6 +24,8 @@ use serde::de::DeserializeOwned;
 use crate::expectations::{self, Expectations};
 use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
 use crate::query::{Catalog, Query};
+use calls::Calls;
+use functions::CallIds;
 pub use functions::Horizon;
 use provider::LakeProvider;
 use views::Views;
@@ -122,6 +123,7 @@ impl Rows {
 #[derive(Clone)]
 pub struct Engine {
     session: SessionContext,
+    views: Arc<Views>,
     events_version: u64,
     broken: Vec<String>,
     horizon: Horizon,
@@ -147,27 +149,38 @@ impl Engine {
         options.sql_parser.collect_spans = true;
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
-        let shipped = catalog.views().filter(|view| view.path.is_none());
-        install(&session, Views::new(&session, shipped.map(|view| (view.name.clone(), view.sql.clone()))))?;
-        let (mut is_there, mut events_version) = (false, 0);
+        let mut opened = Vec::with_capacity(tables::TABLES.len());
         for spec in tables::TABLES {
-            let table = lake.open(spec).await?;
-            is_there |= table.is_some();
-            if std::ptr::eq(spec, &raw const tables::EVENTS) {
-                events_version = table.as_ref().map_or(0, LakeTable::version);
-            }
-            register(&session, spec, table.as_ref())?;
+            opened.push((spec, lake.open(spec).await?));
         }
-        if !is_there {
+        if opened.iter().all(|(_, table)| table.is_none()) {
             return Err(EngineError::NoLake(lake.address().to_owned()));
+        }
+        let table = |wanted: &TableSpec| {
+            let found = opened.iter().find(|(spec, _)| std::ptr::eq(*spec, wanted));
+            found.and_then(|(_, table)| table.clone())
+        };
+        let ids = CallIds::default();
+        functions::share(&session, Arc::clone(&ids));
+        let events = table(&tables::EVENTS);
+        let events_version = events.as_ref().map_or(0, LakeTable::version);
+        let calls = Calls::new(events, table(&tables::SHARED_CALLS), ids);
+        let shipped = catalog.views().filter(|view| view.path.is_none());
+        let views = Views::new(&session, calls, shipped.map(|view| (view.name.clone(), view.sql.clone())));
+        let views = Arc::new(views);
+        install(&session, Arc::clone(&views))?;
+        for (spec, table) in &opened {
+            register(&session, spec, table.as_ref())?;
         }
         for (name, rows) in expectations::tables(expectations).map_err(DataFusionError::from)? {
             session.register_batch(name, rows)?;
         }
-        let mut engine = Self { session, events_version, horizon: Horizon::default(), broken: Vec::new() };
+        let mut engine = Self { session, views, events_version, horizon: Horizon::default(), broken: Vec::new() };
         if let Some(view) = catalog.views().find(|view| view.name == HORIZON) {
             engine.horizon = Horizon::of(&engine.sql(&view.sql, Vec::new()).await?.batches);
             functions::see(&engine.session, engine.horizon);
+            // A view that was planned before knows another one.
+            engine.views.keep(&[]);
         }
         for view in catalog.views().filter(|view| view.path.is_some()) {
             match engine.plan(&view.sql, Vec::new()).await {
@@ -182,6 +195,12 @@ impl Engine {
     #[must_use]
     pub fn broken(&self) -> &[String] {
         &self.broken
+    }
+
+    /// The session, for tests of views.
+    #[cfg(test)]
+    pub(crate) fn session(&self) -> &SessionContext {
+        &self.session
     }
 
     /// Version of the events table that answers rest on; 0 where there is none yet.
@@ -215,19 +234,9 @@ impl Engine {
         Ok(Rows { schema, batches })
     }
 
-    /// Works a view out and keeps its rows for the questions that follow: one that many read and that has few rows.
-    ///
-    /// # Errors
-    /// When there is no such view, or it fails.
-    pub async fn keep(&self, view: &str) -> Result<(), EngineError> {
-        let frame = self.session.table(view).await?;
-        let schema = Arc::clone(frame.schema().inner());
-        let batches = frame.collect().await?;
-        // A batch may have another kind of text than the plan says.
-        let schema = batches.first().map_or(schema, RecordBatch::schema);
-        self.session.deregister_table(view)?;
-        self.session.register_table(view, Arc::new(MemTable::try_new(schema, vec![batches])?))?;
-        Ok(())
+    /// Materializes these views on first use, and keeps their rows for the questions that follow.
+    pub fn keep(&self, views: &[&str]) {
+        self.views.keep(views);
     }
 
     async fn plan(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<DataFrame, EngineError> {
@@ -247,19 +256,22 @@ fn only_read() -> SQLOptions {
 }
 
 /// Puts the views where a statement looks for tables.
-fn install(session: &SessionContext, views: Views) -> Result<(), EngineError> {
+fn install(session: &SessionContext, views: Arc<Views>) -> Result<(), EngineError> {
     let names = session.state().config().options().catalog.clone();
     if let Some(catalog) = session.catalog(&names.default_catalog) {
-        catalog.register_schema(&names.default_schema, Arc::new(views))?;
+        catalog.register_schema(&names.default_schema, views)?;
     }
     Ok(())
 }
 
 /// A table that the lake does not have yet is one without rows: views may read it all the same.
 fn register(session: &SessionContext, spec: &TableSpec, table: Option<&LakeTable>) -> Result<(), EngineError> {
-    let url = ObjectStoreUrl::parse(format!("lake://{}/", spec.name))?;
+    let url = calls::url(spec.name)?;
     if let Some(table) = table {
         session.register_object_store(url.as_ref(), table.store());
+    }
+    if Calls::names().contains(&spec.name) {
+        return Ok(());
     }
     let files = table.map(LakeTable::files).unwrap_or_default();
     session.register_table(spec.name, Arc::new(LakeProvider::new(url, spec, &files)))?;

@@ -240,7 +240,9 @@ impl Ingest {
             }
         }
         let ran = self.run(planned, options, progress);
-        if ran.is_ok() && !progress.stopped() {
+        // A stop from here on interrupts no reading.
+        let interrupted = progress.stopped();
+        if ran.is_ok() && !interrupted {
             progress.merging.store(true, Ordering::Relaxed);
             self.committer.upkeep();
             progress.merging.store(false, Ordering::Relaxed);
@@ -254,7 +256,7 @@ impl Ingest {
             records.kept + records.other + records.duplicate + records.rejected,
             "every record is accounted for"
         );
-        report.interrupted = progress.stopped();
+        report.interrupted = interrupted;
         let put_off = progress.put_off.lock().map(|mut put_off| std::mem::take(&mut *put_off)).unwrap_or_default();
         report.put_off = put_off.len() as u64;
         report.settled_lanes = plan.settled_lanes;

@@ -27,8 +27,9 @@ use object_store::ObjectStore;
 
 use super::identity::{self, Texts, identities};
 use super::parquet::{self, Read};
+use super::settling::settle;
 use super::table::{Commit, DataFile, LakeTable};
-use super::{Lake, LakeError, tables};
+use super::{Lake, LakeError, calls, tables};
 use crate::cloudtrail::columns::PARTITION;
 
 /// How often a batch is tried against other writers before giving up. Each loss means that another writer finished a
@@ -38,6 +39,7 @@ const ATTEMPTS_MAX: u32 = 200;
 /// Writes events to a lake.
 #[derive(Debug)]
 pub struct EventsWriter {
+    lake: Lake,
     table: LakeTable,
     store: Arc<dyn ObjectStore>,
 }
@@ -59,7 +61,7 @@ impl EventsWriter {
     pub async fn open(lake: &Lake) -> Result<Self, LakeError> {
         let table = lake.open_or_create(&tables::EVENTS).await?;
         let store = table.store();
-        Ok(Self { table, store })
+        Ok(Self { lake: lake.clone(), table, store })
     }
 
     /// The version of the table after the last append.
@@ -91,9 +93,12 @@ impl EventsWriter {
         Err(LakeError::Contended { table: self.table.spec().name, attempts: ATTEMPTS_MAX })
     }
 
-    /// Merges small files if there are many.
+    /// Merges small files if there are many, and settles days that are worth it.
     pub async fn upkeep(&mut self) {
         self.table.upkeep().await;
+        if let Err(error) = settle(&self.lake, &self.table, false).await {
+            tracing::warn!("events of the same call could not be merged: {error}; `keytrail maintain` tries again");
+        }
     }
 
     /// Which of these identities the lake has already.
@@ -117,7 +122,9 @@ impl EventsWriter {
         let mut adds = Vec::new();
         for (day, rows) in by_day(batch, rows)? {
             let part = data_columns(&take_record_batch(batch, &UInt32Array::from(rows))?)?;
-            adds.push(parquet::write(self.store.as_ref(), &part, Some((PARTITION, &day)), true).await?);
+            for part in calls::with_copies_marked(&[part])? {
+                adds.push(parquet::write(self.store.as_ref(), &part, Some((PARTITION, &day)), true).await?);
+            }
         }
         let files: Vec<String> = adds.iter().map(|add: &Add| add.path.clone()).collect();
         match self.table.commit(adds, Vec::new(), &lanes).await? {

@@ -3,7 +3,7 @@
 //! Ingest writes a file per batch and day, which is right for writing and wrong for reading. Compaction takes the small
 //! files of one day, bins them up to [`FILE_ROWS`], sorts each bin by key and time, drops what repeats, and commits the
 //! exchange as one set of removes and adds. The ledger and the rejects, of which each batch adds a file as well, are merged
-//! as they are. Nothing of it changes an answer.
+//! as they are. Nothing of it changes an answer. The days of events are settled afterwards (see [`super::settling`]).
 //!
 //! Whoever adds rows calls [`LakeTable::upkeep`] afterwards, which merges once `DEBT_MAX` files are too many, and leaves alone
 //! a file that is more than twice as large as all smaller ones together: so each row is written again a few times at most, however small the
@@ -25,10 +25,12 @@ use deltalake_core::operations::vacuum::VacuumMode;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
+use super::calls;
 use super::parquet::{self, FileWriter, Read};
+use super::settling::settle;
 use super::sorting::{Held, held_bytes, sorted};
 use super::table::{Commit, DataFile, LakeTable};
-use super::tables::{TABLES, TableSpec};
+use super::tables::{EVENTS, SHARED_CALLS, TABLES, TableSpec};
 use super::{Lake, LakeError};
 
 /// Rows that a compacted file holds at most; a bin is sorted in memory.
@@ -92,6 +94,9 @@ pub async fn maintain(lake: &Lake, retention: Duration) -> Maintained {
                 // What cannot be merged may still be rid of files that nothing names.
                 let merged = merge(&mut table, Effort::Whole, &mut done).await;
                 done.note(spec, merged);
+                if std::ptr::eq(spec, &raw const EVENTS) {
+                    done.note(&SHARED_CALLS, settle(lake, &table, true).await);
+                }
                 let vacuumed = table.vacuum(retention).await.map(|files| done.files_deleted += files);
                 done.note(spec, vacuumed);
             }
@@ -176,6 +181,10 @@ fn worth<'f, 'd>(day: &'d [&'f DataFile], effort: Effort) -> &'d [&'f DataFile] 
 /// # Errors
 /// The first that there was.
 async fn merge(table: &mut LakeTable, effort: Effort, done: &mut Maintained) -> Result<(), LakeError> {
+    // Each file belongs to one set of event files: never merged.
+    if std::ptr::eq(table.spec(), &raw const SHARED_CALLS) {
+        return Ok(());
+    }
     let (mut aside, mut failed) = (BTreeSet::new(), None);
     // The bins are made anew after each commit: another `maintain` may have taken one meanwhile.
     while let Some(bin) = bins(&table.files(), &aside, effort).into_iter().next() {
@@ -258,6 +267,7 @@ async fn compact(table: &LakeTable, bin: &[DataFile]) -> Result<Outcome, LakeErr
         let larger = usize::from(!parts.is_empty() && held <= BIN_BYTES_HELD / 2);
         return Ok(Outcome::TooLarge(bin[larger].path.clone()));
     }
+    let parts = calls::with_copies_marked(&parts)?;
     let total: usize = parts.iter().map(RecordBatch::num_rows).sum();
     let order = sorted(&parts)?;
     let mut writer = FileWriter::new(&schema, order.len())?;
@@ -352,7 +362,6 @@ mod tests {
     use super::*;
     use crate::cloudtrail::columns::{Event, EventBuilder};
     use crate::lake::events::EventsWriter;
-    use crate::lake::tables::EVENTS;
 
     /// So many events of one day, none of which is in another run.
     fn run(number: i64, events: i64) -> RecordBatch {

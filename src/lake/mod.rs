@@ -8,6 +8,7 @@
 //! Nothing here knows of AWS, of JSON logs or of SQL. Exactly-once rests on Delta's own optimistic commit (see
 //! [`events`]); there is no lock and no server.
 
+pub mod calls;
 pub mod columns;
 pub mod events;
 pub mod evidence;
@@ -21,6 +22,7 @@ mod ordered;
 pub mod parquet;
 mod place;
 pub mod reports;
+pub mod settling;
 pub mod snapshots;
 mod sorting;
 pub mod table;

@@ -1,12 +1,13 @@
 //! Rows to Parquet files and back: one set of writer properties for the whole lake, and the statistics that Delta's log
 //! keeps per file.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use ::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use super::identity::Texts;
 use super::{DataFile, LakeError};
+use crate::cloudtrail::columns::CALL;
 
 /// Rows per row group: what one column chunk's dictionary covers, and what a reader decides to skip as a whole.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
@@ -45,10 +47,10 @@ const PAGED: [&str; 2] = ["key_arn", "event_time"];
 /// Text columns whose range is kept, per file in Delta's log and per row group in the file, to skip both by.
 ///
 /// `event_type` is one of them for what VPC endpoints log: few files have any, and the name sorts behind all others.
-const RANGED: [&str; 5] = ["key_arn", "account_id", "region", "event_source", "event_type"];
+const RANGED: [&str; 6] = ["key_arn", "account_id", "region", "event_source", "event_type", CALL];
 
-/// A column that is null nearly everywhere; its statistics let a query for the rest pass over whole files.
-const RARE: &str = "original_event_id";
+/// Columns that are null nearly everywhere; their statistics let a query for values skip whole files.
+const RARE: [&str; 2] = ["original_event_id", "dest_key_arn"];
 
 /// A range's text longer than this is left out of the log.
 const RANGE_TEXT_MAX: usize = 256;
@@ -64,7 +66,7 @@ fn properties(schema: &Schema, rows: usize) -> WriterProperties {
         if UNIQUE.contains(&field.name().as_str()) {
             properties = properties.set_column_dictionary_enabled(column.clone(), false);
         }
-        if RANGED.contains(&field.name().as_str()) || field.name() == RARE {
+        if RANGED.contains(&field.name().as_str()) || RARE.contains(&field.name().as_str()) {
             properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk);
         }
         if PAGED.contains(&field.name().as_str()) {
@@ -101,7 +103,8 @@ pub fn is_full(path: &Path) -> bool {
 pub struct FileWriter {
     encoder: ArrowWriter<Vec<u8>>,
     ranges: Ranges,
-    is_full: bool,
+    /// Prefix of the file name.
+    prefix: Cow<'static, str>,
 }
 
 impl FileWriter {
@@ -113,7 +116,7 @@ impl FileWriter {
         let options =
             ArrowWriterOptions::new().with_properties(properties(schema, rows)).with_skip_arrow_metadata(true);
         let encoder = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(schema), options).map_err(unwritten)?;
-        Ok(Self { encoder, ranges: Ranges::default(), is_full: false })
+        Ok(Self { encoder, ranges: Ranges::default(), prefix: "part-".into() })
     }
 
     /// Adds rows.
@@ -127,7 +130,12 @@ impl FileWriter {
 
     /// Lets the file's name say that it is as large as upkeep makes any.
     pub fn fill(&mut self) {
-        self.is_full = true;
+        self.prefix = FULL.into();
+    }
+
+    /// Sets the prefix of the file name.
+    pub fn named(&mut self, prefix: String) {
+        self.prefix = prefix.into();
     }
 
     /// Stores the file and returns the action that adds it to its table.
@@ -140,7 +148,7 @@ impl FileWriter {
         partition: Option<(&str, &str)>,
         data_change: bool,
     ) -> Result<Add, LakeError> {
-        let name = format!("{}{}.zstd.parquet", if self.is_full { FULL } else { "part-" }, Uuid::new_v4());
+        let name = format!("{}{}.zstd.parquet", self.prefix, Uuid::new_v4());
         let path = match partition {
             Some((column, value)) => format!("{column}={value}/{name}"),
             None => name,
@@ -335,6 +343,32 @@ pub async fn open(
     file: &DataFile,
     read: Read<'_>,
 ) -> Result<ParquetRecordBatchStream<FileReader>, LakeError> {
+    built(file, builder(store, file, read).await?)
+}
+
+/// Opens a data file for reading these of its rows, which are in order.
+///
+/// # Errors
+/// When the file cannot be opened or is no Parquet file.
+pub async fn open_rows(
+    store: Arc<dyn ObjectStore>,
+    file: &DataFile,
+    read: Read<'_>,
+    rows: &[usize],
+) -> Result<ParquetRecordBatchStream<FileReader>, LakeError> {
+    let builder = builder(store, file, read).await?;
+    let total = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+    let selection = RowSelection::from_consecutive_ranges(rows.iter().map(|&row| row..row + 1), total);
+    built(file, builder.with_row_selection(selection))
+}
+
+type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
+
+fn built(file: &DataFile, builder: Builder) -> Result<ParquetRecordBatchStream<FileReader>, LakeError> {
+    builder.build().map_err(|source| LakeError::Parquet { path: file.path.to_string(), source })
+}
+
+async fn builder(store: Arc<dyn ObjectStore>, file: &DataFile, read: Read<'_>) -> Result<Builder, LakeError> {
     let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
     let mut reader = FileReader { store, path: file.path.clone(), size: file.size };
     let metadata = match read {
@@ -354,7 +388,7 @@ pub async fn open(
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
     }
-    builder.build().map_err(failed)
+    Ok(builder)
 }
 
 /// Of the wanted columns those that a file has, in the file's order.

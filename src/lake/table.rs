@@ -55,6 +55,8 @@ pub struct FileStats {
     pub min_values: HashMap<String, serde_json::Value>,
     /// Largest value per column.
     pub max_values: HashMap<String, serde_json::Value>,
+    /// Rows without a value, per column.
+    pub null_count: HashMap<String, u64>,
 }
 
 /// How a commit ended, when it did not fail.

@@ -29,6 +29,14 @@ pub static EVENTS: TableSpec = TableSpec {
     doc: "every kept record, once",
 };
 
+/// Calls logged in several events.
+pub static SHARED_CALLS: TableSpec = TableSpec {
+    name: "shared_calls",
+    partition: Some(columns::PARTITION),
+    schema: columns::lake_schema,
+    doc: "calls logged in several rows of `events`, one row each; a file's name identifies the event files that it covers",
+};
+
 /// The ledger: one row per source object and attempt.
 pub static OBJECTS: TableSpec = TableSpec {
     name: "objects",
@@ -126,8 +134,9 @@ pub static NOTIFICATIONS: TableSpec = TableSpec {
 };
 
 /// Every table.
-pub static TABLES: [&TableSpec; 13] = [
+pub static TABLES: [&TableSpec; 14] = [
     &EVENTS,
+    &SHARED_CALLS,
     &OBJECTS,
     &REJECTS,
     &LISTINGS,

@@ -254,6 +254,18 @@ pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
     Some((account.to_owned(), id.to_owned()))
 }
 
+/// Views with few rows, which the queries name more than once.
+const KEPT: [&str; 8] = [
+    "expected_keys",
+    "key_inventory",
+    "known_keys",
+    "lanes",
+    "own_accounts",
+    "trail_changes",
+    "trail_states",
+    "unnamed_uses",
+];
+
 /// Reads the facts: of one set with its assets, or of every key without them.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
     // What is later than the instant that is asked about is known all the same, and may speak against deletion.
@@ -264,10 +276,7 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
         given.push(("key_id".to_owned(), key_id.clone()));
     }
     let source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
-    // Views with a row per account or key, which the first query names more than once.
-    for view in ["own_accounts", "known_keys", "expected_keys"] {
-        engine.keep(view).await?;
-    }
+    engine.keep(&KEPT);
     let mut facts = Facts::default();
     for member in source.rows::<Member>("deletion-keys").await? {
         if let Some(set) = set_of(&member.key_arn) {

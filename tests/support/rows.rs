@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::Dir;
 
-/// The columns that say where a record was read.
-pub const PLACE: [&str; 2] = ["source_object", "record_index"];
+/// The columns that say where a record was read, and how it counts in the lake that it is in.
+pub const PLACE: [&str; 3] = ["source_object", "record_index", "call"];
 
 /// Columns that hold JSON as text.
 const JSON: [&str; 4] = ["request_parameters", "response_elements", "additional_event_data", "principal_tags"];

@@ -9,9 +9,12 @@
 //! - `address_block(address)`: the network that an address is probably of
 //! - `aws_partition(arn, region)`: the partition that an ARN is of, or else a Region
 //! - `key_ids(bytes)`: every key id in a text that may be broken, as a list
+//! - `in_shared_calls(id, time)`: whether `shared_calls` has the call of an event that is not marked as a copy
+//! - `call_mark(…)`: how an event counts in `calls`, for files of earlier versions
 //! - `horizon_from()`, `horizon_until()`: the span of time that the lake can tell of
 
 mod addresses;
+mod call_marks;
 mod conditions;
 mod horizon;
 mod key_ids;
@@ -20,17 +23,21 @@ mod members;
 mod partitions;
 mod policies;
 mod selectors;
+mod shared_calls;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::prelude::SessionContext;
 
+pub(super) use call_marks::call_mark;
 pub use horizon::Horizon;
+pub(super) use shared_calls::CallIds;
 
 /// Makes every function known to a session. Until [`see`] says better, the lake can tell of any time.
 pub(crate) fn register(session: &SessionContext) {
     see(session, Horizon::default());
+    share(session, CallIds::default());
     for function in [
         selectors::selectors_capture_kms(),
         matching::matches_any(),
@@ -51,6 +58,11 @@ pub(crate) fn see(session: &SessionContext, horizon: Horizon) {
     for function in horizon.functions() {
         session.register_udf(function);
     }
+}
+
+/// Gives the session the ids of shared calls, once they are known.
+pub(super) fn share(session: &SessionContext, ids: CallIds) {
+    session.register_udf(shared_calls::in_shared_calls(ids));
 }
 
 /// A list of texts.

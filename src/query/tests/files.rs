@@ -173,7 +173,7 @@ fn views_come_after_those_they_read() {
     let shipped = Catalog::shipped();
     let names: Vec<&str> = shipped.views().map(|view| view.name.as_str()).collect();
     let at = |name: &str| names.iter().position(|view| *view == name).unwrap();
-    assert!(at("kms_events") < at("calls") && at("calls") < at("usage"), "{names:?}");
+    assert!(at("timely_events") < at("calls") && at("calls") < at("usage"), "{names:?}");
 }
 
 #[test]

@@ -6,46 +6,34 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, NaiveDate, Utc};
-use datafusion::datasource::MemTable;
-use datafusion::datasource::empty::EmptyTable;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 
-use crate::cloudtrail::columns::{Event, EventBuilder, Text, lake_schema};
-use crate::engine::functions;
-use crate::expectations::{self, Expectations};
-use crate::lake::tables::TABLES;
+use crate::cloudtrail::columns::{Event, EventBuilder, Text};
+use crate::engine::Engine;
+use crate::expectations::Expectations;
+use crate::lake::Lake;
+use crate::lake::events::EventsWriter;
 use crate::query::Catalog;
 
 const ACCOUNTS: [(&str, &str); 3] = [("A", "111111111111"), ("B", "222222222222"), ("C", "333333333333")];
 
-/// A session with the events of the table, and the shipped views over them.
+/// A session over a lake with the events of the table, and the shipped views over them.
 pub async fn session(table: &str) -> SessionContext {
-    let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
-    let events = MemTable::try_new(lake_schema(), vec![vec![batch(table)]]).unwrap();
-    session.register_table("events", Arc::new(events)).unwrap();
-    views(&session).await;
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+    EventsWriter::open(&lake).await.unwrap().append(&batch(table)).await.unwrap();
+    let session = engine(&lake).await.session().clone();
+    // The lake is there as long as the session is.
+    session.state_ref().write().config_mut().set_extension(Arc::new(folder));
     session
 }
 
-/// Registers the shipped views over the session's `events`, the lake's other tables being empty unless they are there.
-pub async fn views(session: &SessionContext) {
-    functions::register(session);
-    for spec in TABLES {
-        if !session.table_exist(spec.name).unwrap() {
-            session.register_table(spec.name, Arc::new(EmptyTable::new((spec.schema)()))).unwrap();
-        }
-    }
-    for (name, rows) in expectations::tables(&Expectations::default()).unwrap() {
-        session.register_batch(name, rows).unwrap();
-    }
-    for view in Catalog::shipped().views() {
-        let rows = session.sql(&view.sql).await.unwrap_or_else(|error| panic!("{}: {error}", view.name));
-        session.register_table(view.name.as_str(), rows.into_view()).unwrap();
-    }
+/// Questions to a lake.
+pub async fn engine(lake: &Lake) -> Engine {
+    Engine::open(lake, &Catalog::shipped(), &Expectations::default()).await.unwrap()
 }
 
 /// The rows of a statement, one line each, values separated by blanks, shortened as the tables of events are.
@@ -81,18 +69,7 @@ pub fn batch(table: &str) -> RecordBatch {
         finish(&mut event);
         builder.append(&event).unwrap();
     }
-    as_in_the_lake(&builder.finish().unwrap())
-}
-
-pub fn as_in_the_lake(batch: &RecordBatch) -> RecordBatch {
-    let schema = lake_schema();
-    let columns: Vec<ArrayRef> = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| cast(column, field.data_type()).unwrap())
-        .collect();
-    RecordBatch::try_new(schema, columns).unwrap()
+    builder.finish().unwrap()
 }
 
 fn ordinary() -> Event<'static> {

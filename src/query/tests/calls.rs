@@ -1,0 +1,212 @@
+//! `calls` says the same as its naive definition, however a lake came to be.
+
+use std::borrow::Cow;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::{Duration, NaiveDate};
+use deltalake_core::kernel::Add;
+use object_store::ObjectStoreExt;
+use proptest::prelude::*;
+
+use super::lake::engine;
+use crate::cloudtrail::columns::{CALL, Event, EventBuilder, PARTITION, Text};
+use crate::lake::events::EventsWriter;
+use crate::lake::maintain::maintain;
+use crate::lake::settling::{is_marked, shared_calls};
+use crate::lake::tables::{EVENTS, SHARED_CALLS};
+use crate::lake::{Lake, parquet};
+
+/// The naive definition.
+const BY_GROUPING: &str = include_str!("calls_by_grouping.sql");
+
+/// What an event is drawn from, a byte per choice.
+type Drawn = [u8; 24];
+
+const KEY: &str = "arn:aws:kms:eu-west-1:111111111111:key/";
+
+const K: Option<&str> = Some("kms.amazonaws.com");
+
+fn of<'v>(drawn: u8, values: &[Option<&'v str>]) -> Text<'v> {
+    values[usize::from(drawn) % values.len()].map(Cow::Borrowed)
+}
+
+/// An event that has much in common with others.
+fn event(drawn: &Drawn, place: i32) -> Event<'static> {
+    let [id, shared, patch, time, source, operation, kind, account, outcome, key, owner, more @ ..] = *drawn;
+    let [alias, dest, caller, caller_id, caller_account, session, ip, asset, request, context, flags, object, via] =
+        more;
+    let accounts = [Some("111111111111"), Some("222222222222"), None];
+    let ids = [Some("e1"), Some("e2"), Some("e3"), Some("e4"), Some("fp:1"), Some("fp:2")];
+    let keys = [None, Some("k1"), Some("k2")];
+    let key = of(key, &keys);
+    // Two days, and a time that no event can have.
+    let day = [20454, 20454, 20454, 20455, 2_932_896][usize::from(time) % 5];
+    let second = i64::from(time / 5 % 3);
+    let name = of(operation, &[Some("Decrypt"), Some("Decrypt"), Some("DescribeKey"), Some("ReEncrypt")]);
+    let asset = of(asset, &[None, Some("b/1"), Some("b/2")]);
+    Event {
+        event_id: of(id, &ids),
+        shared_event_id: of(shared, &[None, Some("s1"), Some("s2"), Some("s3")]),
+        original_event_id: of(patch, &[None, None, None, None, Some("e1"), Some("e2"), Some("e3")]),
+        event_time: Some((i64::from(day) * 86_400 + second) * 1_000_000),
+        event_date: Some(day),
+        event_source: of(source / 32, &[Some("sts.amazonaws.com"), K, K, K, K, K, K]),
+        usage_class: Some(if name.as_deref() == Some("DescribeKey") { "read".into() } else { "decrypt".into() }),
+        event_name: name,
+        event_type: of(kind, &[Some("AwsApiCall"), Some("AwsApiCall"), None, Some("AwsVpceEvent")]),
+        account_id: of(account, &accounts),
+        region: Some("eu-west-1".into()),
+        read_only: Some(flags & 1 == 1),
+        outcome: of(outcome, &[Some("ok"), Some("ok"), Some("key_unusable"), Some("throttled"), Some("denied"), None]),
+        key_arn: key.as_ref().map(|key| format!("{KEY}{key}").into()),
+        key_id: key,
+        key_account_id: of(owner, &accounts),
+        key_region: of(owner / 3, &[None, Some("eu-west-1")]),
+        key_alias: of(alias, &[None, Some("alias/a"), Some("alias/b")]),
+        dest_key_arn: of(dest, &[None, None, Some("arn:aws:kms:eu-west-1:111111111111:key/k3")]),
+        principal: of(caller, &[None, Some("acct:222222222222/AROAX"), Some("role/a"), Some("role/b")]),
+        principal_id: of(caller_id, &[None, Some("AROAX"), Some("AROAY")]),
+        principal_account_id: of(caller_account, &accounts),
+        session_name: of(session, &[None, Some("i-1"), Some("i-2")]),
+        session_start: (session > 99).then_some(1_000_000),
+        mfa: [None, Some(true), Some(false)][usize::from(flags / 2) % 3],
+        source_ip: of(ip, &[None, Some("10.0.0.1"), Some("10.0.0.2")]),
+        asset_type: asset.is_some().then(|| of(flags, &[Some("s3-object"), Some("secret")])).flatten(),
+        asset_trust: asset.is_some().then(|| of(flags / 8, &[Some("service"), Some("claimed")])).flatten(),
+        asset,
+        request_id: of(request, &[None, Some("r1"), Some("r2")]),
+        encryption_context: if context % 2 == 0 {
+            vec![("k".into(), format!("{}", context % 4).into())]
+        } else {
+            Vec::new()
+        },
+        via: of(via, &[None, Some("s3"), Some("ebs")]),
+        source_object: of(object, &[Some("o1"), Some("o2")]),
+        record_index: Some(place),
+        ..Event::default()
+    }
+}
+
+fn batch(events: &[Drawn], first: usize) -> RecordBatch {
+    let mut builder = EventBuilder::default();
+    for (at, drawn) in events.iter().enumerate() {
+        builder.append(&event(drawn, i32::try_from(first + at).unwrap())).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+/// A file as versions wrote it that did not say of events how they count.
+async fn add_as_before(lake: &Lake, batch: &RecordBatch) {
+    let mut table = lake.open_or_create(&EVENTS).await.unwrap();
+    let days = batch.column_by_name(PARTITION).unwrap();
+    let days: Vec<i32> = days.as_any().downcast_ref::<arrow::array::Date32Array>().unwrap().values().to_vec();
+    let mut distinct = days.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let kept: Vec<usize> = (0..batch.num_columns())
+        .filter(|&column| ![PARTITION, CALL].contains(&batch.schema_ref().field(column).name().as_str()))
+        .collect();
+    for day in distinct {
+        let rows: UInt32Array = (0..).zip(&days).filter(|(_, of)| **of == day).map(|(row, _)| row).collect();
+        let part = take_record_batch(batch, &rows).unwrap().project(&kept).unwrap();
+        let name = (NaiveDate::default() + Duration::days(i64::from(day))).to_string();
+        let add = parquet::write(table.store().as_ref(), &part, Some((PARTITION, &name)), true).await.unwrap();
+        table.commit(vec![add], Vec::new(), &[]).await.unwrap();
+    }
+}
+
+/// The same files under other names and without statistics, as another engine leaves them.
+async fn rewritten_by_another_engine(lake: &Lake) {
+    let mut table = lake.open(&EVENTS).await.unwrap().unwrap();
+    let (mut adds, mut removes) = (Vec::new(), Vec::new());
+    for file in table.files() {
+        let path = file.path.to_string().replace(".zstd.parquet", "-rewritten.parquet");
+        table.store().copy(&file.path, &path.as_str().into()).await.unwrap();
+        adds.push(Add {
+            path,
+            partition_values: [(PARTITION.to_owned(), file.partition.clone())].into_iter().collect(),
+            size: i64::try_from(file.size).unwrap(),
+            stats: file.rows.map(|rows| format!("{{\"numRecords\":{rows}}}")),
+            ..Add::default()
+        });
+        removes.push(file.removal());
+    }
+    if !adds.is_empty() {
+        table.commit(adds, removes, &[]).await.unwrap();
+    }
+}
+
+/// The rows of a statement and the names of their columns, in order.
+async fn rows(lake: &Lake, sql: &str) -> Vec<String> {
+    let answer = engine(lake).await.sql(sql, Vec::new()).await.unwrap();
+    let options = FormatOptions::default().with_null("-");
+    let mut rows = Vec::new();
+    for batch in &answer.batches {
+        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap());
+        let columns: Vec<_> = columns.zip(answer.schema.fields()).collect();
+        for row in 0..batch.num_rows() {
+            let cells = columns.iter().map(|(column, field)| format!("{}={}", field.name(), column.value(row)));
+            rows.push(cells.filter(|cell| !cell.ends_with("=-")).collect::<Vec<_>>().join(" "));
+        }
+    }
+    rows.sort_unstable();
+    rows
+}
+
+async fn says_the_same(lake: &Lake, when: &str) {
+    let (said, meant) = (rows(lake, "SELECT * FROM calls").await, rows(lake, BY_GROUPING).await);
+    let without = |rows: &[String], others: &[String]| -> Vec<String> {
+        rows.iter().filter(|row| !others.contains(row)).cloned().collect()
+    };
+    let (more, less) = (without(&said, &meant), without(&meant, &said));
+    assert!(said == meant, "{when}: {} rows for {}\nsaid:  {more:#?}\nmeant: {less:#?}", said.len(), meant.len());
+}
+
+async fn holds(events: &[Drawn], cuts: [usize; 3]) {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+    let mut cuts = cuts.map(|cut| cut % (events.len() + 1));
+    cuts.sort_unstable();
+    let [one, two, three] = cuts;
+    let mut writer = EventsWriter::open(&lake).await.unwrap();
+    writer.append(&batch(&events[..one], 0)).await.unwrap();
+    says_the_same(&lake, "one file a day").await;
+    writer.append(&batch(&events[one..two], one)).await.unwrap();
+    says_the_same(&lake, "two files a day").await;
+    maintain(&lake, Duration::days(1)).await;
+    says_the_same(&lake, "merged and settled").await;
+    rewritten_by_another_engine(&lake).await;
+    says_the_same(&lake, "rewritten by another engine").await;
+    writer = EventsWriter::open(&lake).await.unwrap();
+    writer.append(&batch(&events[two..three], two)).await.unwrap();
+    says_the_same(&lake, "settled, and more since").await;
+    add_as_before(&lake, &batch(&events[three..], three)).await;
+    says_the_same(&lake, "beside files of an earlier version").await;
+    let done = maintain(&lake, Duration::days(1)).await;
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    says_the_same(&lake, "all merged and settled").await;
+    // At rest, merged calls are read from one file a day, and only files of another version or engine have events that are looked up.
+    let shared = lake.open(&SHARED_CALLS).await.unwrap().unwrap();
+    let events = lake.open(&EVENTS).await.unwrap().unwrap();
+    let found = shared_calls(&events, Some(&shared)).await.unwrap();
+    let is_ours = events.files().iter().all(is_marked);
+    assert!(found.fresh.is_empty() && (found.open.is_empty() || !is_ours), "{found:?}");
+}
+
+proptest! {
+    // Some of it in each run; PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig { max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::with_cases(
+        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(6)
+    ) })]
+
+    #[test]
+    fn calls_are_those_of_the_naive_definition(
+        events in prop::collection::vec(any::<Drawn>(), 1..48),
+        cuts in any::<[usize; 3]>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(holds(&events, cuts));
+    }
+}
