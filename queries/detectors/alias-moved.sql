@@ -34,8 +34,6 @@ WITH moved AS (
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- Successful calls only: one that failed may name a key that the alias never named. Few aliases come first in the join.
 -- Times are whole seconds: an alias may be deleted in the second in which it is made again.
@@ -68,8 +66,6 @@ named AS (
         AND e.original_event_id IS NULL
         AND e.event_time >= $since - CAST(concat($recent_days, ' days') AS INTERVAL)
         AND e.event_time < $until
-        AND e.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($recent_days, ' days') AS INTERVAL) AS DATE)
-        AND e.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY m.key_arn, m.principal, m.key_account_id, m.key_region, m.key_alias, m.event_name, m.event_time, m.event_id
 ),
 found AS (

@@ -50,8 +50,6 @@ traffic AS (
       AND u.original_event_id IS NULL
       AND u.event_time >= $since
       AND u.event_time < $until
-      AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY u.key_arn, 2
 ),
 asked AS (
@@ -78,8 +76,6 @@ asked AS (
       AND outcome = 'ok'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- `lack` says what is missing, '' that a key of the account's own was chosen, null that the event says nothing of it.
 choices AS (

@@ -37,7 +37,7 @@ used AS (
     FROM kms_events
     WHERE outcome = 'ok'
       AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($minutes, ' minutes') AS INTERVAL) AS DATE)
+      AND event_time >= date_trunc('day', $since - CAST(concat($minutes, ' minutes') AS INTERVAL))
     GROUP BY key_arn, dest_key_arn
 ),
 last_uses AS (
@@ -51,7 +51,7 @@ found AS (
     SELECT e.event_id
     FROM (SELECT last_usage_event_id FROM told WHERE last_usage_event_id IS NOT NULL GROUP BY last_usage_event_id) AS t
     JOIN kms_events AS e ON e.event_id = t.last_usage_event_id
-    WHERE e.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 day' AS DATE)
+    WHERE e.event_time >= date_trunc('day', $since - INTERVAL '1 day')
     GROUP BY e.event_id
 ),
 known AS (

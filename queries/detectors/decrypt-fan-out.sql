@@ -47,8 +47,6 @@ WITH opened AS (
       AND principal NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
 -- Each half hour is in two hours, so that nothing of half an hour is cut in two. What is distinct is grouped, not
@@ -165,8 +163,6 @@ WHERE c.usage_class = 'decrypt'
   AND c.key_arn IS NOT NULL
   AND c.event_time >= $since - INTERVAL '1 hour'
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
-  AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
     w.principal, w.home, w.first_seen, w.last_seen,
     w.keys, w.past_keys, w.assets, w.past_assets, w.past_days

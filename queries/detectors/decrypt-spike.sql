@@ -52,8 +52,6 @@ WITH hours AS (
       AND principal NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
 -- What other principals of its account did in the Region in the same hour, and all along. Its own use of another key
@@ -147,7 +145,5 @@ WHERE c.usage_class = 'decrypt'
   AND c.outcome = 'ok'
   AND c.event_time >= $since
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-  AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY s.key_arn, s.principal, s.account_id, s.region, s.peak, s.past_peak, s.middle, s.past_days, s.hours
 ORDER BY s.key_arn, s.principal

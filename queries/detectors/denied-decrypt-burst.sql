@@ -51,8 +51,6 @@ WITH calls_by_half AS (
       )
       AND event_time >= $since - INTERVAL '1 hour'
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3
 ),
 -- Each half hour is in two hours, so that no burst of half an hour is cut in two.
@@ -130,8 +128,6 @@ WHERE c.usage_class IN ('decrypt', 'generate')
   )
   AND c.event_time >= $since - INTERVAL '1 hour'
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
-  AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
     b.principal, b.account_id, b.first_seen, b.last_seen, b.denials, b.most, b.keys, b.key_names
 ORDER BY b.principal

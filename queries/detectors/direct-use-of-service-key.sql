@@ -41,8 +41,6 @@ WITH used AS (
       AND key_arn IS NOT NULL
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
 weighed AS (
@@ -107,7 +105,5 @@ LEFT JOIN calls AS c
     AND c.via IS NULL
     AND c.event_time >= $since
     AND c.event_time < $until
-    AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-    AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.past_calls, n.main_service
 ORDER BY n.key_arn, n.principal

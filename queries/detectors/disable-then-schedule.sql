@@ -42,8 +42,6 @@ WITH shutdowns AS (
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since - CAST(concat($within_hours, ' hours') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($within_hours, ' hours') AS INTERVAL) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     WINDOW before AS (
         PARTITION BY key_arn, principal
         ORDER BY event_time, event_name, event_id

@@ -25,8 +25,6 @@ WITH doomed AS (
     WHERE outcome = 'key_unusable'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 failed_calls AS (
     SELECT
@@ -45,8 +43,6 @@ failed_calls AS (
       AND (u.key_role IS NULL OR coalesce(u.error_message, '') NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0)
       AND u.event_time >= $since
       AND u.event_time < $until
-      AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- The events of an asset follow each other; those without one are the last.
 placed AS (

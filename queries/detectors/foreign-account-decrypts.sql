@@ -45,8 +45,6 @@ WITH decrypts AS (
       AND principal_account_id <> key_account_id
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn, key_account_id, key_region, principal, principal_account_id, event_date
 ),
 -- A day is looked at for evidence when there were fewer than ten calls before it.
@@ -132,8 +130,6 @@ WHERE c.usage_class = 'decrypt'
   AND c.outcome = 'ok'
   AND c.event_time >= $since
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-  AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
     j.key_arn, j.principal, j.key_account_id, j.key_region, j.first_seen, j.last_seen,
     j.calls, j.direct_calls, j.principal_account_id, j.is_presumed, j.trusted_as, j.party

@@ -55,8 +55,6 @@ WITH encrypts AS (
       )
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn, key_account_id, principal, principal_account_id, event_name, coalesce(via, 'direct calls'), event_date
 ),
 -- A day is looked at for evidence when there were fewer than ten calls before it.
@@ -137,8 +135,6 @@ WHERE (u.event_name = 'Encrypt' OR u.event_name LIKE 'GenerateDataKey%' OR u.key
   AND u.outcome = 'ok'
   AND u.event_time >= $since
   AND u.event_time < $until
-  AND u.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-  AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY
     p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
     p.calls, p.operations, p.ways, p.is_presumed, p.party, p.trusted_as

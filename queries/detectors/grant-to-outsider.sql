@@ -39,8 +39,6 @@ WITH requests AS (
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 grants AS (
     SELECT

@@ -30,8 +30,6 @@ WITH steps AS (
       AND key_arn IS NOT NULL
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 removed AS (
     SELECT

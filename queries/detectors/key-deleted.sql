@@ -25,8 +25,6 @@ WITH steps AS (
       AND key_arn IS NOT NULL
       AND event_time >= $since - CAST(concat($lookback_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($lookback_days, ' days') AS INTERVAL) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 )
 SELECT
     key_arn,

@@ -29,8 +29,6 @@ WITH switches AS (
       AND key_arn IS NOT NULL
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 disabled AS (
     SELECT
@@ -66,8 +64,6 @@ used AS (
       AND u.event_time < shut.at
       AND u.event_time >= $since - CAST(concat($recent_days, ' days') AS INTERVAL)
       AND u.event_time < $until
-      AND u.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($recent_days, ' days') AS INTERVAL) AS DATE)
-      AND u.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY u.key_arn, u.principal, u.via, u.asset
 ),
 -- Each row of use as three, one for each kind of dependent, so that usage is read once.

@@ -54,8 +54,6 @@ WITH looks AS (
       AND via IS NULL
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4
 ),
 -- Each half hour is in two hours, so that nothing of half an hour is cut in two.
@@ -101,8 +99,6 @@ history AS (
     FROM events
     WHERE event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $since
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
     GROUP BY account_id
 ),
 judged AS (
@@ -163,7 +159,5 @@ JOIN calls AS c
 WHERE c.via IS NULL
   AND c.event_time >= $since - INTERVAL '1 hour'
   AND c.event_time < $until
-  AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
-  AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY p.principal, p.account_id, p.keys, p.dry_runs, p.past_days
 ORDER BY p.principal

@@ -56,8 +56,6 @@ asked AS (
       AND event_name IN ('PutEventSelectors', 'UpdateTrail')
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- What a trail is told to be and has been all along takes nothing away; where nothing is known, it does.
 lost AS (

@@ -40,8 +40,6 @@ WITH shutdowns AS (
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- How many keys were struck in the span that begins with a call, and then in the largest span that a call is in.
 spans AS (

@@ -52,8 +52,6 @@ WITH by_address AS (
       AND principal NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5, 6
 ),
 visits AS (
@@ -130,7 +128,5 @@ LEFT JOIN calls AS c
     AND c.via IS NULL
     AND c.event_time >= $since
     AND c.event_time < $until
-    AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-    AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.past_days, n.past_blocks, n.blocks
 ORDER BY n.key_arn, n.principal

@@ -37,8 +37,6 @@ WITH steps AS (
       AND c.key_arn IS NOT NULL
       AND c.event_time >= $since - CAST(concat($lookback_days, ' days') AS INTERVAL)
       AND c.event_time < $until
-      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($lookback_days, ' days') AS INTERVAL) AS DATE)
-      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     -- A change of the policy in the second of another change comes last; the others in the order of a key's life.
     WINDOW before AS (
         PARTITION BY c.key_arn

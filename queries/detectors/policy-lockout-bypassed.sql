@@ -41,6 +41,4 @@ WHERE event_name IN ('PutKeyPolicy', 'CreateKey', 'ReplicateKey')
   AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
   AND event_time >= $since
   AND event_time < $until
-  AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-  AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 GROUP BY key_arn, principal

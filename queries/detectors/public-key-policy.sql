@@ -60,8 +60,6 @@ WITH set_policies AS (
           AND request_parameters LIKE '%"policy":"%'
           AND event_time >= $since
           AND event_time < $until
-          AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-          AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     )
 ),
 -- `as_of`: when the policy was as it is here.

@@ -44,8 +44,6 @@ WITH moved AS (
       AND principal NOT LIKE 'service:%'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 foreign_moves AS (
     SELECT m.*, theirs.account_id IS NOT NULL AS is_presumed

@@ -35,8 +35,6 @@ WITH replicas AS (
       AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 -- The few places come first in the join. That two accounts logged a call does not matter to whether there was one.
 used AS (
@@ -47,8 +45,6 @@ used AS (
       AND e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
       AND e.event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND e.event_time < $since
-      AND e.event_date >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($baseline_days, ' days') AS INTERVAL) AS DATE)
-      AND e.event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
     GROUP BY e.key_account_id, e.key_region
 ),
 known AS (

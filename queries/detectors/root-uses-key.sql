@@ -37,8 +37,6 @@ WITH root_calls AS (
       AND original_event_id IS NULL
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY coalesce(shared_event_id, event_id), key_arn, principal, event_name, usage_class
 ),
 -- A key that root only looked at has no finding of its own: the console looks at all of them.

@@ -34,8 +34,6 @@ WITH switches AS (
       AND key_arn IS NOT NULL
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ),
 expected AS (
     SELECT key_arn, min(rotation_days) AS rotation_days
@@ -53,7 +51,6 @@ renewed AS (
     WHERE event_name IN ('CreateKey', 'RotateKey', 'RotateKeyOnDemand', 'ImportKeyMaterial', 'DisableKeyRotation')
       AND outcome = 'ok'
       AND event_time < $until
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn
 ),
 -- How far back the lake reaches.

@@ -47,8 +47,6 @@ WITH opened AS (
       AND principal NOT LIKE '%:role/aws-service-role/%'
       AND event_time >= $since - INTERVAL '1 hour'
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) - INTERVAL '1 hour' AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 -- Each half hour is in two hours, so that no harvest of half an hour is cut in two.

@@ -58,8 +58,6 @@ WITH used AS (
       AND principal IS NOT NULL
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 placed AS (
@@ -137,8 +135,6 @@ lane_days AS (
     FROM events
     WHERE event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $since
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
     GROUP BY account_id, region
 ),
 created AS (
@@ -148,8 +144,6 @@ created AS (
       AND outcome = 'ok'
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn
 ),
 -- Who wrote with a key reads what is its own.
@@ -160,8 +154,6 @@ writers AS (
       AND outcome = 'ok'
       AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
       AND event_time < $since
-      AND event_date >= CAST(CAST($since - CAST(concat($baseline_days, ' days') AS INTERVAL) AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($since AS TIMESTAMP) AS DATE)
     GROUP BY key_arn, principal
 ),
 judged AS (
@@ -227,8 +219,6 @@ learned AS (
         AND c.outcome = 'ok'
         AND c.event_time >= $since
         AND c.event_time < $until
-        AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-        AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY j.key_arn, j.principal
 ),
 rules AS (
@@ -260,8 +250,6 @@ ruled AS (
       AND c.principal IS NOT NULL
       AND c.event_time >= $since
       AND c.event_time < $until
-      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
 -- A list that is not declared lets anything pass.
@@ -311,8 +299,6 @@ declared AS (
       AND c.outcome = 'ok'
       AND c.event_time >= $since
       AND c.event_time < $until
-      AND c.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND c.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY o.key_arn, o.principal
 ),
 found AS (

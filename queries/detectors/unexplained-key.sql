@@ -52,8 +52,6 @@ WITH used_by AS (
       )
       AND event_time >= $until - CAST(concat($days, ' days') AS INTERVAL)
       AND event_time < $until
-      AND event_date >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn, dest_key_arn, principal, principal_account_id
 ),
 by_principal AS (
@@ -139,8 +137,7 @@ read_days AS (
     SELECT account_id, region, event_date AS day
     FROM kms_events
     WHERE read_only
-      AND event_date >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+      AND event_time >= date_trunc('day', $until - CAST(concat($days, ' days') AS INTERVAL))
       AND event_time < $until
     GROUP BY account_id, region, event_date
 ),

@@ -43,7 +43,6 @@ used AS (
     WHERE outcome = 'ok'
       AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
       AND event_time < $until
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn, dest_key_arn
 ),
 -- One row per key and Region of it: siblings of a multi-Region key have one id, in one account.
@@ -66,8 +65,7 @@ read_days AS (
     SELECT account_id, region, event_date AS day
     FROM kms_events
     WHERE read_only
-      AND event_date >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
+      AND event_time >= date_trunc('day', $until - CAST(concat($days, ' days') AS INTERVAL))
       AND event_time < $until
     GROUP BY account_id, region, event_date
 ),

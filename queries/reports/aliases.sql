@@ -27,8 +27,6 @@ WITH called AS (
       AND ($key_id IS NULL OR key_id = $key_id)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
-      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
     GROUP BY key_alias, key_arn, key_account_id, key_region
 ),
 named AS (

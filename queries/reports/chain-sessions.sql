@@ -21,8 +21,6 @@ begun AS (
     FROM session_starts
     WHERE started_at >= $since
       AND started_at < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 )
 SELECT b.*
 FROM named AS n

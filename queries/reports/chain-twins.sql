@@ -31,6 +31,4 @@ JOIN events AS e ON e.shared_event_id = w.name
 WHERE e.principal NOT LIKE 'acct:%'
   AND e.event_time >= $since
   AND e.event_time < $until
-  AND e.event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-  AND e.event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
 ORDER BY e.shared_event_id, e.account_id, e.event_id

@@ -34,8 +34,7 @@ told AS (
 known AS (
     SELECT min(t.at) AS first_time, max(t.at) AS last_time
     FROM told AS t
-    CROSS JOIN horizon AS h
-    WHERE t.at >= h.from_time AND t.at < h.until_time
+    WHERE t.at >= horizon_from() AND t.at < horizon_until()
 ),
 -- The window as whole hours.
 bounds AS (

@@ -18,7 +18,5 @@ WHERE ($principal IS NULL OR (caller LIKE replace(replace(replace(replace(CAST($
   AND ($source_ip IS NULL OR source_ip = $source_ip)
   AND ($since IS NULL OR started_at >= $since)
   AND ($until IS NULL OR started_at < $until)
-  AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-  AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
 ORDER BY started_at, event_id
 LIMIT $limit

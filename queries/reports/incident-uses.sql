@@ -28,8 +28,6 @@ WITH called AS (
       AND ($source_ip IS NULL OR source_ip = $source_ip)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
-      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
 ),
 -- Of a ReEncrypt under two keys the second row counts for its key only, unless that is the key which is asked about.
 involved AS (

@@ -22,7 +22,5 @@ WHERE ($key_arn IS NULL OR key_arn = $key_arn)
   AND ($key_id IS NULL OR key_id = $key_id)
   AND ($since IS NULL OR event_time >= $since)
   AND ($until IS NULL OR event_time < $until)
-  AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-  AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
 GROUP BY key_arn, event_name, event_date
 ORDER BY key_arn, day, operation

@@ -27,8 +27,6 @@ WITH dealings AS (
       AND (usage_class IN ('decrypt', 'encrypt', 'generate') OR event_name = 'CreateGrant')
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY 1, 2, 3, 4, 5
 ),
 told AS (

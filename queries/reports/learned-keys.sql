@@ -19,8 +19,6 @@ WITH seen AS (
       AND principal <> 'unknown'
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY key_arn, principal, via
 )
 SELECT

@@ -27,8 +27,6 @@ WITH fine AS (
       AND (key_role IS DISTINCT FROM 'destination')
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
     GROUP BY event_date, via, key_arn, principal
 ),
 grouped AS (

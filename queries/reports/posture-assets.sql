@@ -14,8 +14,6 @@ WITH touched AS (
       AND asset IS NOT NULL
       AND event_time >= $since
       AND event_time < $until
-      AND event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE)
       AND key_arn IN (SELECT key_arn FROM known_keys WHERE key_manager = 'AWS')
     GROUP BY key_arn, asset_type, asset
 )

@@ -21,10 +21,9 @@ logs AS (
     SELECT
         count(*) AS objects,
         count(*) FILTER (WHERE state NOT IN ('ingested', 'filtered')) AS damaged,
-        min(CASE WHEN first_event_time >= h.from_time THEN first_event_time END) AS first_event,
-        max(CASE WHEN last_event_time < h.until_time THEN last_event_time END) AS last_event
+        min(CASE WHEN first_event_time >= horizon_from() THEN first_event_time END) AS first_event,
+        max(CASE WHEN last_event_time < horizon_until() THEN last_event_time END) AS last_event
     FROM read
-    CROSS JOIN horizon AS h
     WHERE (first_event_time < $until AND last_event_time >= $since)
        OR (first_event_time IS NULL AND state NOT IN ('ingested', 'filtered') AND known_at >= $since)
 ),

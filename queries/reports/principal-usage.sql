@@ -21,8 +21,6 @@ WITH by_key AS (
     WHERE ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
-      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
     GROUP BY principal, principal_type, key_arn, via
 )
 SELECT

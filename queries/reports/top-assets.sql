@@ -26,8 +26,6 @@ WITH by_use AS (
       AND ($asset_type IS NULL OR (asset_type = $asset_type) IS TRUE)
       AND ($since IS NULL OR event_time >= $since)
       AND ($until IS NULL OR event_time < $until)
-      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
     GROUP BY asset, asset_type, asset_trust, principal, key_arn
 ),
 -- Each distinct pair is one row here, so that the counts of distinct values below are plain counts.

@@ -36,7 +36,5 @@ WHERE ($key_arn IS NULL OR key_arn = $key_arn)
   AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
   AND ($since IS NULL OR event_time >= $since)
   AND ($until IS NULL OR event_time < $until)
-  AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-  AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
 GROUP BY key_arn, principal, principal_type, event_name, via, asset, asset_type, asset_trust
 ORDER BY calls DESC, last_seen DESC, key_arn, principal, principal_type, operation, via, asset, asset_type, asset_trust

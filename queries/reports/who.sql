@@ -16,41 +16,27 @@
 -- Cross-account calls once, dry runs never (see the view `usage`); `calls` holds successes and failures. A ReEncrypt counts
 -- for its source key and for its destination key. A call that names only an alias has a row without `key_arn`.
 
--- Grouping by asset first makes the count of distinct assets a plain count.
 -- `IS TRUE` keeps a filter that prunes nothing from looking like a constant: DataFusion 55 drops constants from ORDER BY
 -- on one side of a union and then finds the sort wanting ("does not satisfy order requirements").
-WITH by_asset AS (
-    SELECT
-        key_arn, principal, principal_type, event_name, via, asset,
-        count(*) AS calls,
-        count(*) FILTER (WHERE failed) AS failures,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        min(event_id) AS sample_event_id
-    FROM usage
-    WHERE ($key_arn IS NULL OR key_arn = $key_arn)
-      AND ($key_id IS NULL OR key_id = $key_id)
-      AND ($alias IS NULL OR ((key_arn IS NULL) IS TRUE AND (key_alias = $alias) IS TRUE))
-      AND ($alias_owner IS NULL OR (concat(key_account_id, '/', key_region) = $alias_owner) IS TRUE)
-      AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
-      AND ($since IS NULL OR event_time >= $since)
-      AND ($until IS NULL OR event_time < $until)
-      AND ($since IS NULL OR event_date >= CAST(CAST($since AS TIMESTAMP) AS DATE))
-      AND ($until IS NULL OR event_date <= CAST(CAST($until AS TIMESTAMP) AS DATE))
-    GROUP BY key_arn, principal, principal_type, event_name, via, asset
-)
 SELECT
     key_arn,
     principal,
     principal_type,
     event_name AS operation,
     via,
-    sum(calls) AS calls,
-    sum(failures) AS failures,
-    count(asset) AS assets,
-    min(first_seen) AS first_seen,
-    max(last_seen) AS last_seen,
-    min(sample_event_id) AS sample_event_id
-FROM by_asset
+    count(*) AS calls,
+    count(*) FILTER (WHERE failed) AS failures,
+    count(DISTINCT asset) AS assets,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
+    min(event_id) AS sample_event_id
+FROM usage
+WHERE ($key_arn IS NULL OR key_arn = $key_arn)
+  AND ($key_id IS NULL OR key_id = $key_id)
+  AND ($alias IS NULL OR ((key_arn IS NULL) IS TRUE AND (key_alias = $alias) IS TRUE))
+  AND ($alias_owner IS NULL OR (concat(key_account_id, '/', key_region) = $alias_owner) IS TRUE)
+  AND ($principal IS NULL OR (principal LIKE replace(replace(replace(replace(CAST($principal AS VARCHAR), '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')) IS TRUE)
+  AND ($since IS NULL OR event_time >= $since)
+  AND ($until IS NULL OR event_time < $until)
 GROUP BY key_arn, principal, principal_type, event_name, via
 ORDER BY calls DESC, last_seen DESC, key_arn, principal, principal_type, operation, via

@@ -51,22 +51,20 @@ WITH told AS (
                 'Timestamp(Microsecond, Some("UTC"))'
             ) AS hour
         FROM stray_files
-        CROSS JOIN horizon AS h
-        WHERE from_hour >= h.from_time AND to_hour < h.until_time
+        WHERE from_hour >= horizon_from() AND to_hour < horizon_until()
     )
     UNION ALL
     SELECT
-        account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time)),
+        account_id, region, event_date, date_trunc('hour', least(greatest(event_time, horizon_from()), horizon_until())),
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
         bool_or(event_source = 'kms.amazonaws.com' AND read_only),
         max(event_time)
     FROM events
-    CROSS JOIN horizon AS h
     WHERE account_id IS NOT NULL AND region IS NOT NULL
       -- What VPC endpoints log is another log, and shows nothing of this one.
       AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
-      AND event_time >= h.from_time AND event_time < h.until_time
-    GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, h.from_time), h.until_time))
+      AND event_time >= horizon_from() AND event_time < horizon_until()
+    GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, horizon_from()), horizon_until()))
     UNION ALL
     -- Of what could not be read to its end, something is known to be missing.
     SELECT
@@ -75,7 +73,7 @@ WITH told AS (
     FROM (
         SELECT
             uri, account_id, region,
-            date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
+            date_trunc('hour', least(greatest(delivered_at, horizon_from()), horizon_until()) - INTERVAL '5 minutes') AS hour
         FROM (
             SELECT
                 uri,
@@ -87,9 +85,8 @@ WITH told AS (
             WHERE kind <> 'CloudTrail-NetworkActivity'
             GROUP BY uri
         )
-        CROSS JOIN horizon AS h
         WHERE state <> 'ingested' AND account_id IS NOT NULL AND region IS NOT NULL
-          AND delivered_at >= h.from_time AND delivered_at < h.until_time
+          AND delivered_at >= horizon_from() AND delivered_at < horizon_until()
     )
     UNION ALL
     -- Objects are delivered some minutes after their events. A time is held within the horizon before it is cut to its hour:
@@ -98,14 +95,13 @@ WITH told AS (
         account_id, region, CAST(hour AS DATE), hour,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL
     FROM (
-        SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes') AS hour
+        SELECT account_id, region, date_trunc('hour', least(greatest(delivered_at, horizon_from()), horizon_until()) - INTERVAL '5 minutes') AS hour
         FROM objects
-        CROSS JOIN horizon AS h
         -- An object of which the bounds of a run left something out shows nothing of what else is in it.
         WHERE state NOT IN ('rejected', 'filtered') AND kind <> 'CloudTrail-NetworkActivity'
           AND account_id IS NOT NULL AND region IS NOT NULL
-          AND delivered_at >= h.from_time AND delivered_at < h.until_time
-        GROUP BY account_id, region, date_trunc('hour', least(greatest(delivered_at, h.from_time), h.until_time) - INTERVAL '5 minutes')
+          AND delivered_at >= horizon_from() AND delivered_at < horizon_until()
+        GROUP BY account_id, region, date_trunc('hour', least(greatest(delivered_at, horizon_from()), horizon_until()) - INTERVAL '5 minutes')
     )
 ),
 weighed AS (
@@ -160,7 +156,7 @@ SELECT
             END,
             -- A digest is delivered within the hour after its own.
             CASE
-                WHEN hour + INTERVAL '28 hours' > h.until_time
+                WHEN hour + INTERVAL '28 hours' > horizon_until()
                 THEN 'too recent: the digests of the two hours after it may not have been delivered when the lake was last added to'
             END,
             'no unbroken digests for it and the two hours after'
@@ -168,4 +164,3 @@ SELECT
     END AS reason,
     doubt IS NOT NULL OR is_stray IS TRUE AS is_doubtful
 FROM judged
-CROSS JOIN horizon AS h

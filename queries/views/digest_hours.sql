@@ -41,15 +41,14 @@ bounded AS (
     SELECT
         d.* EXCEPT (start_time, end_time, gap_from),
         split_part(d.uri, concat('/', d.account_id, '/CloudTrail-Digest/'), 1) AS root,
-        greatest(d.start_time, h.from_time, least(d.end_time, h.until_time) - INTERVAL '48 hours') AS start_time,
-        least(d.end_time, h.until_time) AS end_time,
+        greatest(d.start_time, horizon_from(), least(d.end_time, horizon_until()) - INTERVAL '48 hours') AS start_time,
+        least(d.end_time, horizon_until()) AS end_time,
         CASE
             WHEN d.gap_from IS NULL THEN d.gap_from
-            WHEN d.state = 'valid' THEN greatest(d.gap_from, h.from_time)
-            ELSE greatest(d.gap_from, h.from_time, least(d.end_time, h.until_time) - INTERVAL '48 hours')
+            WHEN d.state = 'valid' THEN greatest(d.gap_from, horizon_from())
+            ELSE greatest(d.gap_from, horizon_from(), least(d.end_time, horizon_until()) - INTERVAL '48 hours')
         END AS gap_from
     FROM verified_digests AS d
-    CROSS JOIN horizon AS h
 ),
 checked AS (
     SELECT

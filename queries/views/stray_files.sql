@@ -24,10 +24,9 @@ SELECT
     uri,
     state,
     reason,
-    date_trunc('hour', least(greatest(coalesce(delivered_at, day), h.from_time), h.until_time)) AS from_hour,
-    date_trunc('hour', least(greatest(coalesce(delivered_at, day + INTERVAL '23 hours'), h.from_time), h.until_time)) AS to_hour
+    date_trunc('hour', least(greatest(coalesce(delivered_at, day), horizon_from()), horizon_until())) AS from_hour,
+    date_trunc('hour', least(greatest(coalesce(delivered_at, day + INTERVAL '23 hours'), horizon_from()), horizon_until())) AS to_hour
 FROM strays AS s
-CROSS JOIN horizon AS h
 WHERE (state IN ('extra', 'moved') OR (state = 'gone' AND ingested IS NOT NULL))
-  AND coalesce(delivered_at, day) >= h.from_time
-  AND coalesce(delivered_at, day) < h.until_time
+  AND coalesce(delivered_at, day) >= horizon_from()
+  AND coalesce(delivered_at, day) < horizon_until()

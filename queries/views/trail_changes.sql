@@ -125,5 +125,4 @@ SELECT
         END AS captures
     )
 FROM changes AS c
-CROSS JOIN horizon AS h
-WHERE c.event_time >= h.from_time AND c.event_time < h.until_time
+WHERE c.event_time >= horizon_from() AND c.event_time < horizon_until()

@@ -24,8 +24,7 @@ WITH latest AS (
         UNION ALL
         SELECT end_time FROM digests
     ) AS t
-    CROSS JOIN horizon AS h
-    WHERE t.at < h.until_time
+    WHERE t.at < horizon_until()
 ),
 states AS (
     SELECT
