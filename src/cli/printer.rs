@@ -54,6 +54,9 @@ impl Write for Out<'_> {
     }
 }
 
+/// Rows that a table on a terminal shows: more than anyone reads there.
+const ROWS_SHOWN: usize = 200;
+
 /// Decides how and whether things are printed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {
@@ -85,7 +88,16 @@ impl Printer {
     pub fn rows(self, rows: &Rows) -> Result<()> {
         let is_terminal = io::stdout().is_terminal();
         let width = is_terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0);
-        self.print(|out| write_rows(out, self.format, &rows.schema, &rows.batches, &RowOptions { width }))
+        let (all, mut shown) = (rows.count(), rows.batches.clone());
+        if is_terminal && self.format == Format::Table && all > ROWS_SHOWN {
+            let mut room = ROWS_SHOWN;
+            for batch in &mut shown {
+                *batch = batch.slice(0, batch.num_rows().min(room));
+                room -= batch.num_rows();
+            }
+            self.note(&format!("the first {ROWS_SHOWN} of {all} rows; --format csv or ndjson writes all of them"));
+        }
+        self.print(|out| write_rows(out, self.format, &rows.schema, &shown, &RowOptions { width }))
     }
 
     /// Writes to standard output, as long as somebody reads it.

@@ -7,7 +7,7 @@ use std::io;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, TableComponent, Width};
 
 use super::clean::clean;
 use super::value::{Value, is_number, plain, value};
@@ -19,6 +19,9 @@ const GAP: u16 = 2;
 /// rows are written as records instead.
 const COLUMN_WIDTH_MIN: u16 = 12;
 
+/// Rows that are laid out at a time where all are written.
+const PART_ROWS: usize = 4096;
+
 pub(super) fn write(
     out: &mut dyn io::Write,
     schema: &Schema,
@@ -28,7 +31,10 @@ pub(super) fn write(
     if schema.fields().is_empty() {
         return Ok(());
     }
-    let mut table = columns(schema, batches);
+    if width.is_none() && batches.iter().map(RecordBatch::num_rows).sum::<usize>() > PART_ROWS {
+        return in_parts(out, schema, batches);
+    }
+    let mut table = columns(schema, batches, true);
     let wanted: Vec<u16> = table.column_max_content_widths();
     let fits = |width: u16| {
         let gaps = usize::from(GAP) * (wanted.len() - 1);
@@ -45,9 +51,36 @@ pub(super) fn write(
     writeln!(out, "{}", table.trim_fmt())
 }
 
-fn columns(schema: &Schema, batches: &[RecordBatch]) -> Table {
+/// The same for many rows, of which a table in memory takes up ten times as much as their text.
+fn in_parts(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+    let parts = || {
+        batches.iter().flat_map(|batch| {
+            let begins = (0..batch.num_rows()).step_by(PART_ROWS);
+            begins.map(|begin| batch.slice(begin, PART_ROWS.min(batch.num_rows() - begin)))
+        })
+    };
+    let mut widths = columns(schema, &[], true).column_max_content_widths();
+    for part in parts() {
+        let wanted = columns(schema, &[part], false).column_max_content_widths();
+        widths.iter_mut().zip(wanted).for_each(|(width, wanted)| *width = (*width).max(wanted));
+    }
+    for (at, part) in parts().enumerate() {
+        let mut table = columns(schema, &[part], at == 0);
+        let last = widths.len() - 1;
+        for (at, column) in table.column_iter_mut().enumerate() {
+            let width = widths[at].saturating_add(if at == last { 0 } else { GAP });
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        }
+        writeln!(out, "{}", table.trim_fmt())?;
+    }
+    Ok(())
+}
+
+fn columns(schema: &Schema, batches: &[RecordBatch], has_header: bool) -> Table {
     let mut table = bare();
-    table.set_header(schema.fields().iter().map(|field| Cell::new(clean(field.name()))));
+    if has_header {
+        table.set_header(schema.fields().iter().map(|field| Cell::new(clean(field.name()))));
+    }
     table.set_style(TableComponent::HeaderLines, '─').remove_style(TableComponent::MiddleHeaderIntersections);
     for batch in batches {
         for row in 0..batch.num_rows() {

@@ -249,6 +249,21 @@ fn a_table_wraps_to_its_width_and_falls_into_records_below_it() {
 }
 
 #[test]
+fn a_table_of_many_rows_is_laid_out_as_one() {
+    let names: Vec<String> = (0..10_000).map(|row| "n".repeat(if row == 9_000 { 40 } else { 1 + row % 7 })).collect();
+    let columns: [(&str, ArrayRef); 2] =
+        [("name", Arc::new(StringArray::from(names))), ("calls", Arc::new(Int64Array::from_iter_values(0..10_000)))];
+    let text = write(Format::Table, &RecordBatch::try_from_iter(columns).unwrap(), None);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 10_002);
+    // The numbers end where the line does: all lines are as long as the widest name, the gap and the widest number.
+    assert!(lines.iter().all(|line| line.chars().count() == 40 + 2 + 5), "{}", lines[..5].join("\n"));
+    assert!(
+        lines[0].starts_with("name ") && lines[9_002].starts_with(&"n".repeat(40)) && lines[10_001].ends_with(" 9999")
+    );
+}
+
+#[test]
 fn no_rows_and_no_columns_are_still_well_formed() {
     let schema = Schema::new(vec![Field::new("a", DataType::Utf8, true), Field::new("a", DataType::Int64, true)]);
     let empty = |format, schema: &Schema| {
