@@ -5,12 +5,6 @@ use std::process::Command;
 use super::source::{Source, numbered};
 use super::{files, none, root, sources};
 
-/// The longest file, in lines that are not tests.
-const LINES_MAX: usize = 400;
-
-/// Files that are longer, and how long they may be until they are split. A line is taken away, never added.
-const LONGER: &[(&str, usize)] = &[];
-
 fn opening(source: &Source) -> Option<String> {
     let opens = source.text.starts_with("//!") || source.text.starts_with("#!");
     (!opens).then(|| format!("{}:1: say at the head, with //!, what the file is for", source.path))
@@ -58,17 +52,6 @@ fn is_explained(source: &Source, line: usize) -> bool {
         }
     }
     false
-}
-
-fn length(source: &Source, longer: &[(&str, usize)]) -> Option<String> {
-    let allowed = longer.iter().find(|(path, _)| *path == source.path).map(|(_, allowed)| *allowed);
-    let (path, lines) = (&source.path, source.lines);
-    match allowed {
-        Some(_) if lines <= LINES_MAX => Some(format!("{path}: is short enough now; take it out of LONGER")),
-        Some(allowed) if lines > allowed => Some(format!("{path}: has grown to {lines} lines; it was to be split")),
-        None if lines > LINES_MAX => Some(format!("{path}: {lines} lines of code and comment; split it")),
-        _ => None,
-    }
 }
 
 /// Paths of the machine on which somebody works.
@@ -124,19 +107,6 @@ fn a_panic_gives_its_reason() {
     assert_eq!(complaints("fn f() {\n    // A reason.\n    let b = a\n        .b()\n        .unwrap();\n}"), 0);
     assert_eq!(complaints("fn f() {\n    a.unwrap(); // A reason.\n}"), 0);
     assert_eq!(complaints("/// a.unwrap()\nfn f() {}\n#[cfg(test)]\nmod tests { fn t() { a.unwrap() } }"), 0);
-}
-
-#[test]
-fn no_file_is_too_long() {
-    let sources = sources(&["src", "benches", "build.rs"]);
-    none(&sources.iter().filter_map(|source| length(source, LONGER)).collect::<Vec<_>>());
-    let source = |lines| Source::new("src/a.rs", &"a();\n".repeat(lines));
-    assert!(length(&source(LINES_MAX), &[]).is_none() && length(&source(LINES_MAX + 1), &[]).is_some());
-    assert!(length(&source(LINES_MAX + 1), &[("src/a.rs", LINES_MAX + 1)]).is_none());
-    assert!(length(&source(LINES_MAX + 2), &[("src/a.rs", LINES_MAX + 1)]).is_some());
-    assert!(length(&source(LINES_MAX), &[("src/a.rs", LINES_MAX + 1)]).is_some());
-    let tested = format!("//! A.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "    a();\n".repeat(LINES_MAX));
-    assert!(length(&Source::new("src/a.rs", &tested), &[]).is_none());
 }
 
 #[test]
