@@ -1,7 +1,7 @@
 //! What asking costs on a large lake, against counting its rows.
 //!
 //! ```text
-//! cargo bench --bench who                                10 million KMS events
+//! cargo bench --bench who                                10 million records
 //! KEYTRAIL_BENCH_EVENTS=1000000 cargo bench --bench who
 //! ```
 //!
@@ -35,7 +35,7 @@ fn main() {
         ("timeline of one key, a day", &["timeline", "--key", &key, "--since", "2026-01-06", "--until", "2026-01-07"]),
         ("key-usage, all keys", &["query", "key-usage"]),
         ("coverage", &["coverage"]),
-        ("detect, 7 days", &["detect", "--no-save"]),
+        ("detect, 30 days", &["detect", "--no-save"]),
     ];
     println!("{events} events");
     println!("question                             CPU × count   CPU s   peak MiB   right after ingest");
@@ -63,7 +63,7 @@ fn main() {
 /// CPU seconds that DuckDB takes for `who`, if it is there.
 fn duckdb(lake: &Path, key: &str) -> Option<f64> {
     let python = std::env::var_os("KEYTRAIL_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/duckdb.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/who_by_duckdb.py");
     let once = || {
         let ran = Command::new(&python).arg(&script).arg(lake).arg(key).output().ok()?;
         String::from_utf8_lossy(&ran.stdout).split_whitespace().nth(1)?.parse::<f64>().ok()

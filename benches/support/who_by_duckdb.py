@@ -1,6 +1,6 @@
 """The answer of `keytrail who KEY`, by DuckDB on the same files: prints its calls, and the CPU seconds that the query took.
 
-    python duckdb.py LAKE KEY_ARN
+    python who_by_duckdb.py LAKE KEY_ARN
 
 For a lake after `keytrail maintain`: then `call` says of each event how it counts.
 """
