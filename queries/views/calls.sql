@@ -2,7 +2,7 @@
 -- title = "Every call to AWS KMS, each once, however many accounts logged it"
 -- ---
 -- ## What it holds
--- One row per call, with all columns of `events` and `failed` (the outcome is not `ok`). Calls that changed nothing
+-- One row per call, with all columns of `events` but `call`, and `failed` (the outcome is not `ok`). Calls that changed nothing
 -- (`outcome = 'dry_run'`) are included. Events that repeat another one are left out if the lake has that other one:
 -- CloudTrail's patches of events delivered before (`original_event_id`), copies without an event id, and events of VPC
 -- endpoints (`AwsVpceEvent`).

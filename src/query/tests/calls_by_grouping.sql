@@ -1,9 +1,7 @@
 -- What `calls` says, asked of the events alone: slow, and easy to check. The view must give the same rows.
 
--- Grouped by everything that twins have in common, not only by what tells two calls apart: a filter passes through
--- GROUP BY when it names only columns that it groups by, so that one on a key, a time or an operation prunes the scan
--- on both sides of the union. No window function, since DataFusion walks a window row by row; first_value with one
--- order, in which no two copies are equal, takes every column from the same copy. Most events share nothing and are not grouped at all.
+-- The grouping names all columns that copies of a call have in common. first_value has one order, in which no two copies are equal,
+-- so that it takes every column from the same copy.
 WITH logged AS (
     SELECT * EXCEPT (call)
     FROM kms_events
