@@ -37,7 +37,7 @@ used AS (
     FROM kms_events
     WHERE outcome = 'ok'
       AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND event_time >= date_trunc('day', $since - CAST(concat($minutes, ' minutes') AS INTERVAL))
+      AND event_time >= date_trunc('day', $since - minutes($minutes))
     GROUP BY key_arn, dest_key_arn
 ),
 last_uses AS (
@@ -68,13 +68,8 @@ known AS (
 )
 SELECT
     t.key_arn,
-    CAST(NULL AS VARCHAR) AS principal,
     t.account_id,
     t.region,
-    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS first_seen,
-    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS last_seen,
-    0 AS events,
-    arrow_cast(make_array(), 'List(Utf8)') AS evidence,
     concat(
         'KMS tells of ', coalesce(t.last_usage_operation, 'a use'), ' at ', t.last_usage_time,
         CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE concat(' (event ', t.last_usage_event_id, ')') END,
@@ -82,10 +77,7 @@ SELECT
         CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE 'the lake does not have that event, and ' END,
         'the last use in the lake is ',
         CASE WHEN u.last_used IS NULL THEN 'before the window, if there is one' ELSE concat('of ', u.last_used) END
-    ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    ) AS detail
 FROM told AS t
 JOIN known AS k ON k.account_id = t.account_id AND k.region = t.region AND k.hour = t.hour
 LEFT JOIN last_uses AS u ON u.key_arn = t.key_arn
@@ -94,7 +86,6 @@ WHERE f.event_id IS NULL
   AND (
       (k.state = 'proven' AND t.last_usage_event_id IS NOT NULL)
       OR u.last_used IS NULL
-      OR u.last_used < t.last_usage_time - CAST(concat($minutes, ' minutes') AS INTERVAL)
+      OR u.last_used < t.last_usage_time - minutes($minutes)
   )
   AND (k.state = 'proven' OR k.last_hour >= t.hour + INTERVAL '2 hours')
-ORDER BY t.key_arn

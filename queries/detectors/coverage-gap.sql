@@ -6,7 +6,7 @@
 -- message  = "The logs of {account_id} in {region} have a gap: {detail}"
 -- params.since = { type = "timestamp", required = true, doc = "only hours at or after this instant" }
 -- params.until = { type = "timestamp", required = true, doc = "only hours before this instant" }
--- params.baseline_days = { type = "integer", default = 7, doc = "how many days before `since` the hour may be that a gap follows" }
+-- params.baseline_days = { type = "days", default = 7, doc = "how many days before `since` the hour may be that a gap follows" }
 -- params.long_hours = { type = "integer", default = 24, doc = "a gap of more than this many hours in a row has medium severity, if some are blind or the lane has digests" }
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours the logs of an account and Region may lag behind the rest of the lake" }
 -- ---
@@ -27,111 +27,53 @@
 -- the trail did not record.
 WITH told AS (
     SELECT
-        account_id,
-        region,
-        hour,
-        state = 'blind' AS is_blind,
-        state IN ('proven', 'observed') AS is_known,
+        account_id, region, hour, state = 'blind' AS is_blind, state IN ('proven', 'observed') AS is_known,
         max(CASE WHEN state IN ('proven', 'observed') THEN hour END) OVER () AS lake_hour
     FROM coverage
-    WHERE day >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($baseline_days, ' days') AS INTERVAL) AS DATE)
-      AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-      AND hour >= date_trunc('hour', $since - CAST(concat($baseline_days, ' days') AS INTERVAL))
+    WHERE hour >= date_trunc('hour', $since - days($baseline_days))
       AND hour < $until
 ),
-counted AS (
+-- Each hour that is known, with the next one that is, or else with the last of the lake.
+spans AS (
     SELECT
-        *,
-        count(*) FILTER (WHERE is_blind AND hour >= date_trunc('hour', $since) AND hour < lake_hour) OVER (
-            PARTITION BY account_id, region ORDER BY hour
-        ) AS blind_so_far,
-        count(*) FILTER (WHERE is_blind AND hour >= date_trunc('hour', $since) AND hour < lake_hour) OVER (
-            PARTITION BY account_id, region
-        ) AS blind_at_last
+        account_id, region, lake_hour, hour,
+        lead(hour) OVER (PARTITION BY account_id, region ORDER BY hour) AS next_hour
     FROM told
-),
-known AS (
-    SELECT
-        account_id,
-        region,
-        hour,
-        lake_hour,
-        blind_so_far,
-        blind_at_last,
-        max(hour) OVER (PARTITION BY account_id, region) AS last_known,
-        lag(hour) OVER (PARTITION BY account_id, region ORDER BY hour) AS previous,
-        lag(blind_so_far) OVER (PARTITION BY account_id, region ORDER BY hour) AS blind_before
-    FROM counted
     WHERE is_known
 ),
--- From the first hour that lacks to the next that does not, as far as they are in the window; and from the last hour
--- that is known to the last of the lake. Each row is read as both, so that coverage is worked out once.
 gaps AS (
     SELECT
-        account_id,
-        region,
-        is_dark,
-        greatest(
-            CASE WHEN is_dark THEN hour + INTERVAL '1 hour' ELSE previous + INTERVAL '1 hour' END,
-            date_trunc('hour', $since)
-        ) AS from_hour,
-        CASE WHEN is_dark THEN lake_hour ELSE hour END AS to_hour,
-        CASE WHEN is_dark THEN blind_at_last - blind_so_far ELSE blind_so_far - blind_before END AS blind
-    FROM (SELECT *, unnest(make_array(false, true)) AS is_dark FROM known)
-    WHERE (
-            NOT is_dark
-            AND hour > date_trunc('hour', $since)
-            AND hour > previous + INTERVAL '1 hour'
-        )
-        OR (
-            is_dark
-            AND hour = last_known
-            AND lake_hour > date_trunc('hour', $since)
-            AND lake_hour > hour + INTERVAL '1 hour'
-            AND lake_hour > hour + CAST(concat($lag_hours, ' hours') AS INTERVAL)
-        )
+        account_id, region, next_hour IS NULL AS is_dark,
+        greatest(hour + hours(1), date_trunc('hour', $since)) AS from_hour, coalesce(next_hour, lake_hour) AS to_hour
+    FROM spans
+    WHERE next_hour > hour + hours(1)
+       OR (next_hour IS NULL AND lake_hour > hour + hours(1) AND lake_hour > hour + hours($lag_hours))
 ),
 measured AS (
-    SELECT
-        *,
-        CAST((date_part('epoch', to_hour) - date_part('epoch', from_hour)) / 3600 AS BIGINT) AS hours
-    FROM gaps
+    SELECT g.account_id, g.region, g.is_dark, g.from_hour, g.to_hour, count(t.hour) FILTER (WHERE t.is_blind) AS blind,
+        CAST(round(24 * days_between(g.from_hour, g.to_hour)) AS BIGINT) AS hours
+    FROM gaps AS g
+    LEFT JOIN told AS t
+        ON t.account_id = g.account_id AND t.region = g.region AND t.hour >= g.from_hour AND t.hour < g.to_hour
+    WHERE g.to_hour > g.from_hour
+    GROUP BY g.account_id, g.region, g.is_dark, g.from_hour, g.to_hour
 ),
 -- Where there are digests, a quiet hour has one too.
 signed AS (
     SELECT account_id, region FROM digests GROUP BY account_id, region
-),
-lanes_with_gaps AS (
-    SELECT
-        account_id,
-        region,
-        min(from_hour) AS first_hour,
-        max(to_hour) - INTERVAL '1 hour' AS last_hour,
-        sum(hours) AS hours,
-        max(hours) AS longest,
-        bool_or(is_dark) AS is_dark,
-        sum(blind) AS blind
-    FROM measured
-    GROUP BY account_id, region
 )
 SELECT
-    CAST(NULL AS VARCHAR) AS key_arn,
-    CAST(NULL AS VARCHAR) AS principal,
     g.account_id,
     g.region,
-    first_hour AS first_seen,
-    last_hour AS last_seen,
-    0 AS events,
-    arrow_cast(make_array(), 'List(Utf8)') AS evidence,
+    min(g.from_hour) AS first_seen,
+    max(g.to_hour) - hours(1) AS last_seen,
     concat(
-        'no log to rely on for ', hours, CASE WHEN hours = 1 THEN ' hour' ELSE ' hours' END,
-        ' (', hours - blind, ' unknown, ', blind, ' blind), the first ', first_hour, ', the last ', last_hour,
-        '; at most ', longest, ' in a row',
-        CASE WHEN is_dark THEN '; nothing of it is known since, though the lake goes on elsewhere' ELSE '' END
+        'no log to rely on for ', sum(g.hours), CASE WHEN sum(g.hours) = 1 THEN ' hour' ELSE ' hours' END,
+        ' (', sum(g.hours) - sum(g.blind), ' unknown, ', sum(g.blind), ' blind), the first ', min(g.from_hour), ', the last ',
+        max(g.to_hour) - hours(1), '; at most ', max(g.hours), ' in a row',
+        CASE WHEN bool_or(g.is_dark) THEN '; nothing of it is known since, though the lake goes on elsewhere' ELSE '' END
     ) AS detail,
-    CASE WHEN longest > $long_hours AND (blind > 0 OR s.account_id IS NOT NULL) THEN 'medium' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM lanes_with_gaps AS g
+    CASE WHEN max(g.hours) > $long_hours AND (sum(g.blind) > 0 OR count(s.account_id) > 0) THEN 'medium' END AS severity
+FROM measured AS g
 LEFT JOIN signed AS s ON s.account_id = g.account_id AND s.region = g.region
-ORDER BY g.account_id, g.region
+GROUP BY g.account_id, g.region

@@ -3,10 +3,10 @@
 -- severity = "medium"
 -- attack   = ["T1530"]
 -- needs    = ["baseline"]
+-- evidence = "decrypts"
 -- message  = "{principal} decrypted with {key_arn} far more than usual: {detail}"
 -- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which it must have decrypted" }
 -- params.min_calls = { type = "integer", default = 200, doc = "fewer decryptions in an hour are no spike" }
 -- params.deviations = { type = "integer", default = 10, doc = "so many deviations above the median are too many" }
@@ -32,118 +32,87 @@
 -- `keytrail who KEY --by asset` for that hour tells what was read. Ask the principal's owner whether a job of theirs
 -- did it; if not, look at its sessions and addresses (`keytrail timeline`).
 
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
-WITH hours AS (
-    SELECT
-        key_arn,
-        principal,
-        event_date,
-        date_trunc('hour', event_time) AS hour,
-        event_time < $since AS is_past,
-        count(*) AS calls,
-        min(account_id) AS account_id,
-        min(region) AS region,
-        min(coalesce(principal_account_id, account_id)) AS home
-    FROM calls
-    WHERE usage_class = 'decrypt'
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND principal NOT LIKE 'service:%'
-      AND principal NOT LIKE '%:role/aws-service-role/%'
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $until
-    GROUP BY 1, 2, 3, 4, 5
-),
--- What other principals of its account did in the Region in the same hour, and all along. Its own use of another key
--- is no excuse.
-surrounded AS (
+-- Hours are those of the clock. The one in which `since` lies is judged as a whole, so that no burst is cut in two by it.
+WITH past AS (
     SELECT
         *,
-        sum(calls) OVER (PARTITION BY home, region, hour)
-            - sum(calls) OVER (PARTITION BY home, region, hour, principal) AS others,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY home, region)
-            - sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY home, region, principal) AS past_of_others,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS past_calls,
-        max(CASE WHEN is_past THEN 0 ELSE calls END) OVER (PARTITION BY key_arn, principal) AS window_peak
-    FROM hours
+        sum(calls) OVER (PARTITION BY home, region) - sum(calls) OVER (PARTITION BY home, region, principal) AS calls_of_others
+    FROM (
+        SELECT
+            key_arn, principal, min(home) AS home, min(region) AS region,
+            sum(calls) AS calls, count(*) AS days, max(calls) AS busiest_day
+        FROM (
+            SELECT key_arn, principal, day, min(home) AS home, min(region) AS region, sum(calls) AS calls
+            FROM decrypts_by_day
+            WHERE is_past AND NOT is_aws AND day >= CAST($since - days($baseline_days) AS DATE)
+            GROUP BY key_arn, principal, day
+        )
+        GROUP BY key_arn, principal
+    )
 ),
--- Most pairs have no hour that could be a spike; the medians are of the others.
-centred AS (
+hours AS (
     SELECT
         *,
-        median(CASE WHEN is_past THEN CAST(calls AS DOUBLE) END) OVER (PARTITION BY key_arn, principal) AS middle,
-        max(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS past_peak,
-        count(DISTINCT CASE WHEN is_past THEN event_date END) OVER (PARTITION BY key_arn, principal) AS past_days
-    FROM surrounded
-    WHERE window_peak >= $min_calls
+        sum(calls) OVER (PARTITION BY home, region, hour) - sum(calls) OVER (PARTITION BY home, region, hour, principal) AS calls_of_others
+    FROM (
+        SELECT
+            key_arn, principal, date_trunc('hour', half) AS hour, min(account_id) AS account_id, min(region) AS region,
+            min(home) AS home, sum(calls) AS calls, min(first_seen) AS first_seen, max(last_seen) AS last_seen
+        FROM decrypts_by_half_hour
+        WHERE NOT is_aws AND half >= date_trunc('hour', $since)
+        GROUP BY 1, 2, 3
+    )
 ),
-measured AS (
-    SELECT
-        *,
-        median(CASE WHEN is_past THEN abs(calls - middle) END) OVER (PARTITION BY key_arn, principal) AS deviation
-    FROM centred
-),
-spikes AS (
-    SELECT
-        key_arn,
-        principal,
-        min(account_id) AS account_id,
-        min(region) AS region,
-        max(middle) AS middle,
-        max(past_peak) AS past_peak,
-        max(past_days) AS past_days,
-        max(calls) AS peak,
-        count(*) AS hours,
-        min(hour) AS first_hour,
-        array_agg(hour) AS spike_hours
-    FROM measured
-    WHERE NOT is_past
-      AND calls >= $min_calls
+-- Its own use of another key is no excuse, so only other principals are. The busiest hour of a day has a 24th of it at least.
+busy AS (
+    SELECT h.*, coalesce(p.days, 0) AS past_days
+    FROM hours AS h
+    LEFT JOIN past AS p ON p.key_arn = h.key_arn AND p.principal = h.principal
+    WHERE h.key_arn IS NOT NULL
+      AND h.calls >= $min_calls
       AND (
-          past_days < $baseline_min_days
+          p.days IS NULL
+          OR p.days < $baseline_min_days
           OR (
-              calls > past_peak
-              AND calls > middle + $deviations * deviation
-              -- others / past_of_others is how busy the rest was against the baseline; times past_calls, it is what was to
-              -- be expected of this one. Others without a past tell nothing.
-              AND (past_of_others = 0 OR calls * past_of_others > $times_share * past_calls * others)
+              24 * h.calls > p.busiest_day
+              AND (p.calls_of_others = 0 OR h.calls * p.calls_of_others > $times_share * p.calls * h.calls_of_others)
           )
       )
+),
+usual AS (
+    SELECT key_arn, principal, median(CAST(calls AS DOUBLE)) AS calls, median_deviation(calls) AS deviation, max(calls) AS most
+    FROM (
+        SELECT c.key_arn, c.principal, count(*) AS calls
+        FROM (SELECT key_arn, principal FROM busy WHERE past_days >= $baseline_min_days GROUP BY key_arn, principal) AS b
+        JOIN decrypts AS c ON c.key_arn = b.key_arn AND c.principal = b.principal
+        WHERE c.event_time >= $since - days($baseline_days)
+          AND c.event_time < date_trunc('hour', $since)
+        GROUP BY c.key_arn, c.principal, date_trunc('hour', c.event_time)
+    )
     GROUP BY key_arn, principal
 )
 SELECT
-    s.key_arn,
-    s.principal,
-    s.account_id,
-    s.region,
-    min(c.event_time) AS first_seen,
-    max(c.event_time) AS last_seen,
-    count(*) AS events,
-    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
+    b.key_arn,
+    b.principal,
+    min(b.account_id) AS account_id,
+    min(b.region) AS region,
+    min(b.first_seen) AS first_seen,
+    max(b.last_seen) AS last_seen,
+    sum(b.calls) AS events,
     concat(
-        s.peak, ' decryptions in an hour, where it made ', s.past_peak, ' at most and ', CAST(round(s.middle) AS BIGINT),
-        ' usually, on ', s.past_days, ' days before',
-        CASE WHEN s.hours > 1 THEN concat('; in ', s.hours, ' hours') ELSE '' END,
-        '.'
+        max(b.calls), ' decryptions in an hour, where it made ', max(u.most), ' at most and ', CAST(round(max(u.calls)) AS BIGINT),
+        ' usually, on ', max(b.past_days), ' days before', CASE WHEN count(*) > 1 THEN concat('; in ', count(*), ' hours') ELSE '' END, '.'
     ) AS detail,
-    CASE WHEN s.past_days >= $baseline_min_days AND s.peak >= 10 * s.past_peak THEN 'high' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
+    CASE WHEN max(b.calls) >= 10 * max(u.most) THEN 'high' END AS severity,
     CASE
-        WHEN s.past_days < $baseline_min_days
+        WHEN max(b.past_days) < $baseline_min_days
         THEN concat(
-            'it had decrypted with the key on ', s.past_days, ' days before, ',
+            'it had decrypted with the key on ', max(b.past_days), ' days before, ',
             $baseline_min_days, ' are needed to learn how much is usual'
         )
     END AS not_evaluated
-FROM spikes AS s
-JOIN calls AS c
-    ON c.key_arn = s.key_arn
-    AND c.principal = s.principal
-    AND c.event_time >= s.first_hour
-    AND array_has(s.spike_hours, date_trunc('hour', c.event_time))
-WHERE c.usage_class = 'decrypt'
-  AND c.outcome = 'ok'
-  AND c.event_time >= $since
-  AND c.event_time < $until
-GROUP BY s.key_arn, s.principal, s.account_id, s.region, s.peak, s.past_peak, s.middle, s.past_days, s.hours
-ORDER BY s.key_arn, s.principal
+FROM busy AS b
+LEFT JOIN usual AS u ON u.key_arn = b.key_arn AND u.principal = b.principal
+WHERE b.past_days < $baseline_min_days
+   OR (b.calls > u.most AND b.calls > u.calls + $deviations * u.deviation)
+GROUP BY b.key_arn, b.principal

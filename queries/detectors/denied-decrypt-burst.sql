@@ -28,18 +28,8 @@
 -- See who the principal is and what it asked for (`keytrail query denied`). One key and one application: look for a
 -- change of the key's policy. Many keys: look at the sessions and addresses, and revoke the credentials if nobody
 -- knows why.
-
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
-WITH calls_by_half AS (
-    SELECT
-        principal,
-        date_bin(INTERVAL '30 minutes', event_time) AS half,
-        CASE WHEN outcome = 'denied' THEN key_arn END AS key_arn,
-        count(*) AS calls,
-        count(*) FILTER (WHERE outcome = 'denied') AS denials,
-        min(event_time) FILTER (WHERE outcome = 'denied') AS first_seen,
-        max(event_time) FILTER (WHERE outcome = 'denied') AS last_seen,
-        min(coalesce(principal_account_id, account_id)) AS account_id
+WITH asked AS (
+    SELECT principal, outcome, key_arn, event_time, event_id, coalesce(principal_account_id, account_id) AS home
     FROM calls
     WHERE usage_class IN ('decrypt', 'generate')
       AND (event_name IN ('Decrypt', 'ReEncrypt') OR event_name LIKE 'GenerateDataKey%')
@@ -49,85 +39,45 @@ WITH calls_by_half AS (
           coalesce(session_name, '') = 'LambdaDescribeHandlerSession'
           AND coalesce(via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
       )
-      AND event_time >= $since - INTERVAL '1 hour'
+      AND event_time >= $since - hours(1)
       AND event_time < $until
-    GROUP BY 1, 2, 3
 ),
--- Each half hour is in two hours, so that no burst of half an hour is cut in two.
-hours AS (
-    SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour
-    FROM calls_by_half
-),
-counted AS (
+halves AS (
     SELECT
-        *,
-        sum(denials) OVER (PARTITION BY principal, hour) AS hour_denials,
-        sum(calls) OVER (PARTITION BY principal, hour) AS hour_calls,
-        max(last_seen) OVER (PARTITION BY principal, hour) AS hour_end
-    FROM hours
+        principal, date_bin(INTERVAL '30 minutes', event_time) AS half, count(*) AS calls,
+        count(*) FILTER (WHERE outcome = 'denied') AS denials, max(event_time) FILTER (WHERE outcome = 'denied') AS last_seen
+    FROM asked
+    GROUP BY 1, 2
 ),
 bursts AS (
-    SELECT
-        principal,
-        min(account_id) AS account_id,
-        array_to_string(
-            array_slice(array_sort(array_agg(DISTINCT key_arn) FILTER (WHERE key_arn IS NOT NULL)), 1, 5), ', '
-        ) AS key_names,
-        count(DISTINCT key_arn) AS keys,
-        sum(denials) AS denials,
-        max(most) AS most,
-        min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen
-    FROM (
-        SELECT
-            principal, half, key_arn, denials, first_seen, last_seen, account_id,
-            max(hour_denials) AS most
-        FROM counted
-        WHERE denials > 0
-          AND hour_end >= $since
-          AND hour_denials >= $denials
-          AND hour_denials * 100 >= $percent * hour_calls
-        GROUP BY principal, half, key_arn, denials, first_seen, last_seen, account_id
-    )
-    GROUP BY principal
+    SELECT principal, hour, sum(denials) AS denials
+    FROM (SELECT *, unnest(hours_of(half)) AS hour FROM halves)
+    GROUP BY principal, hour
+    HAVING sum(denials) >= $denials AND 100 * sum(denials) >= $percent * sum(calls) AND max(last_seen) >= $since
 )
--- The first burst lies within an hour of its first call.
 SELECT
-    CAST(NULL AS VARCHAR) AS key_arn,
-    b.principal,
-    b.account_id,
-    CAST(NULL AS VARCHAR) AS region,
-    b.first_seen,
-    b.last_seen,
-    CAST(b.denials AS BIGINT) AS events,
-    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
+    principal,
+    min(home) AS account_id,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
+    count(*) AS events,
+    evidence(event_id, event_time) AS evidence,
     concat(
-        b.most, ' calls were denied within one hour',
-        CASE
-            WHEN b.keys = 0 THEN '; the log does not tell with which keys'
-            WHEN b.keys = 1 THEN concat(', with one key: ', b.key_names)
-            ELSE concat(', with ', b.keys, ' keys: ', b.key_names)
+        max(denials), ' calls were denied within one hour',
+        CASE count(DISTINCT key_arn)
+            WHEN 0 THEN '; the log does not tell with which keys'
+            WHEN 1 THEN concat(', with one key: ', min(key_arn))
+            ELSE concat(', with ', count(DISTINCT key_arn), ' keys: ', listed(key_arn))
         END,
-        CASE WHEN b.keys > 5 THEN concat(' and ', b.keys - 5, ' more') ELSE '' END,
         '.'
     ) AS detail,
-    CASE WHEN b.keys >= $keys THEN 'high' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM bursts AS b
-JOIN calls AS c
-    ON c.principal = b.principal
-    AND c.event_time >= b.first_seen
-    AND c.event_time < b.first_seen + INTERVAL '1 hour'
-WHERE c.usage_class IN ('decrypt', 'generate')
-  AND (c.event_name IN ('Decrypt', 'ReEncrypt') OR c.event_name LIKE 'GenerateDataKey%')
-  AND c.outcome = 'denied'
-  AND NOT (
-      coalesce(c.session_name, '') = 'LambdaDescribeHandlerSession'
-      AND coalesce(c.via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
-  )
-  AND c.event_time >= $since - INTERVAL '1 hour'
-  AND c.event_time < $until
-GROUP BY
-    b.principal, b.account_id, b.first_seen, b.last_seen, b.denials, b.most, b.keys, b.key_names
-ORDER BY b.principal
+    CASE WHEN count(DISTINCT key_arn) >= $keys THEN 'high' END AS severity
+FROM (
+    -- A call of half an hour that is in two bursts is one call.
+    SELECT a.principal, a.home, a.event_time, a.event_id, a.key_arn, max(b.denials) AS denials
+    FROM bursts AS b
+    JOIN asked AS a ON a.principal = b.principal AND a.event_time >= b.hour AND a.event_time < b.hour + hours(1)
+    WHERE a.outcome = 'denied'
+    GROUP BY ALL
+)
+GROUP BY principal

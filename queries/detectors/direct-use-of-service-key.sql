@@ -6,7 +6,7 @@
 -- message  = "{principal} used {key_arn} directly: {detail}"
 -- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_calls = { type = "integer", default = 50, doc = "calls through services that make it a service's key" }
 -- ---
 -- ## What it does
@@ -23,52 +23,30 @@
 -- ## What to do next
 -- Ask the principal's owner. If the key is for one service only, say so in its policy (`kms:ViaService`) or declare
 -- its `services` in the expectations file.
-
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH used AS (
     SELECT
-        key_arn,
-        principal,
-        event_time < $since AS is_past,
-        (via IS NULL AND principal NOT LIKE 'service:%') IS TRUE AS is_direct,
-        via,
-        count(*) AS calls,
-        min(account_id) AS account_id,
-        min(region) AS region
+        key_arn, principal, event_time < $since AS is_past, via, count(*) AS calls, min(account_id) AS account_id, min(region) AS region,
+        via IS NULL AND principal NOT LIKE 'service:%' AS is_direct
     FROM calls
     WHERE usage_class IN ('decrypt', 'encrypt', 'generate')
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time >= $since - days($baseline_days)
       AND event_time < $until
-    GROUP BY 1, 2, 3, 4, 5
+    GROUP BY 1, 2, 3, 4
 ),
-weighed AS (
-    SELECT
-        *,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS past_calls,
-        bool_or(is_past AND is_direct) OVER (PARTITION BY key_arn) AS was_direct,
-        first_value(via) OVER (
-            PARTITION BY key_arn
-            ORDER BY CASE WHEN is_past THEN calls ELSE 0 END DESC, via
-        ) AS main_service
-    FROM used
+services AS (
+    SELECT key_arn, sum(calls) AS calls, first_value(via ORDER BY calls DESC, via) AS service
+    FROM (SELECT key_arn, via, sum(calls) AS calls, bool_or(is_direct) AS is_direct FROM used WHERE is_past GROUP BY key_arn, via)
+    GROUP BY key_arn
+    HAVING NOT bool_or(is_direct)
 ),
 news AS (
-    SELECT
-        key_arn,
-        principal,
-        min(account_id) AS account_id,
-        min(region) AS region,
-        max(past_calls) AS past_calls,
-        max(main_service) AS main_service
-    FROM weighed
-    WHERE NOT is_past
-      AND is_direct
-      AND NOT was_direct
-      AND past_calls > 0
-      AND principal IS NOT NULL
-    GROUP BY key_arn, principal
+    SELECT u.key_arn, u.principal, min(u.account_id) AS account_id, min(u.region) AS region, s.calls, s.service
+    FROM used AS u
+    JOIN services AS s ON s.key_arn = u.key_arn
+    WHERE NOT u.is_past AND u.is_direct
+    GROUP BY u.key_arn, u.principal, s.calls, s.service
 )
 SELECT
     n.key_arn,
@@ -77,33 +55,23 @@ SELECT
     n.region,
     min(c.event_time) AS first_seen,
     max(c.event_time) AS last_seen,
-    count(c.event_id) AS events,
-    coalesce(
-        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id) FILTER (WHERE c.event_id IS NOT NULL), 1, 10),
-        make_array()
-    ) AS evidence,
+    count(*) AS events,
+    evidence(c.event_id, c.event_time) AS evidence,
     concat(
-        'direct ', coalesce(array_to_string(array_sort(array_agg(DISTINCT c.event_name)), ', '), 'use'), '; all ',
-        n.past_calls, ' calls before came through AWS services, such as ', n.main_service, '.'
+        'direct ', listed(c.event_name), '; all ', n.calls, ' calls before came through AWS services, such as ', n.service, '.'
     ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN n.past_calls < $baseline_calls
+        WHEN n.calls < $baseline_calls
         THEN concat(
-            'the key was used ', n.past_calls, ' times before, through AWS services only; ',
+            'the key was used ', n.calls, ' times before, through AWS services only; ',
             $baseline_calls, ' are needed to call it a service''s key'
         )
     END AS not_evaluated
 FROM news AS n
-LEFT JOIN calls AS c
-    ON c.key_arn = n.key_arn
-    AND c.principal = n.principal
-    AND n.past_calls >= $baseline_calls
-    AND c.usage_class IN ('decrypt', 'encrypt', 'generate')
-    AND c.outcome = 'ok'
-    AND c.via IS NULL
-    AND c.event_time >= $since
-    AND c.event_time < $until
-GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.past_calls, n.main_service
-ORDER BY n.key_arn, n.principal
+JOIN calls AS c ON c.key_arn = n.key_arn AND c.principal = n.principal
+WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
+  AND c.outcome = 'ok'
+  AND c.via IS NULL
+  AND c.event_time >= $since
+  AND c.event_time < $until
+GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.calls, n.service

@@ -6,7 +6,6 @@
 -- message  = "{principal} still needs {key_arn}: {detail}"
 -- params.since  = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
 -- params.until  = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.assets = { type = "integer", default = 5, doc = "how many assets are named, those that failed last" }
 -- ---
 -- ## What it does
 -- Reports cryptographic calls that failed because their key was disabled or pending deletion, for each principal and
@@ -26,11 +25,8 @@ WITH doomed AS (
       AND event_time >= $since
       AND event_time < $until
 ),
-failed_calls AS (
-    SELECT
-        u.key_arn, u.principal, u.asset, u.event_time, u.event_id, u.key_account_id, u.key_region, u.via,
-        u.event_name,
-        lower(coalesce(u.error_message, '')) AS message
+failed AS (
+    SELECT u.*, lower(coalesce(u.error_message, '')) LIKE '%pending%deletion%' AS is_pending
     FROM (SELECT key_arn FROM doomed WHERE key_arn IS NOT NULL GROUP BY key_arn) AS d
     JOIN usage AS u ON u.key_arn = d.key_arn
     WHERE u.outcome = 'key_unusable'
@@ -43,23 +39,6 @@ failed_calls AS (
       AND (u.key_role IS NULL OR coalesce(u.error_message, '') NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0)
       AND u.event_time >= $since
       AND u.event_time < $until
-),
--- The events of an asset follow each other; those without one are the last.
-placed AS (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY key_arn, principal ORDER BY event_time, event_id) AS place,
-        row_number() OVER (PARTITION BY key_arn, principal, asset ORDER BY event_time DESC, event_id) AS turn
-    FROM failed_calls
-),
-ranked AS (
-    SELECT
-        *,
-        CASE
-            WHEN asset IS NOT NULL AND turn = 1
-            THEN row_number() OVER (PARTITION BY key_arn, principal ORDER BY turn > 1, asset IS NULL, event_time DESC, asset)
-        END AS asset_place
-    FROM placed
 )
 SELECT
     key_arn,
@@ -69,30 +48,14 @@ SELECT
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(*) AS events,
-    array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE place <= 10) AS evidence,
+    evidence(event_id, event_time) AS evidence,
     concat(
         count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
         ' failed, the last a ', last_value(event_name ORDER BY event_time, event_id),
-        coalesce(' through ' || last_value(via ORDER BY event_time, event_id), ''),
-        ': the key is ',
-        CASE
-            WHEN last_value(message ORDER BY event_time, event_id) LIKE '%pending%deletion%' THEN 'pending deletion'
-            ELSE 'disabled'
-        END,
-        '.',
-        CASE
-            WHEN max(asset_place) > 0
-            THEN concat(
-                ' Concerned ', CASE WHEN max(asset_place) = 1 THEN 'is ' ELSE 'are ' END,
-                array_to_string(array_agg(asset ORDER BY asset_place) FILTER (WHERE asset_place <= $assets), ', '),
-                CASE WHEN max(asset_place) > $assets THEN concat(' and ', max(asset_place) - $assets, ' more') ELSE '' END,
-                '.'
-            )
-            ELSE ''
-        END
-    ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM ranked
+        coalesce(' through ' || last_value(via ORDER BY event_time, event_id), ''), ': the key is ',
+        CASE WHEN last_value(is_pending ORDER BY event_time, event_id) THEN 'pending deletion' ELSE 'disabled' END, '.',
+        -- Those that failed last come first.
+        coalesce(' Assets: ' || listed_in_order(asset, -last_at) || '.', '')
+    ) AS detail
+FROM (SELECT *, max(date_part('epoch', event_time)) OVER (PARTITION BY key_arn, principal, asset) AS last_at FROM failed)
 GROUP BY key_arn, principal

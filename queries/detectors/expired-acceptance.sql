@@ -16,23 +16,12 @@
 -- ## What to do next
 -- See whether the reason still holds. Mend what it excused and take the entry out, or have its owner set a new date.
 SELECT
-    CAST(NULL AS VARCHAR) AS key_arn,
-    CAST(NULL AS VARCHAR) AS principal,
-    CAST(NULL AS VARCHAR) AS account_id,
-    CAST(NULL AS VARCHAR) AS region,
-    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS first_seen,
-    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS last_seen,
-    0 AS events,
-    arrow_cast(make_array(), 'List(Utf8)') AS evidence,
     concat(
         'it held until ', max(until), ' (line ', last_value(line ORDER BY until, line), '): ',
         last_value(reason ORDER BY until, line)
     ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    concat(detector, ', ', coalesce(key, 'any key'), ', ', coalesce(principal, 'any principal')) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    concat(detector, ', ', coalesce(key, 'any key'), ', ', coalesce(principal, 'any principal')) AS asset
 FROM acceptances
 GROUP BY detector, key, principal
 -- A later entry for the same may have taken over.
 HAVING max(until) <= $until
-ORDER BY asset

@@ -26,21 +26,8 @@
 -- Revoke the principal's sessions. See what was written under that key (`keytrail who KEY --by asset`) and whether
 -- older versions and backups are there. A policy can keep everyone from foreign keys (`kms:ResourceAccount`,
 -- `aws:ResourceOrgID`).
-
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH encrypts AS (
-    SELECT
-        key_arn,
-        key_account_id,
-        principal,
-        principal_account_id,
-        event_name,
-        coalesce(via, 'direct calls') AS way,
-        event_date,
-        min(region) AS region,
-        count(*) AS calls,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen
+    SELECT *, coalesce(via, 'direct calls') AS way, split_part(key_arn, ':', 5) AS owner
     FROM usage
     WHERE (event_name = 'Encrypt' OR event_name LIKE 'GenerateDataKey%' OR key_role = 'destination')
       AND usage_class IN ('encrypt', 'generate', 'decrypt')
@@ -55,48 +42,26 @@ WITH encrypts AS (
       )
       AND event_time >= $since
       AND event_time < $until
-    GROUP BY key_arn, key_account_id, principal, principal_account_id, event_name, coalesce(via, 'direct calls'), event_date
-),
--- A day is looked at for evidence when there were fewer than ten calls before it.
-foreign_keys AS (
-    SELECT
-        e.*,
-        theirs.account_id IS NOT NULL AS is_presumed,
-        sum(e.calls) OVER (
-            PARTITION BY e.key_arn, e.principal ORDER BY e.event_date RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) - sum(e.calls) OVER (PARTITION BY e.key_arn, e.principal, e.event_date) AS calls_before
-    FROM encrypts AS e
-    JOIN own_accounts AS ours ON ours.account_id = e.principal_account_id
-    LEFT JOIN own_accounts AS theirs ON theirs.account_id = e.key_account_id
-    WHERE theirs.account_id IS NULL OR NOT theirs.is_declared
 ),
 pairs AS (
     SELECT
-        key_arn,
-        principal,
-        min(principal_account_id) AS account_id,
-        min(region) AS region,
-        min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen,
-        bool_or(is_presumed) AS is_presumed,
-        sum(calls) AS calls,
-        array_to_string(array_sort(array_agg(DISTINCT event_name)), ', ') AS operations,
-        array_to_string(array_sort(array_agg(DISTINCT way)), ', ') AS ways,
-        max(CASE WHEN calls_before < 10 THEN event_date END) AS evidence_until
-    FROM foreign_keys
-    GROUP BY key_arn, principal
+        e.key_arn, e.principal, e.owner, min(e.principal_account_id) AS account_id, min(e.region) AS region,
+        min(e.event_time) AS first_seen, max(e.event_time) AS last_seen, count(*) AS calls,
+        evidence(e.event_id, e.event_time) AS evidence, listed(e.event_name) AS operations, listed(e.way) AS ways,
+        bool_or(theirs.account_id IS NOT NULL) AS is_presumed
+    FROM encrypts AS e
+    JOIN own_accounts AS ours ON ours.account_id = e.principal_account_id
+    LEFT JOIN own_accounts AS theirs ON theirs.account_id = e.owner
+    WHERE theirs.account_id IS NULL OR NOT theirs.is_declared
+    GROUP BY e.key_arn, e.principal, e.owner
 ),
-judged AS (
+parties AS (
     SELECT
-        p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
-        p.calls, p.operations, p.ways, p.is_presumed, p.evidence_until,
-        max(t.name) AS party,
-        max(CASE WHEN t.principals IS NULL OR matches_any(p.principal, t.principals) THEN t.name END) AS trusted_as
+        p.key_arn, p.principal, max(t.name) AS party,
+        max(t.name) FILTER (WHERE coalesce(matches_any(p.principal, t.principals), true)) AS trusted_as
     FROM pairs AS p
-    LEFT JOIN trusted_parties AS t ON t.account_id = split_part(p.key_arn, ':', 5)
-    GROUP BY
-        p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
-        p.calls, p.operations, p.ways, p.is_presumed, p.evidence_until
+    JOIN trusted_parties AS t ON t.account_id = p.owner
+    GROUP BY p.key_arn, p.principal
 )
 SELECT
     p.key_arn,
@@ -105,37 +70,24 @@ SELECT
     p.region,
     p.first_seen,
     p.last_seen,
-    CAST(p.calls AS BIGINT) AS events,
-    array_slice(array_agg(u.event_id ORDER BY u.event_time, u.event_id), 1, 10) AS evidence,
+    p.calls AS events,
+    p.evidence,
     concat(
         p.calls, CASE WHEN p.calls = 1 THEN ' call (' ELSE ' calls (' END, p.operations, '), by way of ', p.ways,
-        ', with a key of account ', split_part(p.key_arn, ':', 5),
+        ', with a key of account ', p.owner,
         CASE
-            WHEN p.trusted_as IS NOT NULL THEN concat(', which is trusted as ', p.trusted_as, '.')
-            WHEN p.party IS NOT NULL THEN concat(', which is of ', p.party, ', but for other principals.')
+            WHEN t.trusted_as IS NOT NULL THEN concat(', which is trusted as ', t.trusted_as, '.')
+            WHEN t.party IS NOT NULL THEN concat(', which is of ', t.party, ', but for other principals.')
             ELSE ', which is not one of ours.'
         END
     ) AS detail,
-    CASE WHEN p.trusted_as IS NOT NULL THEN 'low' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
+    CASE WHEN t.trusted_as IS NOT NULL THEN 'low' END AS severity,
     CASE
         WHEN p.is_presumed
         THEN concat(
-            'it belongs to account ', p.account_id, ', and the key''s account ', split_part(p.key_arn, ':', 5),
+            'it belongs to account ', p.account_id, ', and the key''s account ', p.owner,
             ' counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
         )
     END AS not_evaluated
-FROM judged AS p
-JOIN usage AS u
-    ON u.key_arn = p.key_arn
-    AND u.principal = p.principal
-    AND u.event_date <= p.evidence_until
-WHERE (u.event_name = 'Encrypt' OR u.event_name LIKE 'GenerateDataKey%' OR u.key_role = 'destination')
-  AND u.usage_class IN ('encrypt', 'generate', 'decrypt')
-  AND u.outcome = 'ok'
-  AND u.event_time >= $since
-  AND u.event_time < $until
-GROUP BY
-    p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen,
-    p.calls, p.operations, p.ways, p.is_presumed, p.party, p.trusted_as
-ORDER BY p.key_arn, p.principal
+FROM pairs AS p
+LEFT JOIN parties AS t ON t.key_arn = p.key_arn AND t.principal = p.principal

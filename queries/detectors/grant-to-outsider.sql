@@ -4,8 +4,6 @@
 -- attack   = ["T1098", "T1537"]
 -- needs    = []
 -- message  = "{principal} granted {key_arn} to an outsider: {detail}"
--- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful CreateGrant whose grantee or retiring principal is of an account that is neither the key's own
@@ -25,31 +23,13 @@
 -- What the caller chose to constrain the grant by is taken out first: its names and values may look like anything.
 WITH requests AS (
     SELECT
-        key_arn, principal, key_account_id, key_region, event_time, event_id,
+        *,
         regexp_replace(
             request_parameters,
             '"encryptionContext(?:Subset|Equals)":\{(?:"(?:[^"\\]|\\.)*":"(?:[^"\\]|\\.)*",?)*\}', '""', 'g'
         ) AS request
-    FROM calls
-    WHERE event_name = 'CreateGrant'
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND coalesce(principal_type, '') <> 'AWSService'
-      AND coalesce(principal, '') NOT LIKE 'service:%'
-      AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
-      AND event_time >= $since
-      AND event_time < $until
-),
-grants AS (
-    SELECT
-        key_arn, principal, key_account_id, key_region, event_time, event_id,
-        replace((regexp_match(request, '"operations":\[([^\]]*)\]'))[1], '"', '') AS operations,
-        unnest(make_array('grantee', 'retiring principal')) AS part,
-        unnest(make_array(
-            (regexp_match(request, '"granteePrincipal":"([^"]*)"'))[1],
-            (regexp_match(request, '"retiringPrincipal":"([^"]*)"'))[1]
-        )) AS party
-    FROM requests
+    FROM control_calls
+    WHERE event_name = 'CreateGrant' AND NOT is_past AND NOT is_aws
 ),
 -- An id such as AROA… stands alone; an account may stand alone, or before the name of AWS's own role on an instance.
 named AS (
@@ -60,7 +40,17 @@ named AS (
             WHEN regexp_like(party, '^[0-9]{12}(:|$)') THEN substr(party, 1, 12)
         END AS party_account,
         CASE WHEN regexp_like(party, '^A[A-Z]{3}[A-Z0-9]{10,}(:|$)') THEN split_part(party, ':', 1) END AS party_id
-    FROM grants
+    FROM (
+        SELECT
+            key_arn, principal, account_id, region, event_time, event_id,
+            replace((regexp_match(request, '"operations":\[([^\]]*)\]'))[1], '"', '') AS operations,
+            unnest(make_array('grantee', 'retiring principal')) AS part,
+            unnest(make_array(
+                (regexp_match(request, '"granteePrincipal":"([^"]*)"'))[1],
+                (regexp_match(request, '"retiringPrincipal":"([^"]*)"'))[1]
+            )) AS party
+        FROM requests
+    )
     WHERE party IS NOT NULL
 ),
 callers AS (
@@ -69,91 +59,49 @@ callers AS (
     JOIN events AS e ON e.principal_id = n.party_id
     GROUP BY e.principal_id
 ),
-judged AS (
-    SELECT
-        n.key_arn, n.principal, n.key_account_id, n.key_region, n.event_time, n.event_id, n.operations, n.part, n.party,
-        coalesce(n.party_account, c.account_id) AS party_account,
-        n.party_id IS NOT NULL AND c.account_id IS NULL AS is_unknown
-    FROM named AS n
-    LEFT JOIN callers AS c ON c.principal_id = n.party_id
-),
 outsiders AS (
     SELECT
         j.*,
-        CASE WHEN j.is_unknown THEN 'unknown' WHEN o.account_id IS NOT NULL THEN 'presumed' ELSE 'none' END AS doubt
-    FROM judged AS j
-    LEFT JOIN own_accounts AS o ON o.account_id = j.party_account
-    WHERE (j.is_unknown OR (regexp_like(j.party_account, '^[0-9]{12}$') AND j.party_account IS DISTINCT FROM j.key_account_id))
+        CASE WHEN j.is_unknown THEN 'unknown' WHEN o.account_id IS NOT NULL THEN 'presumed' ELSE 'none' END AS doubt,
+        concat(
+            j.part, ' ', j.party, coalesce(' of account ' || j.account, ''), coalesce(' (' || j.operations || ')', '')
+        ) AS told
+    FROM (
+        SELECT n.*, coalesce(n.party_account, c.account_id) AS account, n.party_id IS NOT NULL AND c.account_id IS NULL AS is_unknown
+        FROM named AS n
+        LEFT JOIN callers AS c ON c.principal_id = n.party_id
+    ) AS j
+    LEFT JOIN own_accounts AS o ON o.account_id = j.account
+    WHERE (j.is_unknown OR (regexp_like(j.account, '^[0-9]{12}$') AND j.account IS DISTINCT FROM j.account_id))
       AND (o.account_id IS NULL OR NOT o.is_declared)
       AND NOT EXISTS (
           SELECT 1
           FROM trusted_keys AS t
-          WHERE t.account_id = j.party_account
+          WHERE t.account_id = j.account
             AND coalesce(matches_any(j.party, t.principals), true)
             AND (t.key_arn IS NULL OR t.key_arn = j.key_arn)
       )
-),
--- `call_turn` is 1 once for each call, `turn` for the first of the parties that are alike, and `place` counts these.
-turns AS (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY key_arn, principal, doubt, event_id ORDER BY part) AS call_turn,
-        row_number() OVER (
-            PARTITION BY key_arn, principal, doubt, part, party ORDER BY event_time, event_id
-        ) AS turn
-    FROM outsiders
-),
-placed AS (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY key_arn, principal, doubt, turn ORDER BY event_time, event_id, part) AS place,
-        concat(
-            part, ' ', party,
-            CASE WHEN party_account IS NULL THEN '' ELSE concat(' of account ', party_account) END,
-            CASE WHEN operations IS NULL THEN '' ELSE concat(' (', operations, ')') END
-        ) AS text
-    FROM turns
-),
-listed AS (
-    SELECT
-        key_arn,
-        principal,
-        doubt,
-        max(key_account_id) AS account_id,
-        max(key_region) AS region,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        count(*) FILTER (WHERE call_turn = 1) AS events,
-        array_slice(array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE call_turn = 1), 1, 10) AS evidence,
-        concat(
-            string_agg(text, ', ' ORDER BY event_time, event_id) FILTER (WHERE turn = 1 AND place <= 5),
-            CASE
-                WHEN count(*) FILTER (WHERE turn = 1) > 5
-                THEN concat(' and ', count(*) FILTER (WHERE turn = 1) - 5, ' more')
-                ELSE ''
-            END
-        ) AS names
-    FROM placed
-    GROUP BY key_arn, principal, doubt
 )
 SELECT
     key_arn,
     principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    events,
-    evidence,
-    concat(names, '.') AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
+    max(account_id) AS account_id,
+    max(region) AS region,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen,
+    count(DISTINCT event_id) AS events,
+    evidence(event_id, event_time) AS evidence,
+    concat(listed_in_order(told, date_part('epoch', event_time)), '.') AS detail,
     CASE doubt
-        WHEN 'unknown' THEN concat('a grant was created, and the grantee''s account is not known: ', names)
+        WHEN 'unknown'
+        THEN concat(
+            'a grant was created, and the grantee''s account is not known: ', listed_in_order(told, date_part('epoch', event_time))
+        )
         WHEN 'presumed'
         THEN concat(
             'a grant was given to an account that counts as ours only because its logs are in the lake (declare ',
-            '`accounts` in the expectations file): ', names
+            '`accounts` in the expectations file): ', listed_in_order(told, date_part('epoch', event_time))
         )
     END AS not_evaluated
-FROM listed
+FROM outsiders
+GROUP BY key_arn, principal, doubt

@@ -20,40 +20,20 @@
 -- Changing material on purpose, and keys meant to expire.
 -- ## What to do next
 -- Import the same material again. Before an expiry, import it with a later date or with none.
-WITH steps AS (
+WITH removed AS (
     SELECT
-        key_arn, principal, principal_type, event_name, key_account_id, key_region, event_time, event_id,
-        max(CASE WHEN event_name = 'ImportKeyMaterial' THEN event_time END) OVER (PARTITION BY key_arn) AS imported_at
-    FROM calls
-    WHERE event_name IN ('DeleteImportedKeyMaterial', 'DeleteExpiredKeyMaterial', 'ImportKeyMaterial')
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND event_time >= $since
-      AND event_time < $until
-),
-removed AS (
-    SELECT
-        key_arn,
-        principal,
-        max(key_account_id) AS account_id,
-        max(key_region) AS region,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        count(*) AS events,
-        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-        max(event_name) = 'DeleteImportedKeyMaterial' AS is_asked_for,
-        max(imported_at) > max(event_time) AS is_imported
-    FROM steps
-    WHERE event_name <> 'ImportKeyMaterial'
-      AND (
-          event_name = 'DeleteExpiredKeyMaterial'
-          OR (
-              coalesce(principal_type, '') <> 'AWSService'
-              AND coalesce(principal, '') NOT LIKE 'service:%'
-              AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
-          )
-      )
-    GROUP BY key_arn, principal
+        r.key_arn, r.principal, max(r.account_id) AS account_id, max(r.region) AS region,
+        min(r.event_time) AS first_seen, max(r.event_time) AS last_seen, count(*) AS events,
+        evidence(r.event_id, r.event_time) AS evidence,
+        bool_or(r.event_name = 'DeleteImportedKeyMaterial') AS is_asked_for,
+        coalesce(max(i.at) > max(r.event_time), false) AS is_imported
+    FROM control_calls AS r
+    LEFT JOIN (
+        SELECT key_arn, max(event_time) AS at FROM control_calls WHERE event_name = 'ImportKeyMaterial' GROUP BY key_arn
+    ) AS i ON i.key_arn = r.key_arn
+    WHERE NOT r.is_past
+      AND (r.event_name = 'DeleteExpiredKeyMaterial' OR (r.event_name = 'DeleteImportedKeyMaterial' AND NOT r.is_aws))
+    GROUP BY r.key_arn, r.principal
 )
 SELECT
     key_arn,
@@ -65,33 +45,18 @@ SELECT
     events,
     evidence,
     concat(
-        CASE
-            WHEN is_asked_for THEN concat('it was deleted by ', coalesce(principal, 'an unknown principal'), '.')
-            ELSE 'it expired, and AWS KMS removed it.'
-        END,
+        CASE WHEN is_asked_for THEN concat('it was deleted by ', principal, '.') ELSE 'it expired, and AWS KMS removed it.' END,
         CASE WHEN is_imported THEN ' Material was imported again later.' ELSE '' END
     ) AS detail,
-    CASE WHEN is_imported THEN 'low' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    CASE WHEN is_imported THEN 'low' END AS severity
 FROM removed
 UNION ALL
 SELECT
-    key_arn,
-    NULL,
-    account_id,
-    region,
-    NULL,
-    NULL,
-    0,
-    arrow_cast(make_array(), 'List(Utf8)'),
-    concat('it expires on ', CAST(CAST(valid_to AS DATE) AS VARCHAR), ', says the inventory.'),
-    'medium',
-    NULL,
-    NULL
+    key_arn, NULL, account_id, region, NULL, NULL, 0, NULL,
+    concat('it expires on ', CAST(valid_to AS DATE), ', says the inventory.'), 'medium'
 FROM key_inventory
 WHERE NOT gone
   AND origin = 'EXTERNAL'
   AND coalesce(state, '') NOT IN ('PendingImport', 'PendingDeletion')
   AND valid_to >= $since
-  AND valid_to < $until + CAST(concat($expires_days, ' days') AS INTERVAL)
+  AND valid_to < $until + days($expires_days)

@@ -5,8 +5,7 @@
 -- needs    = []
 -- message  = "{key_arn} was deleted: {detail}"
 -- params.since         = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until         = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.lookback_days = { type = "integer", default = 35, doc = "look for who scheduled it in so many days before the window" }
+-- params.lookback_days = { type = "days", default = 35, doc = "look for who scheduled it in so many days before the window" }
 -- ---
 -- ## What it does
 -- Reports every DeleteKey: AWS KMS deleted a key after its waiting period. It says who had scheduled that, where the
@@ -17,34 +16,25 @@
 -- Keys that were retired on purpose, which is most of them. The finding is the record that it happened.
 -- ## What to do next
 -- Look at `keytrail who` of the key for what used it last. If a replica is left, make it the primary.
-WITH steps AS (
-    SELECT key_arn, principal, event_name, key_account_id, key_region, event_time, event_id
-    FROM calls
-    WHERE event_name IN ('DeleteKey', 'ScheduleKeyDeletion')
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND event_time >= $since - CAST(concat($lookback_days, ' days') AS INTERVAL)
-      AND event_time < $until
-)
 SELECT
-    key_arn,
-    max(principal) FILTER (WHERE event_name = 'DeleteKey') AS principal,
-    max(key_account_id) AS account_id,
-    max(key_region) AS region,
-    min(event_time) FILTER (WHERE event_name = 'DeleteKey') AS first_seen,
-    max(event_time) FILTER (WHERE event_name = 'DeleteKey') AS last_seen,
-    count(*) FILTER (WHERE event_name = 'DeleteKey') AS events,
-    array_slice(array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE event_name = 'DeleteKey'), 1, 10) AS evidence,
+    d.key_arn,
+    max(d.principal) AS principal,
+    max(d.account_id) AS account_id,
+    max(d.region) AS region,
+    min(d.event_time) AS first_seen,
+    max(d.event_time) AS last_seen,
+    count(DISTINCT d.event_id) AS events,
+    evidence(d.event_id, d.event_time) AS evidence,
     coalesce(
-        'It was scheduled by '
-            || last_value(principal ORDER BY event_time, event_id) FILTER (WHERE event_name = 'ScheduleKeyDeletion')
-            || '.',
+        'It was scheduled by ' || last_value(s.principal ORDER BY s.event_time, s.event_id) || '.',
         'Who scheduled it is not known.'
-    ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM steps
-WHERE event_name = 'ScheduleKeyDeletion' OR event_time >= $since
-GROUP BY key_arn
-HAVING count(*) FILTER (WHERE event_name = 'DeleteKey') > 0
+    ) AS detail
+FROM control_calls AS d
+LEFT JOIN (
+    SELECT *
+    FROM control_calls
+    WHERE event_name = 'ScheduleKeyDeletion' AND event_time >= $since - days($lookback_days)
+) AS s ON s.key_arn = d.key_arn
+WHERE d.event_name = 'DeleteKey'
+  AND NOT d.is_past
+GROUP BY d.key_arn

@@ -6,7 +6,7 @@
 -- message  = "{principal} probed keys: {detail}"
 -- params.since = { type = "timestamp", required = true, doc = "only what went on at or after it, begun up to an hour before" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which its account must have events" }
 -- params.keys = { type = "integer", default = 10, doc = "so many keys looked at within an hour are many" }
 -- params.dry_runs = { type = "integer", default = 8, doc = "so many dry runs within an hour are many" }
@@ -29,18 +29,10 @@
 -- ## What to do next
 -- Ask the principal's owner. If nobody knows of it, see what the same session did besides (`keytrail timeline
 -- --principal`).
-
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
 WITH looks AS (
     SELECT
-        principal,
-        date_bin(INTERVAL '30 minutes', event_time) AS half,
-        CASE WHEN outcome <> 'dry_run' THEN key_arn END AS key_arn,
-        event_time + INTERVAL '1 hour' < $since AS is_past,
-        count(*) FILTER (WHERE outcome = 'dry_run') AS dry_runs,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        min(coalesce(principal_account_id, account_id)) AS account_id
+        principal, outcome = 'dry_run' AS is_trial, CASE WHEN outcome <> 'dry_run' THEN key_arn END AS key_arn, event_id,
+        event_time, event_time + hours(1) < $since AS is_past, coalesce(principal_account_id, account_id) AS home
     FROM calls
     WHERE (
             outcome = 'dry_run'
@@ -49,115 +41,84 @@ WITH looks AS (
                 AND outcome IN ('ok', 'denied')
             )
         )
-      AND principal NOT LIKE 'service:%'
-      AND principal NOT LIKE '%:role/aws-service-role/%'
+      AND NOT is_aws
       AND via IS NULL
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND event_time >= $since - days($baseline_days)
       AND event_time < $until
-    GROUP BY 1, 2, 3, 4
 ),
--- Each half hour is in two hours, so that nothing of half an hour is cut in two.
 hours AS (
     SELECT
-        principal,
-        is_past,
-        hour,
-        count(DISTINCT key_arn) AS keys,
-        sum(dry_runs) AS dry_runs,
-        min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen,
-        min(account_id) AS account_id
-    FROM (SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour FROM looks)
-    GROUP BY principal, is_past, hour
-),
-weighed AS (
-    SELECT
         *,
-        keys >= $keys AND keys > 2 * max(CASE WHEN is_past THEN keys ELSE 0 END) OVER (PARTITION BY principal)
-            AS is_survey,
-        dry_runs >= $dry_runs AND dry_runs > 2 * max(CASE WHEN is_past THEN dry_runs ELSE 0 END) OVER (PARTITION BY principal)
-            AS is_trial
-    FROM hours
+        max(CASE WHEN is_past THEN keys ELSE 0 END) OVER (PARTITION BY principal) AS past_keys,
+        max(CASE WHEN is_past THEN trials ELSE 0 END) OVER (PARTITION BY principal) AS past_trials
+    FROM (
+        SELECT
+            principal, is_past, hour, min(home) AS home, max(last_seen) AS last_seen, count(DISTINCT key_arn) AS keys, sum(trials) AS trials
+        FROM (
+            SELECT *, unnest(hours_of(half)) AS hour
+            FROM (
+                SELECT
+                    principal, is_past, key_arn, date_bin(INTERVAL '30 minutes', event_time) AS half, min(home) AS home,
+                    max(event_time) AS last_seen, sum(CASE WHEN is_trial THEN 1 ELSE 0 END) AS trials
+                FROM looks
+                GROUP BY 1, 2, 3, 4
+            )
+        )
+        GROUP BY principal, is_past, hour
+    )
 ),
 probes AS (
-    SELECT
-        principal,
-        min(account_id) AS account_id,
-        max(CASE WHEN is_survey THEN keys ELSE 0 END) AS keys,
-        max(CASE WHEN is_trial THEN dry_runs ELSE 0 END) AS dry_runs,
-        min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen,
-        array_agg(DISTINCT hour) AS probed_hours
-    FROM weighed
+    SELECT principal, hour, home, keys, trials, is_survey, is_trial
+    FROM (
+        SELECT
+            *,
+            keys >= $keys AND keys > 2 * past_keys AS is_survey,
+            trials >= $dry_runs AND trials > 2 * past_trials AS is_trial
+        FROM hours
+    )
     WHERE NOT is_past
       AND last_seen >= $since
       AND (is_survey OR is_trial)
-    GROUP BY principal
 ),
 history AS (
-    SELECT account_id, count(DISTINCT event_date) AS days
-    FROM events
-    WHERE event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $since
+    SELECT account_id, count(DISTINCT day) AS days
+    FROM logged_days
+    WHERE is_past AND day >= CAST($since - days($baseline_days) AS DATE)
     GROUP BY account_id
 ),
-judged AS (
-    SELECT p.*, coalesce(h.days, 0) AS past_days
-    FROM probes AS p
-    LEFT JOIN history AS h ON h.account_id = p.account_id
+-- What is in two of the hours counts once.
+found AS (
+    SELECT
+        l.principal, l.event_id, l.event_time, l.key_arn, p.home,
+        max(CASE WHEN p.is_survey THEN p.keys END) AS keys, max(CASE WHEN p.is_trial THEN p.trials END) AS trials
+    FROM (
+        SELECT *, bool_or(is_survey) OVER (PARTITION BY principal) AS surveys, bool_or(is_trial) OVER (PARTITION BY principal) AS tries
+        FROM probes
+    ) AS p
+    JOIN looks AS l ON l.principal = p.principal AND l.event_time >= p.hour AND l.event_time < p.hour + hours(1)
+    WHERE (p.tries AND l.is_trial) OR (p.surveys AND NOT l.is_trial)
+    GROUP BY l.principal, l.event_id, l.event_time, l.key_arn, p.home
 )
 SELECT
-    CAST(NULL AS VARCHAR) AS key_arn,
-    p.principal,
-    p.account_id,
-    CAST(NULL AS VARCHAR) AS region,
-    min(c.event_time) AS first_seen,
-    max(c.event_time) AS last_seen,
+    f.principal,
+    min(f.home) AS account_id,
+    min(f.event_time) AS first_seen,
+    max(f.event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
-    concat_ws(
-        ' ',
-        CASE WHEN p.keys > 0 THEN concat('It looked at ', p.keys, ' keys within one hour.') END,
-        CASE WHEN p.dry_runs > 0 THEN concat('It made ', p.dry_runs, ' dry runs within one hour.') END,
-        concat('It never did half as much on the ', p.past_days, ' days before that have events.'),
-        CASE
-            WHEN count(c.key_arn) > 0
-            THEN concat(
-                'Keys: ', array_to_string(array_slice(array_sort(array_agg(DISTINCT c.key_arn)
-                    FILTER (WHERE c.key_arn IS NOT NULL)), 1, 5), ', '),
-                CASE WHEN count(DISTINCT c.key_arn) > 5 THEN concat(' and ', count(DISTINCT c.key_arn) - 5, ' more') ELSE '' END,
-                '.'
-            )
-        END
+    evidence(f.event_id, f.event_time) AS evidence,
+    concat(
+        CASE WHEN max(f.keys) IS NULL THEN '' ELSE concat('It looked at ', max(f.keys), ' keys within one hour. ') END,
+        CASE WHEN max(f.trials) IS NULL THEN '' ELSE concat('It made ', max(f.trials), ' dry runs within one hour. ') END,
+        'It never did half as much on the ', coalesce(max(h.days), 0), ' days before that have events.',
+        coalesce(' Keys: ' || listed(f.key_arn) || '.', '')
     ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN p.past_days < $baseline_min_days
+        WHEN coalesce(max(h.days), 0) < $baseline_min_days
         THEN concat(
-            'its account has events on ', p.past_days, ' days before, ',
+            'its account has events on ', coalesce(max(h.days), 0), ' days before, ',
             $baseline_min_days, ' are needed to learn who looks at keys'
         )
     END AS not_evaluated
-FROM judged AS p
-JOIN calls AS c
-    ON c.principal = p.principal
-    AND c.event_time >= p.first_seen
-    AND c.event_time <= p.last_seen
-    AND (
-        array_has(p.probed_hours, date_bin(INTERVAL '30 minutes', c.event_time))
-        OR array_has(p.probed_hours, date_bin(INTERVAL '30 minutes', c.event_time) - INTERVAL '30 minutes')
-    )
-    AND (
-        (p.dry_runs > 0 AND c.outcome = 'dry_run')
-        OR (
-            p.keys > 0
-            AND c.event_name IN ('DescribeKey', 'GetKeyPolicy', 'ListGrants', 'GetKeyRotationStatus', 'ListResourceTags')
-            AND c.outcome IN ('ok', 'denied')
-        )
-    )
-WHERE c.via IS NULL
-  AND c.event_time >= $since - INTERVAL '1 hour'
-  AND c.event_time < $until
-GROUP BY p.principal, p.account_id, p.keys, p.dry_runs, p.past_days
-ORDER BY p.principal
+FROM found AS f
+LEFT JOIN history AS h ON h.account_id = f.home
+GROUP BY f.principal

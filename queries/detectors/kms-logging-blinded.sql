@@ -28,91 +28,69 @@ WITH changes AS (
     FROM (
         SELECT
             account_id, home_region, trail, principal, event_time, event_id, event_name, logging, captures,
-            last_value(is_multi_region) IGNORE NULLS OVER (
-                PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS was_multi_region,
-            last_value(is_organization) IGNORE NULLS OVER (
-                PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS was_organization
+            last_value(is_multi_region) IGNORE NULLS OVER before AS was_multi_region,
+            last_value(is_organization) IGNORE NULLS OVER before AS was_organization
         FROM trail_changes
+        WINDOW before AS (
+            PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )
     )
     WHERE event_time >= $since
       AND event_time < $until
       AND event_name IN ('PutEventSelectors', 'UpdateTrail', 'StopLogging', 'DeleteTrail')
 ),
-asked AS (
-    SELECT
-        event_id,
-        request_parameters LIKE '%"readWriteType":"WriteOnly"%' AS is_write_only,
-        request_parameters LIKE '%"isMultiRegionTrail":false%' AS is_one_region,
-        request_parameters LIKE '%"isOrganizationTrail":false%' AS is_one_account,
-        request_parameters LIKE '%"enableLogFileValidation":false%' AS is_unsigned,
-        (regexp_match(request_parameters, '"s3BucketName":"([^"]*)"'))[1] AS bucket,
-        (regexp_match(request_parameters, '"kmsKeyId":"([^"]*)"'))[1] AS kms_key
-    FROM events
-    WHERE event_source = 'cloudtrail.amazonaws.com'
-      AND event_name IN ('PutEventSelectors', 'UpdateTrail')
-      AND event_time >= $since
-      AND event_time < $until
-),
 -- What a trail is told to be and has been all along takes nothing away; where nothing is known, it does.
 lost AS (
     SELECT
         c.*,
-        a.is_write_only, a.is_unsigned, a.bucket, a.kms_key,
-        coalesce(c.event_name = 'UpdateTrail' AND a.is_one_region AND coalesce(c.was_multi_region, true), false)
-            AS loses_regions,
-        coalesce(c.event_name = 'UpdateTrail' AND a.is_one_account AND coalesce(c.was_organization, true), false)
-            AS loses_members
+        a.request_parameters AS request,
+        coalesce(
+            c.event_name = 'UpdateTrail'
+            AND a.request_parameters LIKE '%"isMultiRegionTrail":false%' AND coalesce(c.was_multi_region, true), false
+        ) AS loses_regions,
+        coalesce(
+            c.event_name = 'UpdateTrail'
+            AND a.request_parameters LIKE '%"isOrganizationTrail":false%' AND coalesce(c.was_organization, true), false
+        ) AS loses_members
     FROM changes AS c
-    LEFT JOIN asked AS a ON a.event_id = c.event_id
+    LEFT JOIN (
+        SELECT event_id, request_parameters
+        FROM events
+        WHERE event_source = 'cloudtrail.amazonaws.com'
+          AND event_name IN ('PutEventSelectors', 'UpdateTrail')
+          AND event_time >= $since
+          AND event_time < $until
+    ) AS a ON a.event_id = c.event_id
 ),
 -- `blinds` is false where the trail goes on and only its files are in question.
 acts AS (
     SELECT
-        c.account_id, c.home_region, c.trail, c.principal, c.event_time, c.event_id, c.loses_regions, c.loses_members,
-        coalesce(c.logging = 'off', false) OR coalesce(c.captures = 'no', false) OR c.loses_regions OR c.loses_members AS blinds,
+        *,
+        coalesce(logging = 'off', false) OR coalesce(captures = 'no', false) OR loses_regions OR loses_members AS blinds,
         CASE
-            WHEN c.logging = 'off' THEN c.event_name
-            WHEN c.captures = 'no' AND c.is_write_only THEN 'selectors that record only writes'
-            WHEN c.captures = 'no' THEN 'selectors without reads of KMS'
-            WHEN c.event_name = 'UpdateTrail' THEN concat_ws(
+            WHEN logging = 'off' THEN event_name
+            WHEN captures = 'no' AND request LIKE '%"readWriteType":"WriteOnly"%' THEN 'selectors that record only writes'
+            WHEN captures = 'no' THEN 'selectors without reads of KMS'
+            WHEN event_name = 'UpdateTrail' THEN nullif(concat_ws(
                 ', ',
-                CASE WHEN c.loses_regions THEN 'other Regions no longer recorded' END,
-                CASE WHEN c.loses_members THEN 'the organization''s other accounts no longer recorded' END,
-                CASE WHEN c.is_unsigned THEN 'log file validation off' END,
-                CASE WHEN c.bucket IS NOT NULL THEN concat('bucket ', c.bucket) END,
-                CASE WHEN c.kms_key = '' THEN 'no KMS key' WHEN c.kms_key IS NOT NULL THEN concat('KMS key ', c.kms_key) END
-            )
+                CASE WHEN loses_regions THEN 'other Regions no longer recorded' END,
+                CASE WHEN loses_members THEN 'the organization''s other accounts no longer recorded' END,
+                CASE WHEN request LIKE '%"enableLogFileValidation":false%' THEN 'log file validation off' END,
+                'bucket ' || (regexp_match(request, '"s3BucketName":"([^"]*)"'))[1],
+                coalesce('KMS key ' || (regexp_match(request, '"kmsKeyId":"([^"]+)"'))[1], CASE WHEN request LIKE '%"kmsKeyId":""%' THEN 'no KMS key' END)
+            ), '')
         END AS act
-    FROM lost AS c
-),
-states AS (
-    SELECT
-        account_id, home_region, trail, from_time, is_blind,
-        coalesce(is_multi_region, false) AS is_multi_region,
-        coalesce(is_organization, false) AS is_organization,
-        from_time < $until AND (until_time IS NULL OR until_time >= $until) AS is_last
-    FROM trail_states
+    FROM lost
 ),
 did AS (
     SELECT
-        account_id,
-        home_region,
-        trail,
-        principal,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        max(event_time) FILTER (WHERE blinds) AS blinded_at,
-        bool_or(loses_regions) AS loses_regions,
-        bool_or(loses_members) AS loses_members,
-        count(*) AS events,
-        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-        array_agg(DISTINCT act ORDER BY act) AS acts
+        account_id, home_region, trail, principal, min(event_time) AS first_seen, max(event_time) AS last_seen,
+        max(event_time) FILTER (WHERE blinds) AS blinded_at, bool_or(loses_regions) AS loses_regions,
+        bool_or(loses_members) AS loses_members, count(*) AS events, evidence(event_id, event_time) AS evidence,
+        some_of(array_agg(DISTINCT act ORDER BY act), '; ') AS acts
     FROM acts
-    WHERE nullif(act, '') IS NOT NULL
+    WHERE act IS NOT NULL
     GROUP BY account_id, home_region, trail, principal
 ),
 -- Where each of those trails recorded: what it lost is not in `trail_lanes`, which knows what it is now.
@@ -130,27 +108,23 @@ places AS (
 -- Regions or accounts than its own is taken to be of those.
 recording AS (
     SELECT s.account_id, s.home_region, s.trail, l.account_id AS lane_account_id, l.region AS lane_region
-    FROM (
-        SELECT *
-        FROM trail_states
-        WHERE from_time < $until
-          AND (until_time IS NULL OR until_time >= $until)
-          AND logging = 'on'
-          AND captures = 'yes'
-    ) AS s
+    FROM trail_states AS s
     JOIN trail_lanes AS l ON l.owner_account_id = s.account_id AND l.home_region = s.home_region AND l.trail = s.trail
-    WHERE (s.is_multi_region OR l.region = s.home_region)
+    WHERE s.from_time < $until
+      AND (s.until_time IS NULL OR s.until_time >= $until)
+      AND s.logging = 'on'
+      AND s.captures = 'yes'
+      AND (s.is_multi_region OR l.region = s.home_region)
       AND (l.is_organization OR l.account_id = s.account_id)
 ),
--- In how many of its places another trail records.
+-- Whether another trail records in each of its places.
 replaced AS (
     SELECT account_id, home_region, trail, principal, bool_and(others > 0) AS is_replaced
     FROM (
         SELECT
             p.account_id, p.home_region, p.trail, p.principal, p.lane_account_id, p.lane_region,
             count(*) FILTER (
-                WHERE r.trail IS NOT NULL
-                  AND NOT (r.trail = p.trail AND r.account_id = p.account_id AND r.home_region = p.home_region)
+                WHERE r.trail <> p.trail OR r.account_id <> p.account_id OR r.home_region <> p.home_region
             ) AS others
         FROM places AS p
         LEFT JOIN recording AS r ON r.lane_account_id = p.lane_account_id AND r.lane_region = p.lane_region
@@ -158,60 +132,54 @@ replaced AS (
     )
     GROUP BY account_id, home_region, trail, principal
 ),
-seen AS (
-    SELECT
-        d.*,
-        s.from_time,
-        s.is_last,
-        s.is_blind OR (d.loses_regions AND NOT s.is_multi_region) OR (d.loses_members AND NOT s.is_organization) AS is_blind
-    FROM did AS d
-    LEFT JOIN states AS s ON s.account_id = d.account_id AND s.home_region = d.home_region AND s.trail = d.trail
-),
 ended AS (
     SELECT
-        account_id, home_region, trail, principal, first_seen, last_seen, blinded_at, events, evidence, acts,
-        bool_or(is_last AND is_blind) AS is_still,
-        min(from_time) FILTER (WHERE NOT is_blind AND from_time > blinded_at AND from_time < $until) AS mended_at
-    FROM seen
-    GROUP BY account_id, home_region, trail, principal, first_seen, last_seen, blinded_at, events, evidence, acts
-),
-outcomes AS (
-    SELECT e.*, coalesce(r.is_replaced, false) AS is_replaced
-    FROM ended AS e
-    LEFT JOIN replaced AS r
-        ON r.account_id = e.account_id
-        AND r.home_region = e.home_region
-        AND r.trail = e.trail
-        AND (r.principal = e.principal OR (r.principal IS NULL AND e.principal IS NULL))
+        d.account_id, d.home_region, d.trail, d.principal, d.first_seen, d.last_seen, d.blinded_at, d.events, d.evidence, d.acts,
+        bool_or(s.is_last AND s.is_blind) AS is_still,
+        min(s.from_time) FILTER (WHERE NOT s.is_blind AND s.from_time > d.blinded_at AND s.from_time < $until) AS mended_at
+    FROM did AS d
+    LEFT JOIN (
+        SELECT
+            d.principal, t.account_id, t.home_region, t.trail, t.from_time,
+            t.from_time < $until AND (t.until_time IS NULL OR t.until_time >= $until) AS is_last,
+            t.is_blind
+                OR (d.loses_regions AND NOT coalesce(t.is_multi_region, false))
+                OR (d.loses_members AND NOT coalesce(t.is_organization, false)) AS is_blind
+        FROM did AS d
+        JOIN trail_states AS t ON t.account_id = d.account_id AND t.home_region = d.home_region AND t.trail = d.trail
+    ) AS s
+        ON s.account_id = d.account_id
+        AND s.home_region = d.home_region
+        AND s.trail = d.trail
+        AND (s.principal IS NOT DISTINCT FROM d.principal)
+    GROUP BY d.account_id, d.home_region, d.trail, d.principal, d.first_seen, d.last_seen, d.blinded_at, d.events, d.evidence, d.acts
 )
 SELECT
-    CAST(NULL AS VARCHAR) AS key_arn,
-    principal,
-    account_id,
-    home_region AS region,
-    first_seen,
-    last_seen,
-    events,
-    evidence,
+    e.principal,
+    e.account_id,
+    e.home_region AS region,
+    e.first_seen,
+    e.last_seen,
+    e.events,
+    e.evidence,
     concat(
-        array_to_string(array_slice(acts, 1, 5), '; '),
-        CASE WHEN array_length(acts) > 5 THEN concat(' and ', array_length(acts) - 5, ' more') ELSE '' END,
+        e.acts,
         CASE
-            WHEN blinded_at IS NULL THEN ''
-            WHEN is_still AND is_replaced
+            WHEN e.blinded_at IS NULL THEN ''
+            WHEN e.is_still AND r.is_replaced
             THEN '; still so at the end of the window, and other trails record KMS wherever it did'
-            WHEN is_still THEN '; still so at the end of the window'
-            WHEN mended_at IS NOT NULL THEN concat('; recording again from ', mended_at)
-            ELSE ''
+            WHEN e.is_still THEN '; still so at the end of the window'
+            ELSE coalesce(concat('; recording again from ' || CAST(e.mended_at AS VARCHAR)), '')
         END
     ) AS detail,
     CASE
-        WHEN blinded_at IS NULL THEN 'medium'
-        WHEN is_still AND NOT is_replaced THEN 'critical'
+        WHEN e.blinded_at IS NULL THEN 'medium'
+        WHEN e.is_still AND NOT coalesce(r.is_replaced, false) THEN 'critical'
     END AS severity,
-    concat(
-        'arn:', aws_partition(principal, home_region), ':cloudtrail:', home_region, ':', account_id, ':trail/', trail
-    ) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM outcomes
-ORDER BY account_id, region, asset, principal
+    concat('arn:', aws_partition(e.principal, e.home_region), ':cloudtrail:', e.home_region, ':', e.account_id, ':trail/', e.trail) AS asset
+FROM ended AS e
+LEFT JOIN replaced AS r
+    ON r.account_id = e.account_id
+    AND r.home_region = e.home_region
+    AND r.trail = e.trail
+    AND (r.principal IS NOT DISTINCT FROM e.principal)

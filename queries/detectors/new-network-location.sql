@@ -6,7 +6,7 @@
 -- message  = "{principal} decrypted with {key_arn} from elsewhere: {detail}"
 -- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 7, doc = "days of the baseline on which it must have decrypted" }
 -- params.calls = { type = "integer", default = 2, doc = "fewer calls than that from a new network are low" }
 -- params.often_days = { type = "integer", default = 14, doc = "with fewer such days, a new network is low" }
@@ -31,102 +31,59 @@
 -- Find out whose address it is. If it is none of yours, revoke the principal's sessions and see what else the access
 -- key did (`keytrail timeline --principal`). Condition the role's policy on your networks or VPC endpoints.
 
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
-WITH by_address AS (
-    SELECT
-        key_arn,
-        principal,
-        vpc_endpoint_id,
-        CASE WHEN vpc_endpoint_id IS NULL THEN source_ip END AS source_ip,
-        event_date,
-        event_time < $since AS is_past,
-        min(account_id) AS account_id,
-        min(region) AS region
-    FROM calls
-    WHERE usage_class = 'decrypt'
-      AND outcome = 'ok'
-      AND via IS NULL
-      AND key_arn IS NOT NULL
-      AND (vpc_endpoint_id IS NOT NULL OR source_ip IS NOT NULL)
-      AND principal NOT LIKE 'service:%'
-      AND principal NOT LIKE '%:role/aws-service-role/%'
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $until
-    GROUP BY 1, 2, 3, 4, 5, 6
+-- By address first: addresses are many times fewer than calls.
+WITH visits AS (
+    SELECT *, coalesce(vpc_endpoint_id, address_block(source_ip)) AS network
+    FROM (
+        SELECT
+            key_arn, principal, vpc_endpoint_id, CASE WHEN vpc_endpoint_id IS NULL THEN source_ip END AS source_ip,
+            event_date AS day, event_time < $since AS is_past, min(account_id) AS account_id, min(region) AS region,
+            count(*) AS calls, min(event_time) AS first_seen, max(event_time) AS last_seen,
+            evidence(event_id, event_time) FILTER (WHERE event_time >= $since) AS evidence
+        FROM decrypts
+        WHERE via IS NULL
+          AND NOT is_aws
+          AND key_arn IS NOT NULL
+          AND event_time >= $since - days($baseline_days)
+          AND event_time < $until
+        GROUP BY 1, 2, 3, 4, 5, 6
+    )
+    WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
 ),
-visits AS (
-    SELECT *
-    FROM (SELECT *, coalesce(vpc_endpoint_id, address_block(source_ip)) AS block FROM by_address)
-    WHERE block IS NOT NULL
-),
-weighed AS (
-    SELECT
-        *,
-        bool_or(is_past) OVER (PARTITION BY principal, block) AS is_known,
-        count(DISTINCT CASE WHEN is_past THEN event_date END) OVER (PARTITION BY principal) AS past_days,
-        count(DISTINCT CASE WHEN is_past THEN block END) OVER (PARTITION BY principal) AS past_blocks
+habits AS (
+    SELECT principal, count(DISTINCT day) AS days, count(DISTINCT network) AS networks
     FROM visits
-),
-news AS (
-    SELECT
-        key_arn,
-        principal,
-        min(account_id) AS account_id,
-        min(region) AS region,
-        max(past_days) AS past_days,
-        max(past_blocks) AS past_blocks,
-        array_sort(array_agg(DISTINCT block)) AS blocks
-    FROM weighed
-    WHERE NOT is_past
-      AND NOT is_known
-      AND past_days > 0
-    GROUP BY key_arn, principal
+    WHERE is_past
+    GROUP BY principal
 )
 SELECT
-    n.key_arn,
-    n.principal,
-    n.account_id,
-    n.region,
-    min(c.event_time) AS first_seen,
-    max(c.event_time) AS last_seen,
-    count(c.event_id) AS events,
-    coalesce(
-        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id) FILTER (WHERE c.event_id IS NOT NULL), 1, 10),
-        make_array()
-    ) AS evidence,
+    v.key_arn,
+    v.principal,
+    min(v.account_id) AS account_id,
+    min(v.region) AS region,
+    min(v.first_seen) AS first_seen,
+    max(v.last_seen) AS last_seen,
+    sum(v.calls) AS events,
+    array_slice(flatten(array_agg(v.evidence ORDER BY v.first_seen)), 1, 10) AS evidence,
     concat(
-        count(c.event_id), ' direct calls from ', array_to_string(array_slice(n.blocks, 1, 5), ', '),
-        CASE WHEN cardinality(n.blocks) > 5 THEN concat(' and ', cardinality(n.blocks) - 5, ' more') ELSE '' END,
-        '; on ', n.past_days, ' days before it came from ', n.past_blocks,
-        CASE WHEN n.past_blocks = 1 THEN ' other network.' ELSE ' other networks.' END
+        sum(v.calls), ' direct calls from ', listed(v.network), '; on ', h.days, ' days before it came from ', h.networks,
+        CASE WHEN h.networks = 1 THEN ' other network.' ELSE ' other networks.' END
     ) AS detail,
     CASE
-        WHEN n.past_days < $baseline_min_days THEN NULL
-        WHEN n.past_days < $often_days OR 2 * n.past_blocks >= n.past_days THEN 'low'
+        WHEN h.days < $often_days OR 2 * h.networks >= h.days THEN 'low'
         -- As many days as two windows: a network that comes now and then would have been seen.
-        WHEN n.past_days < 2 * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP))) / 86400
-        THEN 'low'
-        WHEN count(c.event_id) < $calls THEN 'low'
-        WHEN n.principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN 'low'
+        WHEN h.days < 2 * days_between($since, $until) THEN 'low'
+        WHEN sum(v.calls) < $calls OR v.principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN 'low'
     END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
     CASE
-        WHEN n.past_days < $baseline_min_days
+        WHEN h.days < $baseline_min_days
         THEN concat(
-            'it used the key from a new network, but had decrypted directly on only ', n.past_days, ' days before, ',
+            'it used the key from a new network, but had decrypted directly on only ', h.days, ' days before, ',
             $baseline_min_days, ' are needed to learn its usual networks'
         )
     END AS not_evaluated
-FROM news AS n
-LEFT JOIN calls AS c
-    ON c.key_arn = n.key_arn
-    AND c.principal = n.principal
-    AND n.past_days >= $baseline_min_days
-    AND array_has(n.blocks, coalesce(c.vpc_endpoint_id, address_block(c.source_ip)))
-    AND c.usage_class = 'decrypt'
-    AND c.outcome = 'ok'
-    AND c.via IS NULL
-    AND c.event_time >= $since
-    AND c.event_time < $until
-GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.past_days, n.past_blocks, n.blocks
-ORDER BY n.key_arn, n.principal
+FROM visits AS v
+JOIN habits AS h ON h.principal = v.principal
+LEFT ANTI JOIN (SELECT * FROM visits WHERE is_past) AS p ON p.principal = v.principal AND p.network = v.network
+WHERE NOT v.is_past
+GROUP BY v.key_arn, v.principal, h.days, h.networks

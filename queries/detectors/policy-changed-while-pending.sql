@@ -5,8 +5,7 @@
 -- needs    = []
 -- message  = "{principal} changed the policy of {key_arn}, which is pending deletion: {detail}"
 -- params.since         = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until         = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.lookback_days = { type = "integer", default = 31, doc = "look for the scheduling in so many days before the window" }
+-- params.lookback_days = { type = "days", default = 31, doc = "look for the scheduling in so many days before the window" }
 -- ---
 -- ## What it does
 -- Reports a successful PutKeyPolicy on a key that was scheduled for deletion before, without a CancelKeyDeletion
@@ -20,23 +19,13 @@
 -- help, so act within the waiting period.
 WITH steps AS (
     SELECT
-        c.key_arn,
-        c.principal,
-        c.principal_type,
-        c.key_account_id,
-        c.key_region,
-        c.event_name,
-        c.event_time,
-        c.event_id,
+        c.*,
         last_value(CASE WHEN c.event_name <> 'PutKeyPolicy' THEN c.event_name END) IGNORE NULLS OVER before AS state_call,
         last_value(CASE WHEN c.event_name <> 'PutKeyPolicy' THEN c.principal END) IGNORE NULLS OVER before AS scheduler
-    FROM calls AS c
+    FROM control_calls AS c
     LEFT JOIN key_changes AS k ON k.key_arn = c.key_arn AND k.event_id = c.event_id
     WHERE c.event_name IN ('PutKeyPolicy', 'ScheduleKeyDeletion', 'CancelKeyDeletion')
-      AND c.outcome = 'ok'
-      AND c.key_arn IS NOT NULL
-      AND c.event_time >= $since - CAST(concat($lookback_days, ' days') AS INTERVAL)
-      AND c.event_time < $until
+      AND c.event_time >= $since - days($lookback_days)
     -- A change of the policy in the second of another change comes last; the others in the order of a key's life.
     WINDOW before AS (
         PARTITION BY c.key_arn
@@ -47,21 +36,16 @@ WITH steps AS (
 SELECT
     key_arn,
     principal,
-    max(key_account_id) AS account_id,
-    max(key_region) AS region,
+    max(account_id) AS account_id,
+    max(region) AS region,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-    concat('It was scheduled for deletion by ', coalesce(max(scheduler), 'an unknown principal'), ' before.') AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
+    evidence(event_id, event_time) AS evidence,
+    concat('It was scheduled for deletion by ', max(scheduler), ' before.') AS detail
 FROM steps
 WHERE event_name = 'PutKeyPolicy'
   AND state_call = 'ScheduleKeyDeletion'
-  AND event_time >= $since
-  AND coalesce(principal_type, '') <> 'AWSService'
-  AND coalesce(principal, '') NOT LIKE 'service:%'
-  AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
+  AND NOT is_past
+  AND NOT is_aws
 GROUP BY key_arn, principal

@@ -4,8 +4,6 @@
 -- attack   = ["T1531"]
 -- needs    = []
 -- message  = "{principal} set a policy of {key_arn} without the lockout check: {detail}"
--- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- ---
 -- ## What it does
 -- Reports a successful PutKeyPolicy, CreateKey or ReplicateKey with `bypassPolicyLockoutSafetyCheck` true.
@@ -20,25 +18,17 @@
 SELECT
     key_arn,
     principal,
-    max(key_account_id) AS account_id,
-    max(key_region) AS region,
+    max(account_id) AS account_id,
+    max(region) AS region,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-    concat('By ', array_to_string(array_sort(array_agg(DISTINCT event_name)), ', '), '.') AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM calls
+    evidence(event_id, event_time) AS evidence,
+    concat('By ', listed(event_name), '.') AS detail
+FROM control_calls
 WHERE event_name IN ('PutKeyPolicy', 'CreateKey', 'ReplicateKey')
-  AND outcome = 'ok'
-  AND key_arn IS NOT NULL
   -- In a text inside the request, such as the policy, the quotation marks would have a backslash before them.
   AND request_parameters LIKE '%"bypassPolicyLockoutSafetyCheck":true%'
-  AND coalesce(principal_type, '') <> 'AWSService'
-  AND coalesce(principal, '') NOT LIKE 'service:%'
-  AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
-  AND event_time >= $since
-  AND event_time < $until
+  AND NOT is_past
+  AND NOT is_aws
 GROUP BY key_arn, principal

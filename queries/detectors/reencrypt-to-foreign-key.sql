@@ -72,7 +72,7 @@ SELECT
     min(m.event_time) AS first_seen,
     max(m.event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(m.event_id ORDER BY m.event_time, m.event_id), 1, 10) AS evidence,
+    evidence(m.event_id, m.event_time) AS evidence,
     concat(
         'encrypted anew with ', array_to_string(array_slice(array_sort(array_agg(DISTINCT m.dest_key_arn)), 1, 5), ', '),
         CASE
@@ -83,7 +83,6 @@ SELECT
         '.'
     ) AS detail,
     CASE WHEN bool_and(p.name IS NOT NULL) THEN 'low' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
     CASE
         WHEN m.is_presumed
         THEN concat(
@@ -94,4 +93,3 @@ SELECT
 FROM foreign_moves AS m
 LEFT JOIN trusts AS p ON p.principal = m.principal AND p.dest_account_id = m.dest_account_id
 GROUP BY m.key_arn, m.principal, m.is_presumed
-ORDER BY m.key_arn, m.principal

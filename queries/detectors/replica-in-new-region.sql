@@ -5,8 +5,7 @@
 -- needs    = ["baseline"]
 -- message  = "{principal} replicated {key_arn} into a new Region: {detail}"
 -- params.since         = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
--- params.until         = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.baseline_days = { type = "integer", default = 90, doc = "a Region without use of a key in so many days is new" }
+-- params.baseline_days = { type = "days", default = 90, doc = "a Region without use of a key in so many days is new" }
 -- ---
 -- ## What it does
 -- Reports a successful ReplicateKey into a Region in which no key of the same account was used in the `baseline_days`
@@ -22,28 +21,20 @@
 -- ## What to do next
 -- Ask the caller. Read the replica's policy and grants there, and see that a trail records that Region.
 WITH replicas AS (
-    SELECT
-        key_arn, principal, key_account_id, key_region, event_time, event_id,
-        (regexp_match(request_parameters, '"replicaRegion":"([^"]*)"'))[1] AS replica_region
-    FROM calls
+    SELECT *, (regexp_match(request_parameters, '"replicaRegion":"([^"]*)"'))[1] AS replica_region
+    FROM control_calls
     WHERE event_name = 'ReplicateKey'
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
+      AND NOT is_past
+      AND NOT is_aws
       AND request_parameters LIKE '%"replicaRegion":"%'
-      AND coalesce(principal_type, '') <> 'AWSService'
-      AND coalesce(principal, '') NOT LIKE 'service:%'
-      AND coalesce(principal, '') NOT LIKE '%:role/aws-service-role/%'
-      AND event_time >= $since
-      AND event_time < $until
 ),
--- The few places come first in the join. That two accounts logged a call does not matter to whether there was one.
 used AS (
     SELECT e.key_account_id, e.key_region
-    FROM (SELECT key_account_id, replica_region FROM replicas GROUP BY key_account_id, replica_region) AS r
-    JOIN kms_events AS e ON e.key_account_id = r.key_account_id AND e.key_region = r.replica_region
+    FROM (SELECT account_id, replica_region FROM replicas GROUP BY account_id, replica_region) AS r
+    JOIN kms_events AS e ON e.key_account_id = r.account_id AND e.key_region = r.replica_region
     WHERE e.outcome = 'ok'
       AND e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND e.event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND e.event_time >= $since - days($baseline_days)
       AND e.event_time < $since
     GROUP BY e.key_account_id, e.key_region
 ),
@@ -51,39 +42,25 @@ known AS (
     SELECT account_id, region
     FROM coverage
     WHERE state IN ('proven', 'observed')
-      AND day >= CAST(CAST($since AS TIMESTAMP) - CAST(concat($baseline_days, ' days') AS INTERVAL) AS DATE)
-      AND day <= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND hour >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
+      AND hour >= $since - days($baseline_days)
       AND hour < $since
     GROUP BY account_id, region
-),
-new_replicas AS (
-    SELECT r.*, k.account_id IS NOT NULL AS is_known
-    FROM replicas AS r
-    LEFT JOIN known AS k ON k.account_id = r.key_account_id AND k.region = r.replica_region
-    LEFT ANTI JOIN used AS u ON u.key_account_id = r.key_account_id AND u.key_region = r.replica_region
 )
 SELECT
-    key_arn,
-    principal,
-    max(key_account_id) AS account_id,
-    max(key_region) AS region,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
+    r.key_arn,
+    r.principal,
+    max(r.account_id) AS account_id,
+    max(r.region) AS region,
+    min(r.event_time) AS first_seen,
+    max(r.event_time) AS last_seen,
     count(*) AS events,
-    array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 10) AS evidence,
-    CAST(concat(
-        'into ', array_to_string(array_sort(array_agg(DISTINCT replica_region)), ', '),
-        ', where its account used no key in the ', $baseline_days, ' days before.'
-    ) AS VARCHAR) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
+    evidence(r.event_id, r.event_time) AS evidence,
+    concat('into ', listed(r.replica_region), ', where its account used no key in the ', $baseline_days, ' days before.') AS detail,
     CASE
-        WHEN NOT is_known
-        THEN CAST(concat(
-            'nothing is known of ', array_to_string(array_sort(array_agg(DISTINCT replica_region)), ', '),
-            ' for its account in the ', $baseline_days, ' days before'
-        ) AS VARCHAR)
+        WHEN k.account_id IS NULL
+        THEN concat('nothing is known of ', listed(r.replica_region), ' for its account in the ', $baseline_days, ' days before')
     END AS not_evaluated
-FROM new_replicas
-GROUP BY key_arn, principal, is_known
+FROM replicas AS r
+LEFT JOIN known AS k ON k.account_id = r.account_id AND k.region = r.replica_region
+LEFT ANTI JOIN used AS u ON u.key_account_id = r.account_id AND u.key_region = r.replica_region
+GROUP BY r.key_arn, r.principal, k.account_id

@@ -18,19 +18,12 @@
 -- ## What to do next
 -- Find out who signed in as root, and why. If nobody knows, take the account as lost until shown otherwise.
 
--- From the log itself, since the view `calls` cannot be read by its caller without putting every call together first.
--- A call that two accounts logged is put together here.
+-- A call that two accounts logged is one.
 WITH root_calls AS (
     SELECT
-        key_arn,
-        principal,
-        coalesce(max(key_account_id), max(account_id)) AS account_id,
-        coalesce(max(key_region), max(region)) AS region,
-        event_name,
-        coalesce(usage_class, '') = 'read' AS is_read,
-        min(event_time) AS event_time,
-        min(event_id) AS event_id,
-        max(via) AS via
+        key_arn, principal, event_name, coalesce(usage_class, '') = 'read' AS is_read,
+        coalesce(max(key_account_id), max(account_id)) AS account_id, coalesce(max(key_region), max(region)) AS region,
+        min(event_time) AS event_time, min(event_id) AS event_id, max(via) AS via
     FROM kms_events
     WHERE principal_type = 'Root'
       AND outcome = 'ok'
@@ -38,19 +31,6 @@ WITH root_calls AS (
       AND event_time >= $since
       AND event_time < $until
     GROUP BY coalesce(shared_event_id, event_id), key_arn, principal, event_name, usage_class
-),
--- A key that root only looked at has no finding of its own: the console looks at all of them.
-sorted AS (
-    SELECT
-        *,
-        CASE WHEN bool_or(NOT is_read) OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
-    FROM root_calls
-),
-placed AS (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY used_key_arn, principal, account_id, region ORDER BY event_time, event_id) AS place
-    FROM sorted
 )
 SELECT
     used_key_arn AS key_arn,
@@ -60,8 +40,8 @@ SELECT
     min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(*) AS events,
-    array_agg(event_id ORDER BY event_time, event_id) FILTER (WHERE place <= 10) AS evidence,
-    CAST(concat(
+    evidence(event_id, event_time) AS evidence,
+    concat(
         count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
         CASE
             WHEN used_key_arn IS NOT NULL THEN concat(' on ', used_key_arn)
@@ -69,15 +49,11 @@ SELECT
             WHEN bool_or(is_read) THEN concat(', of which ', count(*) FILTER (WHERE NOT is_read), ' did more than read')
             ELSE ' that did more than read'
         END,
-        ': ',
-        array_to_string(array_sort(array_agg(DISTINCT event_name)), ', '),
-        CASE
-            WHEN count(via) = 0 THEN ''
-            ELSE concat('; through ', array_to_string(array_sort(array_agg(DISTINCT via) FILTER (WHERE via IS NOT NULL)), ', '))
-        END, '.'
-    ) AS VARCHAR) AS detail,
-    CASE WHEN bool_and(is_read) THEN 'low' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM placed
+        ': ', listed(event_name), coalesce('; through ' || listed(via), ''), '.'
+    ) AS detail,
+    CASE WHEN bool_and(is_read) THEN 'low' END AS severity
+FROM (
+    SELECT *, CASE WHEN bool_or(NOT is_read) OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
+    FROM root_calls
+)
 GROUP BY used_key_arn, principal, account_id, region

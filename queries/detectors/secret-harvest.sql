@@ -24,97 +24,69 @@
 -- Ask whoever owns the principal. Look at its sessions of that hour (`keytrail timeline --principal`) and at who
 -- assumed the role. If nobody can explain them, revoke the role's sessions, then rotate every secret that was read.
 
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
-WITH opened AS (
+-- Whoever has few such calls in each hour has few secrets: only what the others read is looked at one by one.
+WITH busy AS (
+    SELECT principal
+    FROM (
+        SELECT principal, hour, sum(secret_calls) AS calls, max(last_seen) AS last_seen
+        FROM (
+            SELECT *, unnest(hours_of(half)) AS hour
+            FROM decrypts_by_half_hour
+            WHERE NOT is_aws AND secret_calls > 0
+        )
+        GROUP BY principal, hour
+    )
+    WHERE calls >= $secrets AND last_seen >= $since
+    GROUP BY principal
+),
+opened AS (
     SELECT
-        principal,
-        key_arn,
-        coalesce(key_account_id, account_id) AS account_id,
-        coalesce(key_region, region) AS region,
+        c.principal, c.key_arn, c.via, date_bin(INTERVAL '30 minutes', c.event_time) AS half,
+        coalesce(c.key_account_id, c.account_id) AS account_id, coalesce(c.key_region, c.region) AS region,
         -- A parameter may be named with its version.
-        CASE WHEN asset_type = 'ssm-parameter' THEN regexp_replace(asset, ':[0-9]+$', '') ELSE asset END AS secret,
-        via,
-        date_bin(INTERVAL '30 minutes', event_time) AS half,
-        count(*) AS calls,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        first_value(event_id ORDER BY event_time, event_id) AS event_id
-    FROM calls
-    WHERE usage_class = 'decrypt'
-      AND outcome = 'ok'
-      AND asset_type IN ('secret', 'ssm-parameter')
-      AND principal NOT LIKE 'service:%'
-      AND principal NOT LIKE '%:role/aws-service-role/%'
-      AND event_time >= $since - INTERVAL '1 hour'
-      AND event_time < $until
+        CASE WHEN c.asset_type = 'ssm-parameter' THEN regexp_replace(c.asset, ':[0-9]+$', '') ELSE c.asset END AS secret,
+        count(*) AS calls, min(c.event_time) AS first_seen, max(c.event_time) AS last_seen,
+        first_value(c.event_id ORDER BY c.event_time, c.event_id) AS event_id
+    FROM busy AS b
+    JOIN decrypts AS c ON c.principal = b.principal
+    WHERE c.asset_type IN ('secret', 'ssm-parameter')
+      AND c.event_time >= $since - hours(1)
+      AND c.event_time < $until
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
--- Each half hour is in two hours, so that no harvest of half an hour is cut in two.
-hours AS (
-    SELECT *, unnest(make_array(half, half - INTERVAL '30 minutes')) AS hour
-    FROM opened
-),
-counted AS (
-    SELECT
-        *,
-        sum(is_new) OVER (PARTITION BY principal, hour) AS secrets,
-        max(last_seen) OVER (PARTITION BY principal, hour) AS hour_end
-    FROM (
-        SELECT
-            *,
-            CASE row_number() OVER (PARTITION BY principal, hour, secret ORDER BY first_seen) WHEN 1 THEN 1 ELSE 0 END
-                AS is_new
-        FROM hours
-    )
+harvests AS (
+    SELECT principal, hour, count(DISTINCT secret) AS secrets
+    FROM (SELECT *, unnest(hours_of(half)) AS hour FROM opened)
+    GROUP BY principal, hour
+    HAVING count(DISTINCT secret) >= $secrets AND max(last_seen) >= $since
 ),
 taken AS (
-    SELECT *, count(DISTINCT secret) OVER (PARTITION BY principal, key_arn) AS key_secrets
+    SELECT o.*, o.secrets AS most, count(DISTINCT o.secret) OVER (PARTITION BY o.principal, o.key_arn) AS key_secrets
     FROM (
         SELECT
-            principal, key_arn, account_id, region, secret, via, half, calls, first_seen, last_seen, event_id,
-            max(secrets) AS secrets
-        FROM counted
-        WHERE secrets >= $secrets
-          AND hour_end >= $since
-        GROUP BY principal, key_arn, account_id, region, secret, via, half, calls, first_seen, last_seen, event_id
-    )
-),
-harvests AS (
-    SELECT
-        principal,
-        -- Which key was used most may change from run to run, and the finding must not. Few records lack their key.
-        first_value(key_arn ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn) AS key_arn,
-        first_value(account_id ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id) AS account_id,
-        first_value(region ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id, region) AS region,
-        min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen,
-        sum(calls) AS events,
-        array_slice(array_agg(event_id ORDER BY first_seen, event_id), 1, 10) AS evidence,
-        max(secrets) AS most,
-        count(DISTINCT secret) AS secrets,
-        count(DISTINCT key_arn) AS keys,
-        bool_or(via IS NULL) AS is_direct,
-        array_to_string(array_sort(array_agg(DISTINCT coalesce(via, 'direct calls'))), ', ') AS ways
-    FROM taken
-    GROUP BY principal
+            o.principal, o.key_arn, o.via, o.half, o.account_id, o.region, o.secret, o.calls, o.first_seen, o.last_seen, o.event_id,
+            max(h.secrets) AS secrets
+        FROM opened AS o
+        JOIN harvests AS h ON h.principal = o.principal AND array_has(hours_of(o.half), h.hour)
+        GROUP BY ALL
+    ) AS o
 )
 SELECT
-    key_arn,
+    -- Which key was used most may change from run to run, and the finding must not. Few records lack their key.
+    first_value(key_arn ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn) AS key_arn,
     principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    CAST(events AS BIGINT) AS events,
-    evidence,
+    first_value(account_id ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id) AS account_id,
+    first_value(region ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id, region) AS region,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen,
+    sum(calls) AS events,
+    evidence(event_id, first_seen) AS evidence,
     concat(
-        most, ' different secrets were decrypted within one hour, by way of ', ways,
-        CASE WHEN secrets > most THEN concat('; ', secrets, ' in all such hours') ELSE '' END,
-        CASE WHEN keys > 1 THEN concat('; with ', keys, ' keys') ELSE '' END,
+        max(most), ' different secrets were decrypted within one hour, by way of ', listed(coalesce(via, 'direct calls')),
+        CASE WHEN count(DISTINCT secret) > max(most) THEN concat('; ', count(DISTINCT secret), ' in all such hours') ELSE '' END,
+        CASE WHEN count(DISTINCT key_arn) > 1 THEN concat('; with ', count(DISTINCT key_arn), ' keys') ELSE '' END,
         '.'
     ) AS detail,
-    CASE WHEN is_direct OR most >= 3 * $secrets THEN 'critical' END AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
-    CAST(NULL AS VARCHAR) AS not_evaluated
-FROM harvests
-ORDER BY principal
+    CASE WHEN bool_or(via IS NULL) OR max(most) >= 3 * $secrets THEN 'critical' END AS severity
+FROM taken
+GROUP BY principal

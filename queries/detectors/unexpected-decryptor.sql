@@ -3,10 +3,11 @@
 -- severity = "medium"
 -- attack   = ["T1078.004", "T1530"]
 -- needs    = []
+-- evidence = "decrypts"
 -- message  = "{principal} decrypted with {key_arn}: {detail}"
 -- params.since = { type = "timestamp", required = true, doc = "only what happened at or after this instant" }
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.baseline_days = { type = "integer", default = 90, doc = "so many days before `since` tell what is usual" }
+-- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_min_days = { type = "integer", default = 14, doc = "days with events that a baseline needs" }
 -- params.key_min_days = { type = "integer", default = 20, doc = "days on which the key must have been decrypted with" }
 -- params.service_calls = { type = "integer", default = 50, doc = "decryptions, all through AWS services, that make a direct one high" }
@@ -38,331 +39,210 @@
 -- ## What to do next
 -- Ask the key's owner whether the principal is theirs. `keytrail who KEY --by asset` tells what it has read. If nobody
 -- knows it, take away its access to the key, then find out who assumed the role.
-
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
-WITH used AS (
+WITH declared AS (
+    SELECT *, bool_or(assets IS NOT NULL) OVER (PARTITION BY key_arn) AS has_assets
+    FROM expected_keys
+    WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
+),
+-- Siblings of a multi-Region key have one id, and read each other's data: who reads with one is known to all.
+used AS (
+    SELECT *, concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set
+    FROM decrypts_by_day
+    WHERE key_arn IS NOT NULL AND day >= CAST($since - days($baseline_days) AS DATE)
+),
+keys AS (
     SELECT
         key_arn,
-        account_id,
-        region,
-        principal,
-        principal_id,
-        event_date,
-        event_time < $since AS is_past,
-        count(*) AS calls,
-        count(*) FILTER (WHERE via IS NULL) AS direct_calls
-    FROM calls
-    WHERE usage_class = 'decrypt'
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND principal IS NOT NULL
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $until
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
-),
-placed AS (
-    SELECT
-        *,
-        bool_or(is_past) OVER (PARTITION BY key_set, principal)
-            OR (principal_id IS NOT NULL AND bool_or(is_past) OVER (PARTITION BY key_set, principal_id)) AS is_known,
-        principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' AS is_aws,
-        sum(CASE WHEN is_past THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn, principal) AS days,
-        date_part('epoch', min(event_date) OVER (PARTITION BY key_arn, principal)) AS first_day,
-        date_part('epoch', min(event_date) OVER (PARTITION BY key_arn)) AS key_first_day,
-        row_number() OVER (PARTITION BY key_arn, is_past, event_date ORDER BY principal, account_id, region, principal_id) AS place,
-        row_number() OVER (PARTITION BY key_arn, is_past, principal ORDER BY event_date, account_id, region, principal_id) AS turn
-    -- Siblings of a multi-Region key have one id, and read each other's data: who reads with one is known to all.
-    FROM (SELECT *, concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set FROM used)
-),
-weighed AS (
-    SELECT
-        *,
-        sum(CASE WHEN is_past AND place = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS key_days,
-        sum(CASE WHEN is_past AND turn = 1 THEN 1 ELSE 0 END) OVER (PARTITION BY key_arn) AS known_principals,
-        sum(CASE WHEN is_past THEN direct_calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_direct_calls,
-        sum(CASE WHEN is_past THEN calls ELSE 0 END) OVER (PARTITION BY key_arn) AS key_calls,
-        sum(
-            CASE
-                WHEN is_past
-                    AND turn = 1
-                    AND NOT is_aws
-                    AND (days = 1 OR first_day > (key_first_day + date_part('epoch', CAST($since AS TIMESTAMP))) / 2)
-                THEN 1
-                ELSE 0
-            END
-        ) OVER (PARTITION BY key_arn) AS strangers
-    FROM placed
-),
-news AS (
-    SELECT
-        key_arn,
-        principal,
-        min(account_id) AS account_id,
-        min(region) AS region,
-        max(key_days) AS key_days,
-        max(known_principals) AS known_principals,
-        max(key_direct_calls) = 0 AND max(key_calls) >= $service_calls AS is_of_services,
-        max(strangers) AS strangers,
-        -- Of three windows' time one should have shown who comes now and then.
-        date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day)
-            < 3 * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP))) AS is_young,
-        CAST((date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day)) / 86400 AS BIGINT) AS known_days,
-        -- So many in half of the baseline: is another to be expected, rather than not, in as long as the window is?
-        4 * max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
-            >= date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day) AS is_usual,
-        ceil(
-            max(strangers) * (date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', CAST($since AS TIMESTAMP)))
-            / (date_part('epoch', CAST($since AS TIMESTAMP)) - max(key_first_day))
-        ) AS expected,
-        bool_or(is_aws) AS is_aws,
-        sum(direct_calls) AS direct_calls
-    FROM weighed
-    LEFT ANTI JOIN (
-        SELECT key_arn FROM expected_keys WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
-    ) AS declared ON declared.key_arn = weighed.key_arn
-    WHERE NOT is_past
-    GROUP BY key_arn, principal
-    HAVING NOT bool_or(is_known)
-),
-counted AS (
-    SELECT
-        * EXCLUDE (is_usual),
-        is_usual AND sum(CASE WHEN is_aws THEN 0 ELSE 1 END) OVER (PARTITION BY key_arn) <= expected AS is_usual
-    FROM news
-),
-lane_days AS (
-    SELECT account_id, region, count(DISTINCT event_date) AS days
-    FROM events
-    WHERE event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $since
-    GROUP BY account_id, region
-),
-created AS (
-    SELECT key_arn, min(event_date) AS day
-    FROM kms_events
-    WHERE event_name = 'CreateKey'
-      AND outcome = 'ok'
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $until
+        count(DISTINCT day) AS days,
+        count(DISTINCT principal) AS principals,
+        count(*) FILTER (WHERE via IS NULL) = 0 AND sum(calls) >= $service_calls AS is_of_services,
+        CAST(min(day) AS TIMESTAMP) AS first_day
+    FROM used
+    WHERE is_past
     GROUP BY key_arn
+),
+-- Those of the known who came in the second half of the time, or on one day only.
+strangers AS (
+    SELECT p.key_arn, count(*) AS principals
+    FROM (
+        SELECT key_arn, principal, count(DISTINCT day) AS days, CAST(min(day) AS TIMESTAMP) AS first_day
+        FROM used
+        WHERE is_past AND NOT is_aws
+        GROUP BY key_arn, principal
+    ) AS p
+    JOIN keys AS k ON k.key_arn = p.key_arn
+    WHERE p.days = 1 OR 2 * days_between(k.first_day, p.first_day) > days_between(k.first_day, $since)
+    GROUP BY p.key_arn
+),
+newcomers AS (
+    SELECT
+        n.key_arn, n.principal, min(n.account_id) AS account_id, min(n.region) AS region, bool_or(n.is_aws) AS is_aws,
+        min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen,
+        sum(n.calls) AS calls, coalesce(sum(n.calls) FILTER (WHERE n.via IS NULL), 0) AS direct_calls,
+        listed(coalesce(n.via, 'direct calls')) AS ways
+    FROM used AS n
+    LEFT ANTI JOIN declared AS d ON d.key_arn = n.key_arn
+    LEFT ANTI JOIN (SELECT * FROM used WHERE is_past) AS p ON p.key_set = n.key_set AND p.principal = n.principal
+    LEFT JOIN (SELECT key_set, principal_id FROM used WHERE is_past GROUP BY key_set, principal_id) AS i
+        ON i.key_set = n.key_set AND i.principal_id = n.principal_id
+    WHERE NOT n.is_past
+    GROUP BY n.key_arn, n.principal
+    HAVING count(i.key_set) = 0
 ),
 -- Who wrote with a key reads what is its own.
 writers AS (
-    SELECT key_arn, principal
-    FROM kms_events
-    WHERE usage_class IN ('encrypt', 'generate')
-      AND outcome = 'ok'
-      AND event_time >= $since - CAST(concat($baseline_days, ' days') AS INTERVAL)
-      AND event_time < $since
-    GROUP BY key_arn, principal
+    SELECT n.key_arn, n.principal
+    FROM newcomers AS n
+    JOIN kms_events AS e ON e.key_arn = n.key_arn AND e.principal = n.principal
+    WHERE e.usage_class IN ('encrypt', 'generate')
+      AND e.outcome = 'ok'
+      AND e.event_time >= $since - days($baseline_days)
+      AND e.event_time < $since
+    GROUP BY n.key_arn, n.principal
 ),
-judged AS (
+created AS (
+    SELECT n.key_arn, min(e.event_date) AS day
+    FROM (SELECT key_arn FROM newcomers GROUP BY key_arn) AS n
+    JOIN kms_events AS e ON e.key_arn = n.key_arn
+    WHERE e.event_name = 'CreateKey'
+      AND e.outcome = 'ok'
+      AND e.event_time >= $since - days($baseline_days)
+      AND e.event_time < $until
+    GROUP BY n.key_arn
+),
+weighed AS (
     SELECT
         n.*,
+        k.days AS key_days,
+        k.principals,
+        coalesce(k.is_of_services, false) AND n.direct_calls > 0 AS is_direct,
+        k.known_days,
+        coalesce(l.days, 0) AS logged_days,
+        c.day AS created_on,
         w.principal IS NOT NULL AS is_writer,
-        CASE
-            WHEN n.key_days >= $key_min_days
-                AND coalesce(l.days, 0) >= $baseline_min_days
-                AND n.known_days < date_part('epoch', CAST($until AS TIMESTAMP) - CAST($since AS TIMESTAMP)) / 86400
-            THEN concat(
-                'decryption with the key is known for ', n.known_days, ' days before the window, and for no longer than it: ',
-                'give a later --since, or ingest earlier logs'
-            )
-            WHEN n.key_days >= $key_min_days AND coalesce(l.days, 0) >= $baseline_min_days THEN NULL
-            WHEN n.key_days < $key_min_days AND c.day IS NOT NULL
-            THEN concat('the key is new, it was created on ', c.day, ': who decrypts with it is still to be learned')
-            WHEN coalesce(l.days, 0) < $baseline_min_days
-            THEN concat(
-                'its account and Region have events on ', coalesce(l.days, 0), ' days before, ',
-                $baseline_min_days, ' are needed to learn who decrypts: ingest earlier logs'
-            )
-            ELSE concat(
-                'the key was decrypted with on ', n.key_days, ' days before, ',
-                $key_min_days, ' are needed to learn who does'
-            )
-        END AS why,
-        coalesce(i.key_manager = 'AWS', false) AS is_aws_managed
-    FROM counted AS n
-    LEFT JOIN lane_days AS l ON l.account_id = n.account_id AND l.region = n.region
+        coalesce(i.key_manager = 'AWS', false) AS is_aws_managed,
+        -- Of three windows' time one should have shown who comes now and then.
+        k.known_days < 3 * days_between($since, $until) AS is_young,
+        coalesce(s.principals, 0) AS strangers,
+        -- So many in half of the time: is another to be expected, rather than not, in as long as the window is?
+        4 * s.principals * days_between($since, $until) >= k.known_days
+            AND count(*) FILTER (WHERE NOT n.is_aws) OVER (PARTITION BY n.key_arn)
+                <= ceil(s.principals * days_between($since, $until) / k.known_days) AS is_usual
+    FROM newcomers AS n
+    LEFT JOIN (SELECT *, days_between(first_day, $since) AS known_days FROM keys) AS k ON k.key_arn = n.key_arn
+    LEFT JOIN strangers AS s ON s.key_arn = n.key_arn
+    LEFT JOIN (
+        SELECT account_id, region, count(DISTINCT day) AS days
+        FROM logged_days
+        WHERE is_past AND day >= CAST($since - days($baseline_days) AS DATE)
+        GROUP BY account_id, region
+    ) AS l ON l.account_id = n.account_id AND l.region = n.region
     LEFT JOIN created AS c ON c.key_arn = n.key_arn
     LEFT JOIN key_inventory AS i ON i.key_arn = n.key_arn
     LEFT JOIN writers AS w ON w.key_arn = n.key_arn AND w.principal = n.principal
 ),
-learned AS (
-    SELECT
-        j.key_arn,
-        j.principal,
-        min(j.account_id) AS account_id,
-        min(j.region) AS region,
-        min(c.event_time) AS first_seen,
-        max(c.event_time) AS last_seen,
-        count(c.event_id) AS events,
-        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id) FILTER (WHERE c.event_id IS NOT NULL), 1, 10)
-            AS evidence,
-        max(j.known_principals) AS known_principals,
-        max(j.key_days) AS key_days,
-        bool_or(j.is_of_services) AS is_of_services,
-        max(j.direct_calls) AS direct_calls,
-        max(j.strangers) AS strangers,
-        bool_or(j.is_usual) AS is_usual,
-        bool_or(j.is_young) AS is_young,
-        bool_or(j.is_writer) AS is_writer,
-        bool_or(j.is_aws_managed) AS is_aws_managed,
-        array_to_string(array_sort(array_agg(DISTINCT coalesce(c.via, 'direct calls'))), ', ') AS ways,
-        max(j.why) AS why
-    FROM judged AS j
-    LEFT JOIN calls AS c
-        ON c.key_arn = j.key_arn
-        AND c.principal = j.principal
-        AND j.why IS NULL
-        AND c.usage_class = 'decrypt'
-        AND c.outcome = 'ok'
-        AND c.event_time >= $since
-        AND c.event_time < $until
-    GROUP BY j.key_arn, j.principal
-),
-rules AS (
-    SELECT
-        key_arn,
-        rule,
-        decryptors,
-        services,
-        assets,
-        bool_or(assets IS NOT NULL) OVER (PARTITION BY key_arn) AS has_assets
-    FROM expected_keys
-    WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
-),
 -- Each sort of call, by each rule of its key. Assets are many; they are told apart where a rule speaks of them.
-ruled AS (
+sorts AS (
     SELECT
-        r.key_arn,
-        r.rule,
-        c.principal,
-        coalesce(c.via, 'direct') AS way,
-        CASE WHEN r.has_assets THEN coalesce(c.asset, 'nothing that is named') END AS asset,
-        first_value(r.decryptors) AS decryptors,
-        first_value(r.services) AS services,
-        first_value(r.assets) AS assets
-    FROM rules AS r
-    JOIN calls AS c ON c.key_arn = r.key_arn
-    WHERE c.usage_class = 'decrypt'
-      AND c.outcome = 'ok'
-      AND c.principal IS NOT NULL
-      AND c.event_time >= $since
+        d.key_arn, c.principal, c.is_aws, coalesce(c.via, 'direct') AS way,
+        CASE WHEN d.has_assets THEN coalesce(c.asset, 'nothing that is named') END AS asset,
+        min(c.account_id) AS account_id, min(c.region) AS region, min(c.event_time) AS first_seen, max(c.event_time) AS last_seen,
+        count(*) AS calls, evidence(c.event_id, c.event_time) AS evidence
+    FROM (SELECT key_arn, has_assets FROM declared GROUP BY key_arn, has_assets) AS d
+    JOIN decrypts AS c ON c.key_arn = d.key_arn
+    WHERE c.event_time >= $since
       AND c.event_time < $until
     GROUP BY 1, 2, 3, 4, 5
 ),
 -- A list that is not declared lets anything pass.
-matched AS (
-    SELECT
-        key_arn,
-        principal,
-        way,
-        asset,
-        coalesce(matches_any(principal, decryptors), true) AS fits_principal,
-        coalesce(matches_any(way, services), true) AS fits_way,
-        coalesce(matches_any(asset, assets), true) AS fits_asset
-    FROM ruled
-),
 offences AS (
     SELECT
-        key_arn,
-        principal,
-        way,
-        asset,
-        bool_or(fits_principal) AS is_expected,
-        bool_or(fits_principal AND fits_way) AS is_expected_so
-    FROM matched
-    GROUP BY key_arn, principal, way, asset
-    HAVING NOT bool_or(fits_principal AND fits_way AND fits_asset)
-),
-declared AS (
-    SELECT
-        o.key_arn,
-        o.principal,
-        min(c.account_id) AS account_id,
-        min(c.region) AS region,
-        min(c.event_time) AS first_seen,
-        max(c.event_time) AS last_seen,
-        count(*) AS events,
-        array_slice(array_agg(c.event_id ORDER BY c.event_time, c.event_id), 1, 10) AS evidence,
-        bool_and(o.is_expected) AS is_expected,
-        array_sort(array_agg(DISTINCT o.way) FILTER (WHERE NOT o.is_expected_so)) AS ways,
-        array_sort(array_agg(DISTINCT o.asset) FILTER (WHERE o.is_expected_so)) AS assets
-    FROM offences AS o
-    JOIN calls AS c
-        ON c.key_arn = o.key_arn
-        AND c.principal = o.principal
-        AND coalesce(c.via, 'direct') = o.way
-        AND (o.asset IS NULL OR coalesce(c.asset, 'nothing that is named') = o.asset)
-    WHERE c.usage_class = 'decrypt'
-      AND c.outcome = 'ok'
-      AND c.event_time >= $since
-      AND c.event_time < $until
-    GROUP BY o.key_arn, o.principal
-),
-found AS (
-    SELECT
-        key_arn,
-        principal,
-        account_id,
-        region,
-        first_seen,
-        last_seen,
-        CAST(events AS BIGINT) AS events,
-        coalesce(evidence, make_array()) AS evidence,
-        CASE
-            WHEN why IS NOT NULL THEN why
-            ELSE concat(
-                'it is not among the ', known_principals, ' that did on ', key_days, ' days before. ',
-                CASE
-                    WHEN direct_calls > 0 AND is_of_services
-                    THEN concat(direct_calls, ' of its ', events, ' calls were direct; all came through AWS services before.')
-                    ELSE concat('It made ', events, ' calls, by way of ', ways, '.')
-                END,
-                CASE
-                    WHEN is_usual
-                    THEN concat(' Newcomers are usual: ', strangers, ' of those came lately, or on one day only.')
-                    WHEN is_writer THEN ' It encrypted with the key before.'
-                    WHEN is_young
-                    THEN ' The history is short: who comes now and then may not have been seen yet.'
-                    ELSE ''
-                END
-            )
-        END AS detail,
-        CASE
-            WHEN why IS NOT NULL THEN NULL
-            WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low'
-            WHEN is_aws_managed THEN 'low'
-            WHEN direct_calls > 0 AND is_of_services THEN 'high'
-            WHEN is_usual OR is_young OR is_writer THEN 'low'
-        END AS severity,
-        CAST(NULL AS VARCHAR) AS asset,
-        why AS not_evaluated
-    FROM learned
-    UNION ALL
-    SELECT
-        key_arn,
-        principal,
-        account_id,
-        region,
-        first_seen,
-        last_seen,
-        events,
-        evidence,
-        CASE
-            WHEN NOT is_expected THEN concat('it is none of the declared decryptors; it made ', events, ' such calls.')
-            WHEN cardinality(ways) > 0
-            THEN concat('it is declared, but not by way of ', array_to_string(ways, ', '), ', as in ', events, ' calls.')
-            ELSE concat(
-                'it is declared, but not for ', array_to_string(array_slice(assets, 1, 5), ', '),
-                CASE WHEN cardinality(assets) > 5 THEN concat(' and ', cardinality(assets) - 5, ' more') ELSE '' END,
-                ', as in ', events, ' calls.'
-            )
-        END,
-        CASE WHEN principal LIKE 'service:%' OR principal LIKE '%:role/aws-service-role/%' THEN 'low' ELSE 'high' END,
-        NULL,
-        NULL
-    FROM declared
+        s.key_arn, s.principal, s.way, s.asset,
+        bool_or(coalesce(matches_any(s.principal, d.decryptors), true)) AS is_expected,
+        bool_or(coalesce(matches_any(s.principal, d.decryptors) , true) AND coalesce(matches_any(s.way, d.services), true))
+            AS is_expected_so
+    FROM sorts AS s
+    JOIN declared AS d ON d.key_arn = s.key_arn
+    GROUP BY s.key_arn, s.principal, s.way, s.asset
+    HAVING NOT bool_or(
+        coalesce(matches_any(s.principal, d.decryptors), true)
+        AND coalesce(matches_any(s.way, d.services), true)
+        AND coalesce(matches_any(s.asset, d.assets), true)
+    )
 )
-SELECT * FROM found ORDER BY key_arn, principal
+SELECT
+    key_arn,
+    principal,
+    account_id,
+    region,
+    first_seen,
+    last_seen,
+    calls AS events,
+    NULL AS evidence,
+    concat(
+        'it is not among the ', principals, ' that did on ', key_days, ' days before. ',
+        CASE
+            WHEN is_direct
+            THEN concat(direct_calls, ' of its ', calls, ' calls were direct; all came through AWS services before.')
+            ELSE concat('It made ', calls, ' calls, by way of ', ways, '.')
+        END,
+        CASE
+            WHEN is_usual THEN concat(' Newcomers are usual: ', strangers, ' of those came lately, or on one day only.')
+            WHEN is_writer THEN ' It encrypted with the key before.'
+            WHEN is_young THEN ' The history is short: who comes now and then may not have been seen yet.'
+            ELSE ''
+        END
+    ) AS detail,
+    CASE
+        WHEN is_aws OR is_aws_managed THEN 'low'
+        WHEN is_direct THEN 'high'
+        WHEN is_usual OR is_young OR is_writer THEN 'low'
+    END AS severity,
+    CASE
+        WHEN coalesce(key_days, 0) < $key_min_days AND created_on IS NOT NULL
+        THEN concat('the key is new, it was created on ', created_on, ': who decrypts with it is still to be learned')
+        WHEN logged_days < $baseline_min_days
+        THEN concat(
+            'its account and Region have events on ', logged_days, ' days before, ',
+            $baseline_min_days, ' are needed to learn who decrypts: ingest earlier logs'
+        )
+        WHEN coalesce(key_days, 0) < $key_min_days
+        THEN concat(
+            'the key was decrypted with on ', coalesce(key_days, 0), ' days before, ',
+            $key_min_days, ' are needed to learn who does'
+        )
+        WHEN floor(known_days) < days_between($since, $until)
+        THEN concat(
+            'decryption with the key is known for ', CAST(floor(known_days) AS BIGINT),
+            ' days before the window, and for no longer than it: give a later --since, or ingest earlier logs'
+        )
+    END AS not_evaluated
+FROM weighed
+UNION ALL
+SELECT
+    s.key_arn,
+    s.principal,
+    min(s.account_id),
+    min(s.region),
+    min(s.first_seen),
+    max(s.last_seen),
+    sum(s.calls),
+    array_slice(flatten(array_agg(s.evidence ORDER BY s.first_seen)), 1, 10),
+    CASE
+        WHEN NOT bool_and(o.is_expected) THEN concat('it is none of the declared decryptors; it made ', sum(s.calls), ' such calls.')
+        WHEN NOT bool_and(o.is_expected_so)
+        THEN concat(
+            'it is declared, but not by way of ', listed(CASE WHEN NOT o.is_expected_so THEN o.way END), ', as in ',
+            sum(s.calls), ' calls.'
+        )
+        ELSE concat('it is declared, but not for ', listed(o.asset), ', as in ', sum(s.calls), ' calls.')
+    END,
+    CASE WHEN bool_or(s.is_aws) THEN 'low' ELSE 'high' END,
+    NULL
+FROM offences AS o
+JOIN sorts AS s
+    ON s.key_arn = o.key_arn
+    AND s.principal = o.principal
+    AND s.way = o.way
+    AND (s.asset IS NOT DISTINCT FROM o.asset)
+GROUP BY s.key_arn, s.principal

@@ -5,7 +5,7 @@
 -- needs    = ["inventory", "coverage"]
 -- message  = "{key_arn} was not used: {detail}"
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
--- params.days  = { type = "integer", default = 90, doc = "how many days before `until` a key must have gone unused" }
+-- params.days  = { type = "days", default = 90, doc = "how many days before `until` a key must have gone unused" }
 -- params.lag_hours = { type = "integer", default = 24, doc = "how many hours before `until` the logs may end, the rest being still on its way" }
 -- ---
 -- ## What it does
@@ -28,172 +28,94 @@
 -- Ask the key's owner, and look for what names the key: volumes, snapshots, backups, databases, secrets, log groups.
 -- Disable it and watch for calls that fail for a month or more. Only then schedule its deletion, with 30 days to wait.
 
--- The lake is read once for use and once for coverage, and both are small before they are joined: DataFusion evaluates
--- a CTE anew wherever it is named.
-WITH span AS (
-    SELECT
-        CAST($until AS TIMESTAMP) AS until_time,
-        CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS from_time
-),
--- Of a call that two accounts logged both copies are here, which the latest use is none the less of; the view `usage`
--- would sort out which of them to believe.
-used AS (
-    SELECT key_arn, dest_key_arn, max(event_time) AS last_used
-    FROM kms_events
-    WHERE outcome = 'ok'
-      AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND event_time < $until
-    GROUP BY key_arn, dest_key_arn
-),
--- One row per key and Region of it: siblings of a multi-Region key have one id, in one account.
-places AS (
-    SELECT
-        split_part(key_arn, ':', 5) AS account_id,
-        split_part(key_arn, ':', 4) AS region,
-        split_part(key_arn, ':key/', 2) AS key_id,
+-- Of a call that two accounts logged both copies are here, which the latest use is none the less of. Siblings of a multi-Region
+-- key have one id, in one account: their places are one row each, and what is known of all of them counts.
+WITH places AS (
+    SELECT split_part(key_arn, ':', 5) AS account_id, split_part(key_arn, ':', 4) AS region, split_part(key_arn, ':key/', 2) AS key_id,
         max(last_used) AS last_used
     FROM (
-        SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn, last_used FROM used
+        SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn, last_used
+        FROM (
+            SELECT key_arn, dest_key_arn, max(event_time) AS last_used
+            FROM kms_events
+            WHERE outcome = 'ok'
+              AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+              AND event_time < $until
+            GROUP BY key_arn, dest_key_arn
+        )
         UNION ALL
         SELECT key_arn, last_usage_time FROM key_inventory
     )
     WHERE key_arn IS NOT NULL
     GROUP BY 1, 2, 3
 ),
--- Days of which the log has reads of KMS, and so has not left them out.
-read_days AS (
-    SELECT account_id, region, event_date AS day
-    FROM kms_events
-    WHERE read_only
-      AND event_time >= date_trunc('day', $until - CAST(concat($days, ' days') AS INTERVAL))
-      AND event_time < $until
-    GROUP BY account_id, region, event_date
-),
-covered_days AS (
-    SELECT
-        account_id,
-        region,
-        day,
-        count(*) FILTER (WHERE state = 'proven') AS proven,
-        count(*) FILTER (WHERE state = 'observed') AS observed,
-        count(*) FILTER (WHERE state = 'blind') AS blind,
-        max(CASE WHEN state IN ('proven', 'observed') THEN hour END) AS last_hour
-    FROM coverage
-    WHERE day >= CAST(CAST($until AS TIMESTAMP) - CAST(concat($days, ' days') AS INTERVAL) AS DATE)
-      AND day <= CAST(CAST($until AS TIMESTAMP) AS DATE)
-      AND hour >= date_trunc('hour', $until - CAST(concat($days, ' days') AS INTERVAL))
-      AND hour < $until
-    GROUP BY account_id, region, day
-),
 hours AS (
     SELECT
-        c.account_id,
-        c.region,
-        sum(c.proven) AS proven,
-        sum(CASE WHEN r.day IS NOT NULL THEN c.observed ELSE 0 END) AS observed,
-        sum(CASE WHEN r.day IS NULL THEN c.observed ELSE 0 END) AS unread,
-        count(*) FILTER (WHERE r.day IS NULL AND c.observed > 0) AS unread_days,
-        sum(c.blind) AS blind,
-        max(c.last_hour) + INTERVAL '1 hour' AS known_until
-    FROM covered_days AS c
-    LEFT JOIN read_days AS r ON r.account_id = c.account_id AND r.region = c.region AND r.day = c.day
-    GROUP BY c.account_id, c.region
+        account_id, region,
+        count(*) FILTER (WHERE state = 'proven') AS proven, count(*) FILTER (WHERE state = 'observed') AS observed,
+        count(*) FILTER (WHERE state = 'unread') AS unread, count(*) FILTER (WHERE state = 'blind') AS blind,
+        count(DISTINCT CASE WHEN state = 'unread' THEN day END) AS unread_days,
+        max(CASE WHEN state IN ('proven', 'observed', 'unread') THEN hour END) + hours(1) AS known_until
+    FROM use_coverage
+    WHERE hour >= date_trunc('hour', $until - days($days)) AND hour < $until
+    GROUP BY account_id, region
 ),
 sets AS (
     SELECT
-        p.account_id,
-        p.key_id,
-        max(p.last_used) AS last_used,
-        count(*) AS regions,
-        coalesce(sum(h.proven), 0) AS proven,
-        coalesce(sum(h.observed), 0) AS observed,
-        coalesce(sum(h.unread), 0) AS unread,
-        coalesce(sum(h.unread_days), 0) AS unread_days,
-        coalesce(sum(h.blind), 0) AS blind,
-        -- Where the logs end, if that is late enough.
-        CAST(sum(
-            CASE
-                WHEN h.known_until >= $until - CAST(concat($lag_hours, ' hours') AS INTERVAL) AND h.known_until < $until
-                THEN ceil((date_part('epoch', CAST($until AS TIMESTAMP)) - date_part('epoch', h.known_until)) / 3600)
-                ELSE 0
-            END
-        ) AS BIGINT) AS yet_to_come
+        p.account_id, p.key_id, max(p.last_used) AS last_used, count(*) AS regions,
+        coalesce(sum(h.proven), 0) AS proven, coalesce(sum(h.observed), 0) AS observed, coalesce(sum(h.unread), 0) AS unread,
+        coalesce(sum(h.unread_days), 0) AS unread_days, coalesce(sum(h.blind), 0) AS blind,
+        -- An hour without a row is unknown, so what is wanted is counted from the parameters. Where the logs end late enough,
+        -- what is behind their end may yet come.
+        count(*) * CAST(ceil(24 * days_between(date_trunc('hour', window_until() - days($days)), $until)) AS BIGINT)
+            - CAST(sum(
+                CASE
+                    WHEN h.known_until >= $until - hours($lag_hours) AND h.known_until < $until
+                    THEN ceil(24 * days_between(h.known_until, $until))
+                    ELSE 0
+                END
+            ) AS BIGINT) AS wanted
     FROM places AS p
     LEFT JOIN hours AS h ON h.account_id = p.account_id AND h.region = p.region
     GROUP BY p.account_id, p.key_id
 ),
 judged AS (
     SELECT
-        i.key_arn,
-        i.account_id,
-        i.region,
-        i.enabled,
-        i.key_manager,
-        i.creation_date,
-        i.rotation_enabled,
-        i.key_usage,
-        i.key_spec,
-        i.key_id LIKE 'mrk-%' AS is_multi_region,
+        i.*, s.last_used, s.regions, s.proven, s.observed, s.unread, s.unread_days, s.blind, s.wanted,
         -- A JSON list of names, none of which has a quote in it.
-        string_to_array(nullif(trim(BOTH '"' FROM trim(BOTH '[]' FROM i.aliases)), ''), '","') AS aliases,
-        s.last_used,
-        s.regions,
-        s.proven,
-        s.observed,
-        s.unread,
-        s.unread_days,
-        s.blind,
-        -- An hour without a row is unknown, so what is wanted is counted from the parameters.
-        s.regions * CAST(
-            ceil((date_part('epoch', until_time) - date_part('epoch', date_trunc('hour', from_time))) / 3600) AS BIGINT
-        ) - s.yet_to_come AS wanted
+        string_to_array(nullif(trim(BOTH '"' FROM trim(BOTH '[]' FROM i.aliases)), ''), '","') AS names
     FROM key_inventory AS i
-    CROSS JOIN span
     JOIN sets AS s ON s.account_id = i.account_id AND s.key_id = i.key_id
     WHERE NOT i.gone
       AND (i.key_manager IS DISTINCT FROM 'AWS')
       AND (i.aliases IS NULL OR i.aliases NOT LIKE '%"alias/aws/%')
       AND i.enabled IS NOT FALSE
-      AND (i.creation_date IS NULL OR i.creation_date < from_time)
-      AND (s.last_used IS NULL OR s.last_used < from_time)
+      AND (i.creation_date IS NULL OR i.creation_date < $until - days($days))
+      AND (s.last_used IS NULL OR s.last_used < $until - days($days))
 )
 SELECT
     key_arn,
-    CAST(NULL AS VARCHAR) AS principal,
     account_id,
     region,
-    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS first_seen,
-    arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS last_seen,
-    0 AS events,
-    arrow_cast(make_array(), 'List(Utf8)') AS evidence,
     concat(
         'no successful use in ', $days, ' days',
-        CASE WHEN is_multi_region THEN concat(', nor of any sibling (', regions, ' Regions known)') ELSE '' END,
+        CASE WHEN key_id LIKE 'mrk-%' THEN concat(', nor of any sibling (', regions, ' Regions known)') ELSE '' END,
         '; last use seen: ', coalesce(CAST(last_used AS VARCHAR), 'none'),
         '; of ', wanted, ' hours ', proven, ' are proven and ', observed, ' observed',
         '; about 1 USD a month', CASE WHEN rotation_enabled THEN ', and more once it has rotated' ELSE '' END,
-        CASE
-            WHEN array_length(aliases) > 0
-            THEN concat('; aliases: ', array_to_string(array_slice(aliases, 1, 5), ', '))
-            ELSE '; no alias'
-        END,
-        CASE WHEN array_length(aliases) > 5 THEN concat(' and ', array_length(aliases) - 5, ' more') ELSE '' END,
+        coalesce('; aliases: ' || some_of(names, ', '), '; no alias'),
         CASE
             WHEN key_usage IN ('SIGN_VERIFY', 'KEY_AGREEMENT', 'ENCAPSULATE_DECAPSULATE') OR key_spec LIKE 'RSA%'
             THEN '; use of its public key outside of AWS is in no log'
             ELSE ''
         END
     ) AS detail,
-    CAST(NULL AS VARCHAR) AS severity,
-    CAST(NULL AS VARCHAR) AS asset,
     CASE
         WHEN enabled IS NULL OR key_manager IS NULL OR creation_date IS NULL
         THEN concat(
             'the inventory does not say ',
             concat_ws(
-                ', ',
-                CASE WHEN key_manager IS NULL THEN 'who manages it' END,
-                CASE WHEN enabled IS NULL THEN 'whether it is enabled' END,
+                ', ', CASE WHEN key_manager IS NULL THEN 'who manages it' END, CASE WHEN enabled IS NULL THEN 'whether it is enabled' END,
                 CASE WHEN creation_date IS NULL THEN 'when it was created' END
             )
         )
@@ -220,4 +142,3 @@ SELECT
         )
     END AS not_evaluated
 FROM judged
-ORDER BY key_arn

@@ -2,7 +2,8 @@
 -- title = "Every call to AWS KMS, each once, however many accounts logged it"
 -- ---
 -- ## What it holds
--- One row per call, with all columns of `events` but `call`, and `failed` (the outcome is not `ok`). Calls that changed nothing
+-- One row per call, with all columns of `events` but `call`, and two more: `failed` (the outcome is not `ok`), and `is_aws` (AWS
+-- itself or a service-linked role made the call). Calls that changed nothing
 -- (`outcome = 'dry_run'`) are included. Events that repeat another one are left out if the lake has that other one:
 -- CloudTrail's patches of events delivered before (`original_event_id`), copies without an event id, and events of VPC
 -- endpoints (`AwsVpceEvent`).
@@ -40,13 +41,23 @@ WITH told AS (
     WHERE event_time >= horizon_from()
       AND event_time < horizon_until()
 )
-SELECT *, (outcome IS DISTINCT FROM 'ok') AS failed
+SELECT
+    *,
+    (outcome IS DISTINCT FROM 'ok') AS failed,
+    coalesce(principal_type, '') = 'AWSService'
+        OR principal LIKE 'service:%'
+        OR principal LIKE '%:role/aws-service-role/%' AS is_aws
 FROM told
 UNION ALL
 -- Possible repeats, kept only if the lake lacks the original. Most lakes have none, and then this is not planned. A null joins nothing,
 -- so each kind of repeat is matched on one side only. VPC endpoint and KMS clocks differ and request ids can recur, so the times must
 -- be close. Events that name different keys are not repeats.
-SELECT odd.* EXCEPT (is_endpoint, repeated_request), (odd.outcome IS DISTINCT FROM 'ok') AS failed
+SELECT
+    odd.* EXCEPT (is_endpoint, repeated_request),
+    (odd.outcome IS DISTINCT FROM 'ok') AS failed,
+    coalesce(odd.principal_type, '') = 'AWSService'
+        OR odd.principal LIKE 'service:%'
+        OR odd.principal LIKE '%:role/aws-service-role/%' AS is_aws
 FROM (
     SELECT
         *,

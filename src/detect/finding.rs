@@ -168,7 +168,8 @@ pub(super) fn message(detector: &Query, column: &dyn Fn(&str) -> Option<String>)
             rest = after;
             break;
         };
-        text.push_str(&column(name).unwrap_or_else(|| "?".to_owned()));
+        let unnamed = if name == "key_arn" { "several keys" } else { "?" };
+        text.push_str(&column(name).unwrap_or_else(|| unnamed.to_owned()));
         rest = behind;
     }
     text.push_str(rest);

@@ -8,6 +8,7 @@
 //! There is no detector in here and no SQL: they are files. This module decides what a row means as a finding, never
 //! whether there should be one.
 
+mod evidence;
 mod finding;
 mod history;
 mod rows;
@@ -18,7 +19,7 @@ use chrono::{DateTime, Utc};
 use datafusion::scalar::ScalarValue;
 use serde::Serialize;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Span};
 use crate::expectations::Expectations;
 use crate::query::{Catalog, Kind, Need, ParamKind, Query, QueryError, Severity};
 
@@ -66,17 +67,26 @@ pub enum DetectError {
     },
 }
 
-/// Views that many detectors read, with a row per account, key, trail or change of one: worked out once.
-const KEPT: [&str; 9] = [
+/// Views that many detectors read, worked out once: with a row per account, key, trail or change of one, and what the calls
+/// of the time that is looked at come to by day and half hour.
+const KEPT: [&str; 17] = [
+    "control_calls",
+    "coverage",
+    "decrypts_by_day",
+    "decrypts_by_half_hour",
     "expected_keys",
     "key_changes",
     "key_inventory",
     "known_keys",
     "lanes",
+    "logged_days",
     "own_accounts",
+    "shutdown_uses",
+    "shutdowns",
     "trail_changes",
     "trail_states",
     "trusted_keys",
+    "use_coverage",
 ];
 
 /// The time that a run looks at.
@@ -175,6 +185,8 @@ pub async fn detect(
         return Err(DetectError::EmptyWindow { since, until });
     }
     engine.keep(&KEPT);
+    let detectors = chosen(catalog, &options.only)?;
+    engine.look_at(span(&detectors, expectations, options));
     let mut lacks = lacking(engine, catalog, expectations, options).await?;
     let mut detection = Detection {
         lake_version: engine.events_version(),
@@ -188,7 +200,7 @@ pub async fn detect(
             detection.not_evaluated.push(NotEvaluated::whole(&broken.name, broken.why.clone()));
         }
     }
-    for detector in chosen(catalog, &options.only)? {
+    for detector in detectors {
         // Bound in any case: a parameter that is wrong is wrong whether the detector can be evaluated or not.
         let values = match bind(detector, expectations, options) {
             Err(error @ DetectError::Query(QueryError::MissingParam { .. })) if detector.path.is_some() => {
@@ -225,9 +237,23 @@ pub async fn detect(
             }
         }
     }
+    evidence::fetch(engine, catalog, options.now, detection.findings.iter_mut().chain(&mut detection.accepted)).await?;
     detection.findings.sort_by(Finding::by_weight);
     detection.accepted.sort_by(Finding::by_weight);
     Ok(detection)
+}
+
+/// The window, and as much time before it as any of the detectors looks back.
+fn span(detectors: &[&Query], expectations: &Expectations, options: &Options) -> Span {
+    let Window { since, until } = options.window;
+    // What cannot be bound is told when it is to run.
+    let bound = detectors.iter().filter_map(|detector| Some((detector, bind(detector, expectations, options).ok()?)));
+    let reaches = bound.flat_map(|(detector, values)| {
+        let values = detector.params.iter().zip(values);
+        values.filter_map(|(param, (_, value))| param.kind.reach(&value))
+    });
+    let back = reaches.max().unwrap_or_default();
+    Span { from: since - back, since, until }
 }
 
 /// What a detector finds, and what it cannot judge.

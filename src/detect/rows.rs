@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
@@ -13,7 +15,7 @@ use crate::engine::Rows;
 use crate::instant;
 use crate::query::{Query, Severity};
 
-/// What a detector returns, in this order (design §6). The last two may be left out.
+/// What a detector may return (design §6). What it leaves out is null.
 pub(super) const COLUMNS: [&str; 12] = [
     "key_arn",
     "principal",
@@ -29,8 +31,8 @@ pub(super) const COLUMNS: [&str; 12] = [
     "not_evaluated",
 ];
 
-/// How many of the columns must be there.
-const REQUIRED: usize = 10;
+/// A finding without it says nothing.
+const REQUIRED: &str = "detail";
 
 /// The columns of one batch, each of its one type.
 struct Columns {
@@ -45,8 +47,11 @@ struct Columns {
 pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<NotEvaluated>), DetectError> {
     let wrong = |why: String| DetectError::Columns { detector: detector.name.clone(), why };
     let names: Vec<&str> = rows.schema.fields().iter().map(|field| field.name().as_str()).collect();
-    if names.len() < REQUIRED || names.len() > COLUMNS.len() || names != COLUMNS[..names.len()] {
-        return Err(wrong(format!("it returns {}, and not {}", names.join(", "), COLUMNS.join(", "))));
+    if let Some(odd) = names.iter().find(|name| !COLUMNS.contains(name)) {
+        return Err(wrong(format!("it returns `{odd}`, which is none of {}", COLUMNS.join(", "))));
+    }
+    if !names.contains(&REQUIRED) {
+        return Err(wrong(format!("it does not return `{REQUIRED}`; it returns {}", names.join(", "))));
     }
     // The batches' own types: of text, the plan's may be others.
     let Some(first) = rows.batches.first() else { return Ok((Vec::new(), Vec::new())) };
@@ -86,12 +91,13 @@ pub(super) fn read(detector: &Query, rows: &Rows) -> Result<(Vec<Finding>, Vec<N
 impl Columns {
     fn of(all: &RecordBatch) -> Result<Self, arrow::error::ArrowError> {
         let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let get = |name: &str, kind: &DataType| cast(&all[name], kind);
+        let get = |name: &str, kind: &DataType| match all.column_by_name(name) {
+            Some(column) => cast(column, kind),
+            None => Ok(new_null_array(kind, all.num_rows())),
+        };
         let mut texts = BTreeMap::new();
         for name in ["key_arn", "principal", "account_id", "region", "detail", "severity", "asset", "not_evaluated"] {
-            if all.column_by_name(name).is_some() {
-                texts.insert(name, get(name, &DataType::Utf8)?.as_string::<i32>().clone());
-            }
+            texts.insert(name, get(name, &DataType::Utf8)?.as_string::<i32>().clone());
         }
         let list = DataType::new_list(DataType::Utf8, true);
         Ok(Self {

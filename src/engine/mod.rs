@@ -26,7 +26,7 @@ use crate::lake::{Lake, LakeError, LakeTable, TableSpec, tables};
 use crate::query::{Catalog, Query};
 use calls::Calls;
 use functions::CallIds;
-pub use functions::Horizon;
+pub use functions::{Horizon, Span};
 use provider::LakeProvider;
 use views::Views;
 
@@ -237,6 +237,13 @@ impl Engine {
     /// Materializes these views on first use, and keeps their rows for the questions that follow.
     pub fn keep(&self, views: &[&str]) {
         self.views.keep(views);
+    }
+
+    /// Makes views that are about a run's time tell of this one.
+    pub fn look_at(&self, span: Span) {
+        functions::look_at(&self.session, span);
+        // Views that were planned before are about another time.
+        self.views.keep(&[]);
     }
 
     async fn plan(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<DataFrame, EngineError> {

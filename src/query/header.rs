@@ -85,6 +85,14 @@ impl Need {
     }
 }
 
+/// Which events show what a finding says, where the detector's rows do not name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// The principal's first decryptions, with the key if the row names one, from `first_seen` to `last_seen`.
+    Decrypts,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -94,6 +102,7 @@ struct Header {
     attack: Vec<String>,
     #[serde(default)]
     needs: Vec<Need>,
+    evidence: Option<Evidence>,
     message: Option<String>,
     #[serde(default)]
     params: BTreeMap<String, Spanned<HeaderParam>>,
@@ -165,6 +174,7 @@ pub(super) fn parse(name: &str, kind: Kind, text: &str) -> Result<Query, QueryEr
         severity: header.severity,
         attack: header.attack,
         needs: header.needs,
+        evidence: header.evidence,
         message: header.message,
         params,
         docs: parts.docs,
@@ -192,8 +202,9 @@ fn check_header(file: &File<'_>, header: &Header, line: usize) -> Result<(), Que
     if detector && (header.severity.is_none() || header.message.is_none()) {
         return Err(file.fault(line, "a detector has a `severity` and a `message`"));
     }
-    if !detector && (header.severity.is_some() || header.message.is_some() || !header.attack.is_empty()) {
-        return Err(file.fault(line, "only a detector has `severity`, `attack` and `message`"));
+    let is_finding = header.severity.is_some() || header.message.is_some() || header.evidence.is_some();
+    if !detector && (is_finding || !header.attack.is_empty()) {
+        return Err(file.fault(line, "only a detector has `severity`, `attack`, `evidence` and `message`"));
     }
     if file.kind == Kind::View && !header.params.is_empty() {
         return Err(file.fault(line, "a view has no parameters"));

@@ -22,7 +22,7 @@ mod tests;
 
 pub use catalog::{Broken, Catalog};
 pub use error::QueryError;
-pub use header::{Need, Severity};
+pub use header::{Evidence, Need, Severity};
 pub use param::{Param, ParamKind};
 
 use chrono::{DateTime, Utc};
@@ -69,6 +69,8 @@ pub struct Query {
     pub attack: Vec<String>,
     /// What the lake must hold besides events for the answer to mean anything.
     pub needs: Vec<Need>,
+    /// Where the ids of events come from that the rows leave out. Detectors only.
+    pub evidence: Option<Evidence>,
     /// A finding in one sentence, with columns in braces: `{principal} scheduled {key_arn} for deletion`. Detectors
     /// only, and always there.
     pub message: Option<String>,

@@ -1,6 +1,6 @@
 //! Parameters: their types, and the values of one run.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::scalar::ScalarValue;
 use serde::Deserialize;
 
@@ -43,6 +43,12 @@ pub enum ParamKind {
     Timestamp,
     /// A whole number of 64 bits.
     Integer,
+    /// How many days a detector looks back, an integer in SQL: what views tell of a run reaches as far.
+    Days,
+    /// The same in hours.
+    Hours,
+    /// The same in minutes.
+    Minutes,
     /// A finite floating-point number.
     Number,
     /// `true` or `false`.
@@ -57,6 +63,9 @@ impl ParamKind {
             ParamKind::Text => "text",
             ParamKind::Timestamp => "timestamp",
             ParamKind::Integer => "integer",
+            ParamKind::Days => "days",
+            ParamKind::Hours => "hours",
+            ParamKind::Minutes => "minutes",
             ParamKind::Number => "number",
             ParamKind::Boolean => "boolean",
         }
@@ -68,6 +77,9 @@ impl ParamKind {
             ParamKind::Text => "a text",
             ParamKind::Timestamp => "a time",
             ParamKind::Integer => "a whole number",
+            ParamKind::Days => "a number of days",
+            ParamKind::Hours => "a number of hours",
+            ParamKind::Minutes => "a number of minutes",
             ParamKind::Number => "a number",
             ParamKind::Boolean => "true or false",
         }
@@ -79,9 +91,21 @@ impl ParamKind {
         match self {
             ParamKind::Text => ScalarValue::Utf8(None),
             ParamKind::Timestamp => ScalarValue::TimestampMicrosecond(None, Some("UTC".into())),
-            ParamKind::Integer => ScalarValue::Int64(None),
+            ParamKind::Integer | ParamKind::Days | ParamKind::Hours | ParamKind::Minutes => ScalarValue::Int64(None),
             ParamKind::Number => ScalarValue::Float64(None),
             ParamKind::Boolean => ScalarValue::Boolean(None),
+        }
+    }
+
+    /// How far back a detector with this value looks.
+    #[must_use]
+    pub fn reach(self, value: &ScalarValue) -> Option<TimeDelta> {
+        let ScalarValue::Int64(Some(number)) = value else { return None };
+        match self {
+            ParamKind::Days => TimeDelta::try_days(*number),
+            ParamKind::Hours => TimeDelta::try_hours(*number),
+            ParamKind::Minutes => TimeDelta::try_minutes(*number),
+            _ => None,
         }
     }
 
@@ -95,6 +119,10 @@ impl ParamKind {
                 ScalarValue::TimestampMicrosecond(Some(at.timestamp_micros()), Some("UTC".into()))
             }
             ParamKind::Integer => ScalarValue::Int64(Some(text.parse().map_err(|_| not())?)),
+            ParamKind::Days | ParamKind::Hours | ParamKind::Minutes => {
+                let number = text.parse::<u16>().map_err(|_| not())?;
+                ScalarValue::Int64(Some(number.into()))
+            }
             ParamKind::Number => {
                 let number = text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(not)?;
                 ScalarValue::Float64(Some(number))

@@ -182,7 +182,11 @@ fn a_detector_without_the_columns_of_a_finding_is_named() {
     let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
     fs::write(dir.join("queries/detectors/users.sql"), USERS.replace("AS detail", "AS details")).unwrap();
     let ran = asked(&dir, &[]).code(2);
-    assert!(ran.stderr().contains("detector users: it returns key_arn"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("detector users: it returns `details`, which is none of key_arn"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! - `selectors_capture_kms(json)`: whether a trail with these event selectors records the use of KMS keys
 //! - `matches_any(text, patterns)`: whether a text is of one of some patterns with `*` and `?`
 //! - `policy_allows(json, action)`: whom a key policy lets do something, as a list
+//! - `open_to_anyone(json)`: what it lets anyone do, in words
 //! - `tag_names(json)`: a key's tags as texts, `tag:name=value`
 //! - `json_member(json, name)`: a member of a JSON object, text as it is meant and everything else as JSON
 //! - `spoken_time(text)`: the instant that a text such as `Jul 10, 2023, 6:38:25 PM` names
@@ -12,11 +13,22 @@
 //! - `in_shared_calls(id, time)`: whether `shared_calls` has the call of an event that is not marked as a copy
 //! - `call_mark(…)`: how an event counts in `calls`, for files of earlier versions
 //! - `horizon_from()`, `horizon_until()`: the span of time that the lake can tell of
+//! - `window_from()`, `window_since()`, `window_until()`: what a run of the detectors looks at
+//! - `days(n)`, `hours(n)`, `minutes(n)`, `days_between(from, to)`, `hours_of(time)`: time as detectors speak of it
+//! - `some_of(list, separator)`: the first five of some texts, and how many more there are
+//!
+//! And of groups (`gathering`):
+//!
+//! - `evidence(event_id, event_time)`: the ids of the first ten events
+//! - `listed(name)`, `listed_in_order(name, at)`, `most_often(name, times)`: the first five names, and how many more there are
+//! - `median_deviation(number)`: the median of the distances from the median
 
 mod addresses;
 mod call_marks;
 mod conditions;
+mod gathering;
 mod horizon;
+mod intervals;
 mod key_ids;
 mod matching;
 mod members;
@@ -31,7 +43,7 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::prelude::SessionContext;
 
 pub(super) use call_marks::call_mark;
-pub use horizon::Horizon;
+pub use horizon::{Horizon, Span};
 pub(super) use shared_calls::CallIds;
 
 /// Makes every function known to a session. Until [`see`] says better, the lake can tell of any time.
@@ -45,17 +57,33 @@ pub(crate) fn register(session: &SessionContext) {
         members::json_member(),
         members::spoken_time(),
         policies::policy_allows(),
+        policies::open_to_anyone(),
         addresses::address_block(),
         partitions::aws_partition(),
         key_ids::key_ids(),
-    ] {
+        gathering::some_of_list(),
+    ]
+    .into_iter()
+    .chain(intervals::functions())
+    {
         session.register_udf(function);
+    }
+    for function in gathering::functions() {
+        session.register_udaf(function);
     }
 }
 
 /// Makes the span of time that the lake can tell of known to the statements that are planned from now on.
 pub(crate) fn see(session: &SessionContext, horizon: Horizon) {
     for function in horizon.functions() {
+        session.register_udf(function);
+    }
+    look_at(session, horizon.into());
+}
+
+/// Makes what a run looks at known to the statements that are planned from now on.
+pub(super) fn look_at(session: &SessionContext, span: Span) {
+    for function in span.functions() {
         session.register_udf(function);
     }
 }

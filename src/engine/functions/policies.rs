@@ -1,4 +1,5 @@
-//! `policy_allows(json, action)`: whom a key policy lets do something, as far as the policy alone tells.
+//! `policy_allows(json, action)`: whom a key policy lets do something, as far as the policy alone tells. And
+//! `open_to_anyone(json)`: what it lets anyone do, in words.
 //!
 //! An `Allow` that a condition narrows to certain callers (`conditions.rs`) names nobody here: its `"AWS": "*"` is how AWS
 //! itself writes the policies of its managed keys. Conditions on anything else (the encryption context, the time, MFA, the
@@ -8,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, ListBuilder, StringBuilder};
+use arrow::array::{AsArray, ListBuilder, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
@@ -28,7 +29,8 @@ fn allowed(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
     let arrays = ColumnarValue::values_to_arrays(arguments)?;
     let mut lists = ListBuilder::new(StringBuilder::new());
     for (policy, action) in arrays[0].as_string::<i32>().iter().zip(arrays[1].as_string::<i32>()) {
-        match policy.zip(action).and_then(|(policy, action)| principals(policy, action)) {
+        let policy = policy.and_then(|policy| serde_json::from_str(policy).ok());
+        match policy.zip(action).and_then(|(policy, action)| principals(&policy, action)) {
             Some(principals) => lists.append_value(principals.into_iter().map(Some)),
             None => lists.append_null(),
         }
@@ -36,8 +38,90 @@ fn allowed(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
     Ok(ColumnarValue::Array(Arc::new(lists.finish())))
 }
 
-fn principals(policy: &str, action: &str) -> Option<BTreeSet<String>> {
-    let policy: Value = serde_json::from_str(policy).ok()?;
+/// The operations of KMS that a key policy may allow, the gravest first.
+const OPERATIONS: [&str; 45] = [
+    "Decrypt",
+    "PutKeyPolicy",
+    "CreateGrant",
+    "ReEncryptFrom",
+    "ScheduleKeyDeletion",
+    "DisableKey",
+    "DeleteImportedKeyMaterial",
+    "RevokeGrant",
+    "RetireGrant",
+    "ReplicateKey",
+    "UpdatePrimaryRegion",
+    "UpdateAlias",
+    "CreateAlias",
+    "DeleteAlias",
+    "ImportKeyMaterial",
+    "GetParametersForImport",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "DeriveSharedSecret",
+    "Sign",
+    "GenerateMac",
+    "Encrypt",
+    "ReEncryptTo",
+    "Verify",
+    "VerifyMac",
+    "CancelKeyDeletion",
+    "EnableKey",
+    "EnableKeyRotation",
+    "DisableKeyRotation",
+    "RotateKeyOnDemand",
+    "SynchronizeMultiRegionKey",
+    "UpdateKeyDescription",
+    "TagResource",
+    "UntagResource",
+    "DescribeKey",
+    "GetKeyPolicy",
+    "GetKeyRotationStatus",
+    "GetKeyLastUsage",
+    "GetPublicKey",
+    "ListGrants",
+    "ListKeyPolicies",
+    "ListKeyRotations",
+    "ListResourceTags",
+];
+
+/// How many operations are named one by one.
+const NAMED: usize = 5;
+
+/// Empty where the policy is open to nobody; null where the text is no policy.
+pub(super) fn open_to_anyone() -> ScalarUDF {
+    create_udf("open_to_anyone", vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(opened))
+}
+
+fn opened(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
+    let arrays = ColumnarValue::values_to_arrays(arguments)?;
+    let told: StringArray = arrays[0].as_string::<i32>().iter().map(|policy| open(policy?)).collect();
+    Ok(ColumnarValue::Array(Arc::new(told)))
+}
+
+fn open(policy: &str) -> Option<String> {
+    let policy = serde_json::from_str(policy).ok()?;
+    let is_open = |operation: &str| Some(principals(&policy, &format!("kms:{operation}"))?.contains("*"));
+    // An operation of which nobody knows yet.
+    let is_rest_open = is_open("AnyOtherOperation")?;
+    let open: Vec<&str> = OPERATIONS.into_iter().filter(|operation| is_open(operation) == Some(true)).collect();
+    if is_rest_open && open.len() == OPERATIONS.len() {
+        return Some("do anything (kms:*)".to_owned());
+    }
+    let mut told = open.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if open.len() > NAMED {
+        told += &format!(" and {} more operations", open.len() - NAMED);
+    }
+    if is_rest_open {
+        told += if told.is_empty() { "" } else { ", and " };
+        told += "whatever else the policy does not leave out";
+    }
+    Some(told)
+}
+
+fn principals(policy: &Value, action: &str) -> Option<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for statement in one_or_more(policy.get("Statement")?) {
         // KMS takes a statement without a resource, and it has no effect.
@@ -100,7 +184,7 @@ mod tests {
     use super::*;
 
     fn of(statement: &Value) -> Vec<String> {
-        let policy = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
+        let policy = json!({"Version": "2012-10-17", "Statement": statement});
         principals(&policy, "kms:Decrypt").unwrap().into_iter().collect()
     }
 
@@ -134,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(of(&statement), [""; 0], "{statement}");
         }
-        assert_eq!(principals("no policy", "kms:Decrypt"), None);
+        assert_eq!(open("no policy"), None);
     }
 
     #[test]

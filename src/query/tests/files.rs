@@ -92,7 +92,7 @@ fn a_malformed_file_is_refused_with_its_line() {
         ("-- ---\n-- title = \"\"\n-- ---\nTABLE t".to_owned(), "2: `title` is one line of text"),
         (
             file("-- titel = 1\n", "TABLE t"),
-            "3: unknown field `titel`, expected one of `title`, `severity`, `attack`, `needs`, `message`, `params`",
+            "3: unknown field `titel`, expected one of `title`, `severity`, `attack`, `needs`, `evidence`, `message`, `params`",
         ),
         (
             file("-- needs = [\"luck\"]\n", "TABLE t"),
