@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
+use super::ordered::Ordered;
 use super::{LakeError, LakeTable, TableSpec};
 use crate::address;
 
@@ -103,11 +103,11 @@ impl Lake {
     }
 
     /// A store that is rooted at the lake; none while its folder does not exist.
-    fn store(&self) -> Result<Option<Arc<dyn ObjectStore>>, LakeError> {
+    fn store(&self) -> Result<Option<Ordered>, LakeError> {
         match &self.place {
-            Place::Store(store) => Ok(Some(Arc::clone(store))),
+            Place::Store(store) => Ok(Some(Ordered::store(Arc::clone(store)))),
             Place::Folder(folder) if folder.try_exists().map_err(|error| self.wrong(&error))? => {
-                Ok(Some(Arc::new(LocalFileSystem::new_with_prefix(folder)?)))
+                Ok(Some(Ordered::folder(folder)?))
             }
             Place::Folder(_) => Ok(None),
         }

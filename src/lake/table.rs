@@ -70,19 +70,17 @@ pub enum Commit {
 
 impl LakeTable {
     /// Opens a table of the lake that a store is rooted at.
-    pub(super) async fn open(lake: Arc<dyn ObjectStore>, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
-        let log_store = log_store(lake, spec)?;
-        if !log_store.is_delta_table_location().await.map_err(|source| delta(spec, source))? {
-            return Ok(None);
+    pub(super) async fn open(lake: Ordered, spec: &'static TableSpec) -> Result<Option<Self>, LakeError> {
+        // Asking first whether there is a table would list its log once more.
+        match Self::load(log_store(lake, spec)?, spec).await {
+            Ok(table) => Ok(Some(table)),
+            Err(LakeError::Delta { source, .. }) if matches!(*source, DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(error),
         }
-        Self::load(log_store, spec).await.map(Some)
     }
 
-    pub(super) async fn open_or_create(
-        lake: Arc<dyn ObjectStore>,
-        spec: &'static TableSpec,
-    ) -> Result<Self, LakeError> {
-        if let Some(table) = Self::open(Arc::clone(&lake), spec).await? {
+    pub(super) async fn open_or_create(lake: Ordered, spec: &'static TableSpec) -> Result<Self, LakeError> {
+        if let Some(table) = Self::open(lake.clone(), spec).await? {
             return table.with_all_columns().await;
         }
         let log_store = log_store(lake, spec)?;
@@ -281,10 +279,10 @@ fn delta(spec: &TableSpec, source: DeltaTableError) -> LakeError {
 
 /// The log of a table. Its address says where the table is in the lake's own store, and nothing of where that is: so that
 /// whatever Delta does to a URL, it does to a plain name (see `place.rs`).
-fn log_store(lake: Arc<dyn ObjectStore>, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
+fn log_store(lake: Ordered, spec: &TableSpec) -> Result<LogStoreRef, LakeError> {
     let uri = format!("lake:///{}/", spec.name);
     let url = Url::parse(&uri).map_err(|error| LakeError::Address { uri, why: error.to_string() })?;
-    let lake: Arc<dyn ObjectStore> = Arc::new(Ordered(lake));
+    let lake: Arc<dyn ObjectStore> = Arc::new(lake);
     let table = PrefixStore::new(Arc::clone(&lake), spec.name);
     Ok(default_logstore(Arc::new(table), lake, &url, &StorageConfig::default()))
 }
