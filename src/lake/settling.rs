@@ -415,12 +415,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
         let mut writer = EventsWriter::open(&lake).await.unwrap();
-        for run in 0..105 {
+        for run in 0..15 {
             writer.append(&batch(BOTH, 0..1, &run.to_string())).await.unwrap();
         }
         assert!(folder.path().join("events/_delta_log/_last_checkpoint").exists());
         let events = lake.open(&EVENTS).await.unwrap().unwrap();
-        assert!(events.files().len() == 105 && events.files().iter().all(is_marked), "{:?}", events.files());
+        assert!(events.files().len() == 15 && events.files().iter().all(is_marked), "{:?}", events.files());
     }
 
     /// What cannot be read is said, and keeps no other day from being settled.

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use deltalake_core::checkpoints;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
 use deltalake_core::logstore::{LogStoreRef, ObjectStoreRef, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::config::TablePropertiesExt;
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::path::Path;
@@ -233,8 +235,13 @@ impl LakeTable {
         for app_id in app_ids {
             transactions.push(Transaction::new(app_id, self.transaction(app_id).await? + 1));
         }
-        let properties =
-            CommitProperties::default().with_max_retries(COMMIT_RETRIES).with_application_transactions(transactions);
+        // Delta would list the whole log after each commit, to look for old entries, and write a checkpoint too rarely for
+        // runs that only add a few rows.
+        let properties = CommitProperties::default()
+            .with_max_retries(COMMIT_RETRIES)
+            .with_application_transactions(transactions)
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false));
         let actions = remove.into_iter().map(Action::Remove).chain(add.into_iter().map(Action::Add)).collect();
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -243,13 +250,68 @@ impl LakeTable {
         match committed {
             Ok(done) => {
                 self.state = done.snapshot();
+                self.checkpoint().await;
                 Ok(Commit::Done(done.version()))
             }
             Err(error) if is_conflict(&error) => Ok(Commit::Conflict),
             Err(source) => Err(delta(self.spec, source)),
         }
     }
+
+    /// Writes a checkpoint if the log has many commits since the last one, and sometimes deletes expired log entries. The commit
+    /// stands either way: without a checkpoint, whoever opens the table next reads more of its log.
+    async fn checkpoint(&self) {
+        let (least, most) = CHECKPOINT_EACH;
+        if !self.has_commits(least) {
+            return;
+        }
+        let each = self.checkpoint_weight().await.clamp(least, most);
+        if !self.has_commits(each) {
+            return;
+        }
+        let mut table = DeltaTable::new(self.log_store());
+        table.state = Some(self.state.clone());
+        let mut done = checkpoints::create_checkpoint(&table, None).await;
+        let is_cleanup_due = self.version() % CLEANUP_EACH < each;
+        if done.is_ok() && is_cleanup_due && self.state.table_config().enable_expired_log_cleanup() {
+            done = checkpoints::cleanup_metadata(&table, None).await.map(drop);
+        }
+        if let Err(error) = done {
+            tracing::warn!("no checkpoint of the table {} was written: {error}", self.spec.name);
+        }
+    }
+
+    /// Whether the state was read from so many commits since a checkpoint.
+    fn has_commits(&self, commits: u64) -> bool {
+        let first = (self.version() + 1).checked_sub(commits);
+        first.is_some_and(|first| self.state.version_timestamp(first).is_some())
+    }
+
+    /// How many commits the last checkpoint is worth; none if there is none.
+    async fn checkpoint_weight(&self) -> u64 {
+        #[derive(Default, serde::Deserialize)]
+        struct Last {
+            size: u64,
+        }
+        let last = match self.store().get(&Path::from("_delta_log/_last_checkpoint")).await {
+            Ok(found) => found.bytes().await.ok(),
+            Err(_) => None,
+        };
+        let last: Last = last.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        last.size / ACTIONS_OF_COMMIT
+    }
 }
+
+/// Commits after which a checkpoint is written, at least and at most. Whoever opens a table reads its last checkpoint and all
+/// commits since, most of them several times; the most is what Delta does by itself.
+const CHECKPOINT_EACH: (u64, u64) = (10, 100);
+
+/// Actions of a checkpoint for which one more commit may come before the next checkpoint, so that many commits to a large table do
+/// not write the same list over and over. Actions are the files that the table has and those that it had in the last week.
+const ACTIONS_OF_COMMIT: u64 = 100;
+
+/// Commits after which a writer looks for expired log entries: it has to list the whole log.
+const CLEANUP_EACH: u64 = 100;
 
 /// How often Delta itself retries a commit whose version number was taken by a commit that does not conflict. Many
 /// writers on different lanes may come between.
@@ -311,5 +373,128 @@ impl DataFile {
     #[must_use]
     pub fn removal(&self) -> Remove {
         self.view.remove_action(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use futures::StreamExt;
+    use futures::stream::BoxStream;
+    use object_store::memory::InMemory;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions, PutOptions,
+        PutPayload, PutResult, Result,
+    };
+
+    use super::*;
+    use crate::cloudtrail::columns::{Event, EventBuilder};
+    use crate::lake::Lake;
+    use crate::lake::events::EventsWriter;
+
+    /// A store that counts what it reads and lists of tables' logs.
+    #[derive(Debug, Default)]
+    struct Counting {
+        store: InMemory,
+        seen: Arc<AtomicUsize>,
+    }
+
+    impl fmt::Display for Counting {
+        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.store.fmt(out)
+        }
+    }
+
+    impl Counting {
+        fn counted(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+            let seen = Arc::clone(&self.seen);
+            let count = move |_: &_| {
+                seen.fetch_add(1, Ordering::Relaxed);
+            };
+            listed.inspect(count).boxed()
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Counting {
+        async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+            self.store.put_opts(location, payload, options).await
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            location: &Path,
+            options: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            self.store.put_multipart_opts(location, options).await
+        }
+
+        async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+            self.seen.fetch_add(usize::from(location.as_ref().contains("/_delta_log/")), Ordering::Relaxed);
+            self.store.get_opts(location, options).await
+        }
+
+        async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+            self.store.get_ranges(location, ranges).await
+        }
+
+        fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.store.delete_stream(locations)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.counted(self.store.list(prefix))
+        }
+
+        fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.counted(self.store.list_with_offset(prefix, offset))
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.store.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.store.copy_opts(from, to, options).await
+        }
+    }
+
+    fn event(number: i64) -> RecordBatch {
+        let mut builder = EventBuilder::default();
+        let event = Event {
+            event_id: Some(number.to_string().into()),
+            event_name: Some("Decrypt".into()),
+            event_time: Some(number * 1_000_000),
+            event_date: Some(0),
+            ..Event::default()
+        };
+        builder.append(&event).unwrap();
+        builder.finish().unwrap()
+    }
+
+    async fn run(lake: &Lake, number: i64) {
+        let mut writer = EventsWriter::open(lake).await.unwrap();
+        assert_eq!(writer.append(&event(number)).await.unwrap().kept, 1);
+        writer.upkeep().await;
+    }
+
+    /// However many runs there were before.
+    #[tokio::test]
+    async fn a_small_run_reads_as_little_of_the_log_as_the_first_ones() {
+        const RUNS: i64 = 90;
+        let store = Counting::default();
+        let seen = Arc::clone(&store.seen);
+        let lake = Lake::on("s3://bucket", Arc::new(store)).unwrap();
+        let mut each = Vec::new();
+        for number in 0..RUNS {
+            run(&lake, number).await;
+            each.push(seen.swap(0, Ordering::Relaxed));
+        }
+        let most = |runs: Range<usize>| *each[runs].iter().max().unwrap();
+        assert!(most(60..90) <= most(0..30) * 5 / 4, "entries of the log that each run saw: {each:?}");
     }
 }
