@@ -367,7 +367,7 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Maintain {
-    /// Keep unused files for so many days: readers of older versions and runs that are under way may need them
+    /// Keep unused files and old log entries for so many days: runs in progress and readers of older versions may need them
     #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: u32,
 }

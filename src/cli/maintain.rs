@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use chrono::Duration;
 use keytrail::lake::maintain::maintain;
-use keytrail::report::Format;
+use keytrail::report::{Format, thousands};
 
 use super::args::Maintain;
 use super::{Context, Outcome};
@@ -17,8 +17,11 @@ pub(super) fn run(context: &Context, arguments: &Maintain) -> Result<Outcome> {
     match context.printer.format() {
         Format::Json | Format::Ndjson => context.printer.json(&done)?,
         _ => context.printer.account(&format!(
-            "{} small files became {}; {} unused files deleted",
-            done.files_merged, done.files_written, done.files_deleted
+            "{} small files became {}; {} unused files and {} old log entries deleted",
+            thousands(done.files_merged),
+            thousands(done.files_written),
+            thousands(done.files_deleted),
+            thousands(done.log_entries_deleted)
         ))?,
     }
     let Some((last, others)) = done.failed.split_last() else { return Ok(Outcome::Done) };

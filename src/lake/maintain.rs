@@ -7,7 +7,7 @@
 //!
 //! Whoever adds rows calls [`LakeTable::upkeep`] afterwards, which merges once `DEBT_MAX` files are too many, and leaves alone
 //! a file that is more than twice as large as all smaller ones together: so each row is written again a few times at most, however small the
-//! runs are that bring them. `maintain` merges whatever can be merged, and it alone deletes.
+//! runs are that bring them. `maintain` merges whatever can be merged, and it alone deletes data files.
 //!
 //! How large a bin is in memory its files do not tell beforehand: rows that are alike compress to nothing, and a page with a
 //! dictionary says neither how long its texts are nor how often each occurs. So files are read one by one, and a bin ends
@@ -66,6 +66,8 @@ pub struct Maintained {
     pub duplicates_dropped: u64,
     /// Files that nothing named any more, deleted.
     pub files_deleted: u64,
+    /// Entries of Delta's logs that no version still kept needs, deleted.
+    pub log_entries_deleted: u64,
     /// Tables that could not be maintained, and why; the others were.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Failed>,
@@ -83,8 +85,8 @@ pub struct Failed {
     pub why: String,
 }
 
-/// Compacts the events day by day and the other tables as a whole, then deletes files that no version younger than
-/// `retention` names. A table that cannot be maintained keeps no other from it.
+/// Compacts the events day by day and the other tables as a whole, then deletes files and log entries that no version younger
+/// than `retention` needs. A table that cannot be maintained keeps no other from it.
 pub async fn maintain(lake: &Lake, retention: Duration) -> Maintained {
     let mut done = Maintained::default();
     for spec in TABLES {
@@ -99,6 +101,8 @@ pub async fn maintain(lake: &Lake, retention: Duration) -> Maintained {
                 }
                 let vacuumed = table.vacuum(retention).await.map(|files| done.files_deleted += files);
                 done.note(spec, vacuumed);
+                let forgotten = table.forget(retention).await.map(|entries| done.log_entries_deleted += entries);
+                done.note(spec, forgotten);
             }
             Err(error) => done.note(spec, Err(error)),
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use chrono::{Duration, Utc};
 use deltalake_core::checkpoints;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
@@ -14,6 +15,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::config::TablePropertiesExt;
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -300,6 +302,28 @@ impl LakeTable {
         let last: Last = last.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
         last.size / ACTIONS_OF_COMMIT
     }
+
+    /// Deletes the log entries that nobody needs who opened the table within `retention`: those before a checkpoint that was
+    /// there already. Delta alone would also take a checkpoint of a moment ago, and take away what others are still reading.
+    ///
+    /// # Errors
+    /// When the log cannot be listed, or an entry not be deleted.
+    pub(super) async fn forget(&self, retention: Duration) -> Result<u64, LakeError> {
+        let since = Utc::now() - retention;
+        let mut last = self.version();
+        let mut entries = self.store().list(Some(&Path::from("_delta_log")));
+        while let Some(entry) = entries.try_next().await? {
+            let name = entry.location.filename().and_then(|name| name.strip_suffix(".json"));
+            let version = name.and_then(|name| name.parse::<u64>().ok());
+            if let Some(version) = version.filter(|_| entry.last_modified >= since) {
+                let Some(before) = version.checked_sub(1) else { return Ok(0) };
+                last = last.min(before);
+            }
+        }
+        let until = since.timestamp_millis();
+        let deleted = checkpoints::cleanup_expired_logs_for(last, self.log_store.as_ref(), until, None).await;
+        deleted.map(|entries| entries as u64).map_err(|source| delta(self.spec, source))
+    }
 }
 
 /// Commits after which a checkpoint is written, at least and at most. Whoever opens a table reads its last checkpoint and all
@@ -383,6 +407,7 @@ mod tests {
 
     use async_trait::async_trait;
     use bytes::Bytes;
+    use chrono::Duration;
     use futures::StreamExt;
     use futures::stream::BoxStream;
     use object_store::memory::InMemory;
@@ -395,6 +420,8 @@ mod tests {
     use crate::cloudtrail::columns::{Event, EventBuilder};
     use crate::lake::Lake;
     use crate::lake::events::EventsWriter;
+    use crate::lake::maintain::maintain;
+    use crate::lake::tables::EVENTS;
 
     /// A store that counts what it reads and lists of tables' logs.
     #[derive(Debug, Default)]
@@ -482,6 +509,10 @@ mod tests {
         writer.upkeep().await;
     }
 
+    async fn rows(lake: &Lake) -> u64 {
+        lake.open(&EVENTS).await.unwrap().unwrap().files().iter().filter_map(|file| file.rows).sum()
+    }
+
     /// However many runs there were before.
     #[tokio::test]
     async fn a_small_run_reads_as_little_of_the_log_as_the_first_ones() {
@@ -496,5 +527,39 @@ mod tests {
         }
         let most = |runs: Range<usize>| *each[runs].iter().max().unwrap();
         assert!(most(60..90) <= most(0..30) * 5 / 4, "entries of the log that each run saw: {each:?}");
+    }
+
+    /// Old entries go once a checkpoint stands for them that is old as well, and nothing that an answer needs goes with them.
+    #[tokio::test]
+    async fn old_log_entries_are_deleted_up_to_an_old_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        for number in 0..45 {
+            run(&lake, number).await;
+        }
+        let log = folder.path().join("events/_delta_log");
+        let entries = || -> BTreeSet<String> {
+            let names = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with('0')).collect()
+        };
+        let all = entries();
+        assert_eq!(maintain(&lake, Duration::days(1)).await.log_entries_deleted, 0);
+        assert!(entries().is_superset(&all));
+        let checkpoints: Vec<&String> = all.iter().filter(|name| name.contains("checkpoint")).collect();
+        let [.., before, last] = checkpoints[..] else { panic!("{all:?}") };
+        // The commit of the last checkpoint, and the checkpoint, are young.
+        let version = last.split('.').next().unwrap();
+        for name in all.iter().filter(|name| name.as_str() < version) {
+            let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
+            std::fs::File::options().write(true).open(log.join(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        let done = maintain(&lake, Duration::days(1)).await;
+        assert!(done.log_entries_deleted > 0 && done.failed.is_empty(), "{done:?}");
+        let (version, kept) = (before.split('.').next().unwrap(), entries());
+        assert_eq!(kept.first(), Some(before), "{all:?}");
+        assert!(all.iter().all(|name| name.as_str() < version || kept.contains(name)), "{all:?} {kept:?}");
+        assert_eq!(rows(&lake).await, 45);
+        run(&lake, 45).await;
+        assert_eq!(rows(&lake).await, 46);
     }
 }
