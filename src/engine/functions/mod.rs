@@ -17,21 +17,26 @@
 //! - `days(n)`, `hours(n)`, `minutes(n)`, `days_between(from, to)`, `hours_of(time)`: time as detectors speak of it
 //! - `some_of(list, separator)`: the first five of some texts, and how many more there are
 //!
-//! And of groups (`gathering`):
+//! And of groups:
 //!
 //! - `evidence(event_id, event_time)`: the ids of the first ten events
 //! - `listed(name)`, `listed_in_order(name, at)`, `most_often(name, times)`: the first five names, and how many more there are
 //! - `median_deviation(number)`: the median of the distances from the median
+//! - `distinct_texts(text)`: how many different texts there are
+//! - `latest(text, time, limit)`: the different texts of the latest times, as a list
 
 mod addresses;
 mod call_marks;
 mod conditions;
+mod distinct_texts;
 mod gathering;
 mod horizon;
 mod intervals;
 mod key_ids;
+mod latest;
 mod matching;
 mod members;
+mod one_group;
 mod partitions;
 mod policies;
 mod selectors;
@@ -39,6 +44,7 @@ mod shared_calls;
 
 use std::sync::Arc;
 
+use arrow::array::{Array, BooleanArray};
 use arrow::datatypes::{DataType, Field};
 use datafusion::prelude::SessionContext;
 
@@ -68,7 +74,8 @@ pub(crate) fn register(session: &SessionContext) {
     {
         session.register_udf(function);
     }
-    for function in gathering::functions() {
+    let aggregates = [distinct_texts::distinct_texts(), latest::latest()];
+    for function in aggregates.into_iter().chain(gathering::functions()) {
         session.register_udaf(function);
     }
 }
@@ -96,4 +103,9 @@ pub(super) fn share(session: &SessionContext, ids: CallIds) {
 /// A list of texts.
 fn texts() -> DataType {
     DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
+}
+
+/// Whether an aggregate's filter lets a row through.
+fn is_chosen(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
