@@ -1,6 +1,7 @@
 -- ---
 -- title = "Every asset ever seen under keys: what may still be encrypted with them"
 -- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
+-- params.key_arns = { type = "text", doc = "only these keys, by their ARNs with blanks in between: with a key's own, other pages of the files are skipped" }
 -- params.account = { type = "text", doc = "only keys that this account owns" }
 -- params.until   = { type = "timestamp", default = "now", doc = "only calls before this instant" }
 -- params.limit   = { type = "integer", default = 1000, doc = "at most so many assets of a key" }
@@ -28,6 +29,7 @@ WITH named AS (
       AND asset IS NOT NULL
       AND key_arn IS NOT NULL
       AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
       AND ($account IS NULL OR key_account_id = $account)
       AND event_time < $until
     GROUP BY key_arn, asset

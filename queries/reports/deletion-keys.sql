@@ -1,6 +1,7 @@
 -- ---
 -- title = "What is known of keys that may be deleted: state, names, inventory, and what names them"
 -- params.key_id  = { type = "text", doc = "only the keys with this id: a multi-Region key and its siblings share one" }
+-- params.key_arns = { type = "text", doc = "only these keys, by their ARNs with blanks in between: with a key's own, other pages of the files are skipped" }
 -- params.account = { type = "text", doc = "only keys that this account owns" }
 -- params.since   = { type = "timestamp", required = true, doc = "aliases count as called by since this instant" }
 -- params.until   = { type = "timestamp", default = "now", doc = "only what happened before this instant" }
@@ -35,6 +36,7 @@ WITH changed AS (
     FROM key_changes
     WHERE event_time < $until
       AND ($key_id IS NULL OR key_id = $key_id)
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
     GROUP BY key_arn
 ),
 called AS (
@@ -72,6 +74,7 @@ called AS (
               AND key_arn IS NOT NULL
               AND event_time < $until
               AND ($key_id IS NULL OR key_id = $key_id)
+              AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
             GROUP BY key_arn, key_alias
         )
     )
@@ -98,16 +101,29 @@ siblings AS (
     WHERE event_name = 'ReplicateKey'
       AND outcome = 'ok'
       AND key_arn IS NOT NULL
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
       AND (regexp_match(request_parameters, '"replicaRegion":"([a-z0-9-]*)"'))[1] IS NOT NULL
 ),
 members AS (
-    SELECT key_arn, aliases, key_manager, first_seen, last_seen
-    FROM known_keys
-    UNION ALL
-    SELECT s.key_arn, arrow_cast(make_array(), 'List(Utf8)'), CAST(NULL AS VARCHAR), NULL, NULL
-    FROM (SELECT key_arn FROM siblings WHERE key_arn IS NOT NULL GROUP BY key_arn) AS s
-    LEFT JOIN known_keys AS k ON k.key_arn = s.key_arn
-    WHERE k.key_arn IS NULL
+    SELECT
+        key_arn,
+        coalesce(
+            first_value(aliases) FILTER (WHERE aliases IS NOT NULL),
+            arrow_cast(make_array(), 'List(Utf8)')
+        ) AS aliases,
+        max(key_manager) AS key_manager,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen
+    FROM (
+        SELECT key_arn, aliases, key_manager, first_seen, last_seen
+        FROM known_keys
+        WHERE ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
+        UNION ALL
+        SELECT key_arn, NULL, NULL, NULL, NULL
+        FROM siblings
+        WHERE key_arn IS NOT NULL
+    )
+    GROUP BY key_arn
 ),
 kept AS (
     SELECT *
@@ -130,6 +146,8 @@ trail_settings AS (
                 event_time
             FROM timely_events
             WHERE event_source = 'cloudtrail.amazonaws.com'
+              -- Only KMS events name a key: pages with keys are skipped.
+              AND key_arn IS NULL
               AND event_name IN ('CreateTrail', 'UpdateTrail')
               AND error_code IS NULL
               AND event_time < $until
@@ -162,6 +180,7 @@ named AS (
     FROM expected_keys AS e
     JOIN expectations AS r ON r.rule = e.rule
     WHERE NOT array_has(r.keys, '*')
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), e.key_arn))
     GROUP BY e.key_arn
 ),
 -- The few ids come first in the join.

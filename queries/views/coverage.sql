@@ -55,16 +55,11 @@ WITH told AS (
     )
     UNION ALL
     SELECT
-        account_id, region, event_date, date_trunc('hour', least(greatest(event_time, horizon_from()), horizon_until())),
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true,
-        bool_or(event_source = 'kms.amazonaws.com' AND read_only),
-        max(event_time)
-    FROM events
-    WHERE account_id IS NOT NULL AND region IS NOT NULL
-      -- What VPC endpoints log is another log, and shows nothing of this one.
-      AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
-      AND event_time >= horizon_from() AND event_time < horizon_until()
-    GROUP BY account_id, region, event_date, date_trunc('hour', least(greatest(event_time, horizon_from()), horizon_until()))
+        account_id, region, day, hour,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, has_reads, last_event
+    FROM event_hours
+    -- What VPC endpoints log is another log, and shows nothing of this one.
+    WHERE account_id IS NOT NULL AND region IS NOT NULL AND hour IS NOT NULL AND last_event IS NOT NULL
     UNION ALL
     -- Of what could not be read to its end, something is known to be missing.
     SELECT

@@ -74,23 +74,37 @@ found AS (
         gone
     FROM key_inventory
 ),
+-- Together by a union, not a join: then a condition on the key reaches the scan.
+told AS (
+    SELECT
+        key_arn, key_manager, arrow_cast(NULL, 'List(Utf8)') AS found_aliases, aliases AS seen_aliases,
+        NULL AS description, NULL AS tags, NULL AS enabled, NULL AS state, NULL AS origin, false AS in_inventory, NULL AS gone,
+        first_seen, last_seen
+    FROM seen
+    UNION ALL
+    SELECT key_arn, key_manager, aliases, NULL, description, tags, enabled, state, origin, true, gone, NULL, NULL
+    FROM found
+),
 joined AS (
     SELECT
-        coalesce(f.key_arn, s.key_arn) AS key_arn,
-        coalesce(f.key_manager, s.key_manager) AS key_manager,
-        f.aliases AS found_aliases,
-        s.aliases AS seen_aliases,
-        f.description,
-        f.tags,
-        f.enabled,
-        f.state,
-        f.origin,
-        f.key_arn IS NOT NULL AS in_inventory,
-        coalesce(f.gone, false) AS gone,
-        s.first_seen,
-        s.last_seen
-    FROM seen AS s
-    FULL JOIN found AS f ON f.key_arn = s.key_arn
+        key_arn,
+        coalesce(
+            max(key_manager) FILTER (WHERE in_inventory),
+            max(key_manager) FILTER (WHERE NOT in_inventory)
+        ) AS key_manager,
+        first_value(found_aliases) FILTER (WHERE found_aliases IS NOT NULL) AS found_aliases,
+        first_value(seen_aliases) FILTER (WHERE seen_aliases IS NOT NULL) AS seen_aliases,
+        max(description) AS description,
+        max(tags) AS tags,
+        bool_or(enabled) AS enabled,
+        max(state) AS state,
+        max(origin) AS origin,
+        bool_or(in_inventory) AS in_inventory,
+        coalesce(bool_or(gone), false) AS gone,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen
+    FROM told
+    GROUP BY key_arn
 )
 SELECT
     key_arn,

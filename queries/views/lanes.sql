@@ -5,7 +5,7 @@
 -- One row per account and Region that any event, log object or digest is of.
 SELECT account_id, region
 FROM (
-    SELECT account_id, region FROM events GROUP BY account_id, region
+    SELECT account_id, region FROM event_hours GROUP BY account_id, region
     UNION ALL
     SELECT account_id, region FROM objects GROUP BY account_id, region
     UNION ALL

@@ -10,7 +10,7 @@ FROM expected_accounts
 GROUP BY account_id
 UNION ALL
 SELECT e.account_id, false AS is_declared
-FROM events AS e
+FROM event_hours AS e
 LEFT ANTI JOIN trusted_parties AS t ON t.account_id = e.account_id
 WHERE e.account_id IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM expected_accounts)

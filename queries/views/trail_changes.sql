@@ -22,6 +22,8 @@ WITH control AS (
         END AS called
     FROM events
     WHERE event_source = 'cloudtrail.amazonaws.com'
+      -- Only KMS events name a key: pages with keys are skipped.
+      AND key_arn IS NULL
       AND event_name IN (
           'CreateTrail', 'PutEventSelectors', 'UpdateTrail', 'StartLogging', 'StopLogging', 'DeleteTrail'
       )

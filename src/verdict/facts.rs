@@ -1,6 +1,6 @@
 //! What bears on the deletion of keys, read from the lake once for all of them: each list is a query of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
@@ -215,6 +215,12 @@ pub struct Asset {
     pub assets: i64,
 }
 
+/// A key; a row of `deletion-arns`.
+#[derive(Debug, Deserialize)]
+struct Named {
+    key_arn: String,
+}
+
 /// All that bears on some keys.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
@@ -255,28 +261,23 @@ pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
 }
 
 /// Views with few rows, which the queries name more than once.
-const KEPT: [&str; 8] = [
-    "expected_keys",
-    "key_inventory",
-    "known_keys",
-    "lanes",
-    "own_accounts",
-    "trail_changes",
-    "trail_states",
-    "unnamed_uses",
-];
+const KEPT: [&str; 7] =
+    ["event_hours", "key_inventory", "lanes", "own_accounts", "trail_changes", "trail_states", "unnamed_uses"];
+
+/// Views that are kept for all keys: for one, its rows are found in a few pages, and all rows take all pages.
+const KEPT_FOR_ALL: [&str; 2] = ["expected_keys", "known_keys"];
 
 /// Reads the facts: of one set with its assets, or of every key without them.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
     // What is later than the instant that is asked about is known all the same, and may speak against deletion.
-    let mut given = vec![("until".to_owned(), asked.until.max(asked.now).to_rfc3339())];
-    let set = asked.key_arn.as_deref().and_then(set_of);
-    if let Some((account, key_id)) = &set {
-        given.push(("account".to_owned(), account.clone()));
-        given.push(("key_id".to_owned(), key_id.clone()));
-    }
-    let source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
+    let given = vec![("until".to_owned(), asked.until.max(asked.now).to_rfc3339())];
+    let mut source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
     engine.keep(&KEPT);
+    let set = asked.key_arn.as_deref().and_then(set_of);
+    match (&asked.key_arn, &set) {
+        (Some(arn), Some(set)) => source.narrow(arn, set).await?,
+        _ => engine.keep(&KEPT_FOR_ALL),
+    }
     let mut facts = Facts::default();
     for member in source.rows::<Member>("deletion-keys").await? {
         if let Some(set) = set_of(&member.key_arn) {
@@ -335,6 +336,21 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Asks about one set from now on. The lake's files are in order of the keys' ARNs, not of what siblings have in common.
+    async fn narrow(&mut self, key_arn: &str, (account, key_id): &SetId) -> Result<(), VerdictError> {
+        self.given.push(("account".to_owned(), account.clone()));
+        self.given.push(("key_id".to_owned(), key_id.clone()));
+        let found = self.rows::<Named>("deletion-arns").await?;
+        let mut arns: BTreeSet<String> = found.into_iter().map(|row| row.key_arn).collect();
+        // There may be no event of it.
+        arns.insert(key_arn.to_owned());
+        // A record may say anything; an ARN with a blank in it cannot be one of a list, and then the id has to do.
+        if !arns.iter().any(|arn| arn.contains(' ')) {
+            self.given.push(("key_arns".to_owned(), arns.into_iter().collect::<Vec<_>>().join(" ")));
+        }
+        Ok(())
+    }
+
     async fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, VerdictError> {
         let query = self.catalog.get(name)?;
         let takes = |name: &str| query.params.iter().any(|param| param.name == name);
