@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::users::users;
 use super::{Asked, VerdictError};
 use crate::engine::Engine;
 use crate::query::Catalog;
@@ -76,8 +77,8 @@ impl Member {
     }
 }
 
-/// Who uses a key, or fails to because it cannot be used; a row of `deletion-uses`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+/// Who uses a key, or fails to because it cannot be used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the query")]
 pub struct Dependent {
     pub key_arn: String,
@@ -89,7 +90,6 @@ pub struct Dependent {
     pub unserved: i64,
     pub denied: i64,
     pub assets: i64,
-    #[serde(default)]
     pub asset_examples: Vec<String>,
     pub first_used: Option<DateTime<Utc>>,
     pub last_used: Option<DateTime<Utc>>,
@@ -292,7 +292,8 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
             members.push(Member::of(arn));
         }
     }
-    for dependent in source.rows::<Dependent>("deletion-uses").await? {
+    for user in users(&source).await? {
+        let dependent = Dependent::from(user);
         put(sets, &dependent.key_arn.clone(), |set| &mut set.dependents, dependent);
     }
     for grant in source.rows::<Granted>("deletion-grants").await? {
@@ -327,7 +328,7 @@ fn put<T>(sets: &mut BTreeMap<SetId, Set>, key_arn: &str, list: impl Fn(&mut Set
 }
 
 /// The lake, and what each of the queries is asked with.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     engine: &'a Engine,
     catalog: &'a Catalog,
     given: Vec<(String, String)>,
@@ -351,10 +352,20 @@ impl Source<'_> {
         Ok(())
     }
 
-    async fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, VerdictError> {
+    pub async fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, VerdictError> {
+        self.rows_with(name, &[]).await
+    }
+
+    /// The rows of a query that takes more than the others do.
+    pub async fn rows_with<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        more: &[(String, String)],
+    ) -> Result<Vec<T>, VerdictError> {
         let query = self.catalog.get(name)?;
         let takes = |name: &str| query.params.iter().any(|param| param.name == name);
-        let mut given: Vec<(String, String)> = self.given.iter().filter(|(name, _)| takes(name)).cloned().collect();
+        let mut given: Vec<(String, String)> =
+            self.given.iter().filter(|(name, _)| takes(name)).chain(more).cloned().collect();
         if takes("since") {
             given.push(("since".to_owned(), self.since.clone()));
         }

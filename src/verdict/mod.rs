@@ -20,6 +20,7 @@ mod judge;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
