@@ -23,55 +23,60 @@
 -- ## What to do next
 -- Ask the principal's owner. If the key is for one service only, say so in its policy (`kms:ViaService`) or declare
 -- its `services` in the expectations file.
-WITH used AS (
+
+-- Keys that were used directly in the window and, as far as decryptions tell, never before: few, of which all is looked at.
+WITH direct AS (
     SELECT
-        key_arn, principal, event_time < $since AS is_past, via, count(*) AS calls, min(account_id) AS account_id, min(region) AS region,
-        via IS NULL AND principal NOT LIKE 'service:%' AS is_direct
-    FROM calls
-    WHERE usage_class IN ('decrypt', 'encrypt', 'generate')
-      AND outcome = 'ok'
-      AND key_arn IS NOT NULL
-      AND event_time >= $since - days($baseline_days)
-      AND event_time < $until
-    GROUP BY 1, 2, 3, 4
+        c.key_arn, c.principal, min(c.account_id) AS account_id, min(c.region) AS region, min(c.event_time) AS first_seen,
+        max(c.event_time) AS last_seen, count(*) AS calls, listed(c.event_name) AS operations,
+        evidence(c.event_id, c.event_time) AS evidence
+    FROM calls AS c
+    LEFT ANTI JOIN (
+        SELECT key_arn
+        FROM decrypts_by_day
+        WHERE is_past AND via IS NULL AND principal NOT LIKE 'service:%' AND day > CAST($since - days($baseline_days) AS DATE)
+    ) AS d ON d.key_arn = c.key_arn
+    WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
+      AND c.outcome = 'ok'
+      AND c.key_arn IS NOT NULL
+      AND c.via IS NULL
+      AND c.principal NOT LIKE 'service:%'
+      AND c.event_time >= $since
+      AND c.event_time < $until
+    GROUP BY c.key_arn, c.principal
 ),
 services AS (
     SELECT key_arn, sum(calls) AS calls, first_value(via ORDER BY calls DESC, via) AS service
-    FROM (SELECT key_arn, via, sum(calls) AS calls, bool_or(is_direct) AS is_direct FROM used WHERE is_past GROUP BY key_arn, via)
+    FROM (
+        SELECT
+            c.key_arn, c.via, count(*) AS calls, bool_or(c.via IS NULL AND c.principal NOT LIKE 'service:%') AS is_direct
+        FROM (SELECT key_arn FROM direct GROUP BY key_arn) AS d
+        JOIN calls AS c ON c.key_arn = d.key_arn
+        WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
+          AND c.outcome = 'ok'
+          AND c.event_time >= $since - days($baseline_days)
+          AND c.event_time < $since
+        GROUP BY c.key_arn, c.via
+    )
     GROUP BY key_arn
     HAVING NOT bool_or(is_direct)
-),
-news AS (
-    SELECT u.key_arn, u.principal, min(u.account_id) AS account_id, min(u.region) AS region, s.calls, s.service
-    FROM used AS u
-    JOIN services AS s ON s.key_arn = u.key_arn
-    WHERE NOT u.is_past AND u.is_direct
-    GROUP BY u.key_arn, u.principal, s.calls, s.service
 )
 SELECT
-    n.key_arn,
-    n.principal,
-    n.account_id,
-    n.region,
-    min(c.event_time) AS first_seen,
-    max(c.event_time) AS last_seen,
-    count(*) AS events,
-    evidence(c.event_id, c.event_time) AS evidence,
-    concat(
-        'direct ', listed(c.event_name), '; all ', n.calls, ' calls before came through AWS services, such as ', n.service, '.'
-    ) AS detail,
+    d.key_arn,
+    d.principal,
+    d.account_id,
+    d.region,
+    d.first_seen,
+    d.last_seen,
+    d.calls AS events,
+    d.evidence,
+    concat('direct ', d.operations, '; all ', s.calls, ' calls before came through AWS services, such as ', s.service, '.') AS detail,
     CASE
-        WHEN n.calls < $baseline_calls
+        WHEN s.calls < $baseline_calls
         THEN concat(
-            'the key was used ', n.calls, ' times before, through AWS services only; ',
+            'the key was used ', s.calls, ' times before, through AWS services only; ',
             $baseline_calls, ' are needed to call it a service''s key'
         )
     END AS not_evaluated
-FROM news AS n
-JOIN calls AS c ON c.key_arn = n.key_arn AND c.principal = n.principal
-WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
-  AND c.outcome = 'ok'
-  AND c.via IS NULL
-  AND c.event_time >= $since
-  AND c.event_time < $until
-GROUP BY n.key_arn, n.principal, n.account_id, n.region, n.calls, n.service
+FROM direct AS d
+JOIN services AS s ON s.key_arn = d.key_arn

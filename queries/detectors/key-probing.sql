@@ -29,10 +29,12 @@
 -- ## What to do next
 -- Ask the principal's owner. If nobody knows of it, see what the same session did besides (`keytrail timeline
 -- --principal`).
+
+-- Whoever looked at few keys in each hour of the window need not be compared with the past.
 WITH looks AS (
     SELECT
         principal, outcome = 'dry_run' AS is_trial, CASE WHEN outcome <> 'dry_run' THEN key_arn END AS key_arn, event_id,
-        event_time, event_time + hours(1) < $since AS is_past, coalesce(principal_account_id, account_id) AS home
+        event_time, date_bin(INTERVAL '30 minutes', event_time) AS half, coalesce(principal_account_id, account_id) AS home
     FROM calls
     WHERE (
             outcome = 'dry_run'
@@ -46,6 +48,16 @@ WITH looks AS (
       AND event_time >= $since - days($baseline_days)
       AND event_time < $until
 ),
+busy AS (
+    SELECT principal
+    FROM (
+        SELECT principal, hour
+        FROM (SELECT *, unnest(hours_of(half)) AS hour FROM looks WHERE event_time >= $since - hours(1))
+        GROUP BY principal, hour
+        HAVING count(DISTINCT key_arn) >= $keys OR sum(CASE WHEN is_trial THEN 1 ELSE 0 END) >= $dry_runs
+    )
+    GROUP BY principal
+),
 hours AS (
     SELECT
         *,
@@ -53,16 +65,12 @@ hours AS (
         max(CASE WHEN is_past THEN trials ELSE 0 END) OVER (PARTITION BY principal) AS past_trials
     FROM (
         SELECT
-            principal, is_past, hour, min(home) AS home, max(last_seen) AS last_seen, count(DISTINCT key_arn) AS keys, sum(trials) AS trials
+            principal, is_past, hour, min(home) AS home, max(event_time) AS last_seen, count(DISTINCT key_arn) AS keys,
+            sum(CASE WHEN is_trial THEN 1 ELSE 0 END) AS trials
         FROM (
-            SELECT *, unnest(hours_of(half)) AS hour
-            FROM (
-                SELECT
-                    principal, is_past, key_arn, date_bin(INTERVAL '30 minutes', event_time) AS half, min(home) AS home,
-                    max(event_time) AS last_seen, sum(CASE WHEN is_trial THEN 1 ELSE 0 END) AS trials
-                FROM looks
-                GROUP BY 1, 2, 3, 4
-            )
+            SELECT l.*, l.event_time + hours(1) < $since AS is_past, unnest(hours_of(l.half)) AS hour
+            FROM busy AS b
+            JOIN looks AS l ON l.principal = b.principal
         )
         GROUP BY principal, is_past, hour
     )

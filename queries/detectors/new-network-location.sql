@@ -37,23 +37,36 @@ WITH visits AS (
     FROM (
         SELECT
             key_arn, principal, vpc_endpoint_id, CASE WHEN vpc_endpoint_id IS NULL THEN source_ip END AS source_ip,
-            event_date AS day, event_time < $since AS is_past, min(account_id) AS account_id, min(region) AS region,
-            count(*) AS calls, min(event_time) AS first_seen, max(event_time) AS last_seen,
-            evidence(event_id, event_time) FILTER (WHERE event_time >= $since) AS evidence
+            min(account_id) AS account_id, min(region) AS region, count(*) AS calls, min(event_time) AS first_seen,
+            max(event_time) AS last_seen, evidence(event_id, event_time) AS evidence
         FROM decrypts
         WHERE via IS NULL
           AND NOT is_aws
           AND key_arn IS NOT NULL
-          AND event_time >= $since - days($baseline_days)
+          AND event_time >= $since
           AND event_time < $until
-        GROUP BY 1, 2, 3, 4, 5, 6
+        GROUP BY 1, 2, 3, 4
+    )
+    WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
+),
+past AS (
+    SELECT principal, day, coalesce(vpc_endpoint_id, address_block(source_ip)) AS network
+    FROM (
+        SELECT
+            d.principal, d.event_date AS day, d.vpc_endpoint_id, CASE WHEN d.vpc_endpoint_id IS NULL THEN d.source_ip END AS source_ip
+        FROM (SELECT principal FROM visits GROUP BY principal) AS v
+        JOIN decrypts AS d ON d.principal = v.principal
+        WHERE d.via IS NULL
+          AND d.key_arn IS NOT NULL
+          AND d.event_time >= $since - days($baseline_days)
+          AND d.event_time < $since
+        GROUP BY 1, 2, 3, 4
     )
     WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
 ),
 habits AS (
     SELECT principal, count(DISTINCT day) AS days, count(DISTINCT network) AS networks
-    FROM visits
-    WHERE is_past
+    FROM past
     GROUP BY principal
 )
 SELECT
@@ -84,6 +97,5 @@ SELECT
     END AS not_evaluated
 FROM visits AS v
 JOIN habits AS h ON h.principal = v.principal
-LEFT ANTI JOIN (SELECT * FROM visits WHERE is_past) AS p ON p.principal = v.principal AND p.network = v.network
-WHERE NOT v.is_past
+LEFT ANTI JOIN past AS p ON p.principal = v.principal AND p.network = v.network
 GROUP BY v.key_arn, v.principal, h.days, h.networks

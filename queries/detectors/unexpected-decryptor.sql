@@ -44,9 +44,8 @@ WITH declared AS (
     FROM expected_keys
     WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
 ),
--- Siblings of a multi-Region key have one id, and read each other's data: who reads with one is known to all.
 used AS (
-    SELECT *, concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set
+    SELECT *
     FROM decrypts_by_day
     WHERE key_arn IS NOT NULL AND day >= CAST($since - days($baseline_days) AS DATE)
 ),
@@ -74,6 +73,7 @@ strangers AS (
     WHERE p.days = 1 OR 2 * days_between(k.first_day, p.first_day) > days_between(k.first_day, $since)
     GROUP BY p.key_arn
 ),
+-- Who reads with a key is known to its siblings, too.
 newcomers AS (
     SELECT
         n.key_arn, n.principal, min(n.account_id) AS account_id, min(n.region) AS region, bool_or(n.is_aws) AS is_aws,
@@ -159,7 +159,7 @@ offences AS (
     SELECT
         s.key_arn, s.principal, s.way, s.asset,
         bool_or(coalesce(matches_any(s.principal, d.decryptors), true)) AS is_expected,
-        bool_or(coalesce(matches_any(s.principal, d.decryptors) , true) AND coalesce(matches_any(s.way, d.services), true))
+        bool_or(coalesce(matches_any(s.principal, d.decryptors), true) AND coalesce(matches_any(s.way, d.services), true))
             AS is_expected_so
     FROM sorts AS s
     JOIN declared AS d ON d.key_arn = s.key_arn

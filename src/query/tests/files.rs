@@ -98,7 +98,10 @@ fn a_malformed_file_is_refused_with_its_line() {
             file("-- needs = [\"luck\"]\n", "TABLE t"),
             "3: unknown variant `luck`, expected one of `inventory`, `baseline`, `coverage`, `expectations`, `digests`",
         ),
-        (file("-- severity = \"low\"\n", "TABLE t"), "2: only a detector has `severity`, `attack` and `message`"),
+        (
+            file("-- severity = \"low\"\n", "TABLE t"),
+            "2: only a detector has `severity`, `attack`, `evidence` and `message`",
+        ),
         (file("-- needs = [\n", "TABLE t"), "3: unclosed array, expected `]`"),
         (file("-- params.a = { type = \"text\" }\n", "TABLE t WHERE a = $a"), "3: missing field `doc`"),
         (
