@@ -3,7 +3,7 @@
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::error::DataFusionError;
 
 use super::{DetectError, Finding};
@@ -30,18 +30,18 @@ pub(super) async fn fetch(
     else {
         return Ok(());
     };
-    let list = |value: &dyn Fn(usize, &Wanted<'_>) -> String| {
+    let joined = |value: &dyn Fn(usize, &Wanted<'_>) -> String| {
         let values: Vec<String> = wanted.iter().enumerate().map(|(row, one)| value(row, one)).collect();
         values.join(DIVIDER)
     };
     let given = [
-        ("rows", list(&|row, _| row.to_string())),
-        ("keys", list(&|_, one| one.finding.key_arn.clone().unwrap_or_default())),
-        ("principals", list(&|_, one| one.finding.principal.clone().unwrap_or_default())),
-        ("firsts", list(&|_, one| one.first.timestamp_micros().to_string())),
-        ("lasts", list(&|_, one| one.last.timestamp_micros().to_string())),
+        ("rows", joined(&|row, _| row.to_string())),
+        ("keys", joined(&|_, one| one.finding.key_arn.clone().unwrap_or_default())),
+        ("principals", joined(&|_, one| one.finding.principal.clone().unwrap_or_default())),
+        ("firsts", joined(&|_, one| one.first.timestamp_micros().to_string())),
+        ("lasts", joined(&|_, one| one.last.timestamp_micros().to_string())),
         ("since", since.to_rfc3339()),
-        ("until", (last + chrono::TimeDelta::seconds(1)).to_rfc3339()),
+        ("until", (last + TimeDelta::seconds(1)).to_rfc3339()),
     ];
     let query = catalog.get("finding-evidence")?;
     let values = query.bind(&given.map(|(name, value)| (name.to_owned(), value)), now)?;

@@ -550,7 +550,7 @@ mod tests {
         // The commit of the last checkpoint, and the checkpoint, are young.
         let version = last.split('.').next().unwrap();
         for name in all.iter().filter(|name| name.as_str() < version) {
-            let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
+            let long_ago = std::time::SystemTime::now() - Duration::days(3).to_std().unwrap();
             std::fs::File::options().write(true).open(log.join(name)).unwrap().set_modified(long_ago).unwrap();
         }
         let done = maintain(&lake, Duration::days(1)).await;

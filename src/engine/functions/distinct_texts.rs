@@ -140,7 +140,7 @@ impl GroupsAccumulator for TextSets {
         groups_in_all: usize,
     ) -> Result<()> {
         self.reach(groups_in_all);
-        let Some(texts) = values.first().map(|column| column.as_string_view()) else { return Ok(()) };
+        let Some(texts) = values.first().map(AsArray::as_string_view) else { return Ok(()) };
         for (row, &group) in groups.iter().enumerate() {
             if texts.is_valid(row) && is_chosen(filter, row) {
                 self.insert(group, texts.value(row));

@@ -112,7 +112,8 @@ fn open(policy: &str) -> Option<String> {
     }
     let mut told = open.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     if open.len() > NAMED {
-        told += &format!(" and {} more operations", open.len() - NAMED);
+        let more = (open.len() - NAMED).to_string();
+        told = [&told, " and ", &more, " more operations"].concat();
     }
     if is_rest_open {
         told += if told.is_empty() { "" } else { ", and " };

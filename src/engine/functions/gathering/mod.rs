@@ -129,7 +129,7 @@ impl<G: Gather> Accumulator for Group<G> {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let parts = states.first().map_or(0, |column| column.len());
+        let parts = states.first().map_or(0, Array::len);
         for part in 0..parts {
             let rows: Vec<ArrayRef> = states.iter().map(|column| column.as_list::<i32>().value(part)).collect();
             self.0.add(&rows);
