@@ -51,9 +51,14 @@ asked AS (
         concat('arn:', aws_partition(principal, region), ':') AS arn,
         (regexp_match(request_parameters, '"(?:KMSMasterKeyID|[Kk]msKeyId)":"([^"]*)"'))[1] AS chosen_key,
         (regexp_match(coalesce(response_elements, request_parameters), '"storageEncrypted":(true|false)'))[1] AS is_encrypted,
-        (regexp_match(
-            request_parameters, '"(?:bucketName|name|secretId|[a-zA-Z]*dBInstanceIdentifier|targetDBInstanceIdentifier|dBClusterIdentifier)":"([^"]*)"'
-        ))[1] AS name,
+        coalesce(
+            -- A member names its cluster, too.
+            CASE
+                WHEN event_name NOT LIKE '%Cluster%'
+                THEN (regexp_match(request_parameters, '"(?:dBInstanceIdentifier|targetDBInstanceIdentifier)":"([^"]*)"'))[1]
+            END,
+            (regexp_match(request_parameters, '"(?:bucketName|name|secretId|dBClusterIdentifier)":"([^"]*)"'))[1]
+        ) AS name,
         (regexp_match(response_elements, '"engine":"([^"]*)"'))[1] AS engine
     FROM events
     WHERE event_source IN ('s3.amazonaws.com', 'rds.amazonaws.com', 'ec2.amazonaws.com', 'secretsmanager.amazonaws.com')
@@ -145,12 +150,13 @@ FROM traffic
 GROUP BY key_arn
 UNION ALL
 SELECT
-    NULL, account_id, region, min(first_seen), max(last_seen), sum(choices), evidence(sample, first_seen),
+    NULL, account_id, region, min(first_seen), max(last_seen), sum(choices),
+    array_slice(flatten(array_agg(samples ORDER BY first_seen, lack)), 1, 10),
     string_agg(concat(lack, ' for ', assets), '; ' ORDER BY lack)
 FROM (
     SELECT
         account_id, region, lack, min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS choices,
-        min(event_id) AS sample,
+        evidence(event_id, event_time) AS samples,
         listed_in_order(
             concat(asset, ' (', coalesce(engine || ' ' || name || ', ', ''), event_name, ' by ', principal, ')'),
             date_part('epoch', event_time)

@@ -44,7 +44,7 @@ WITH past AS (
         FROM (
             SELECT key_arn, principal, day, min(home) AS home, min(region) AS region, sum(calls) AS calls
             FROM decrypts_by_day
-            WHERE is_past AND NOT is_aws AND day >= CAST($since - days($baseline_days) AS DATE)
+            WHERE is_before_hour AND NOT is_aws AND day >= CAST($since - days($baseline_days) AS DATE)
             GROUP BY key_arn, principal, day
         )
         GROUP BY key_arn, principal
@@ -69,6 +69,7 @@ busy AS (
     FROM hours AS h
     LEFT JOIN past AS p ON p.key_arn = h.key_arn AND p.principal = h.principal
     WHERE h.key_arn IS NOT NULL
+      AND h.last_seen >= $since
       AND h.calls >= $min_calls
       AND (
           p.days IS NULL
@@ -85,7 +86,7 @@ usual AS (
         SELECT c.key_arn, c.principal, count(*) AS calls
         FROM (SELECT key_arn, principal FROM busy WHERE past_days >= $baseline_min_days GROUP BY key_arn, principal) AS b
         JOIN decrypts AS c ON c.key_arn = b.key_arn AND c.principal = b.principal
-        WHERE c.event_time >= $since - days($baseline_days)
+        WHERE c.event_time >= date_trunc('day', $since - days($baseline_days))
           AND c.event_time < date_trunc('hour', $since)
         GROUP BY c.key_arn, c.principal, date_trunc('hour', c.event_time)
     )

@@ -33,6 +33,14 @@ WITH dependents AS (
     WHERE event_name = 'ScheduleKeyDeletion' AND days_before <= $recent_days
     GROUP BY key_arn
 ),
+-- What is accepted by its key stays a finding of its own.
+accepted AS (
+    SELECT s.key_arn
+    FROM shutdowns AS s
+    JOIN acceptances AS a ON matches_any(s.key_arn, make_array(a.key))
+    WHERE a.detector = 'key-deletion-scheduled' AND a.until > window_until()
+    GROUP BY s.key_arn
+),
 scheduled AS (
     SELECT
         s.*,
@@ -46,9 +54,12 @@ scheduled AS (
             coalesce(', through ' || s.via, ''), '. ',
             coalesce(d.told, concat('No use of it is known in the ', $recent_days, ' days before')), '.'
         ) AS told,
-        count(*) OVER (PARTITION BY s.principal, s.account_id, s.region) > $many_keys AS is_one_of_many
+        a.key_arn IS NULL
+            AND count(*) FILTER (WHERE a.key_arn IS NULL) OVER (PARTITION BY s.principal, s.account_id, s.region) > $many_keys
+            AS is_one_of_many
     FROM shutdowns AS s
     LEFT JOIN dependents AS d ON d.key_arn = s.key_arn
+    LEFT JOIN accepted AS a ON a.key_arn = s.key_arn
     WHERE s.event_name = 'ScheduleKeyDeletion'
 )
 SELECT

@@ -33,8 +33,8 @@
 -- Whoever looked at few keys in each hour of the window need not be compared with the past.
 WITH looks AS (
     SELECT
-        principal, outcome = 'dry_run' AS is_trial, CASE WHEN outcome <> 'dry_run' THEN key_arn END AS key_arn, event_id,
-        event_time, date_bin(INTERVAL '30 minutes', event_time) AS half, coalesce(principal_account_id, account_id) AS home
+        principal, outcome = 'dry_run' AS is_trial, key_arn, event_id, event_time,
+        date_bin(INTERVAL '30 minutes', event_time) AS half, coalesce(principal_account_id, account_id) AS home
     FROM calls
     WHERE (
             outcome = 'dry_run'
@@ -54,7 +54,8 @@ busy AS (
         SELECT principal, hour
         FROM (SELECT *, unnest(hours_of(half)) AS hour FROM looks WHERE event_time >= $since - hours(1))
         GROUP BY principal, hour
-        HAVING count(DISTINCT key_arn) >= $keys OR sum(CASE WHEN is_trial THEN 1 ELSE 0 END) >= $dry_runs
+        HAVING count(DISTINCT CASE WHEN NOT is_trial THEN key_arn END) >= $keys
+            OR sum(CASE WHEN is_trial THEN 1 ELSE 0 END) >= $dry_runs
     )
     GROUP BY principal
 ),
@@ -65,7 +66,8 @@ hours AS (
         max(CASE WHEN is_past THEN trials ELSE 0 END) OVER (PARTITION BY principal) AS past_trials
     FROM (
         SELECT
-            principal, is_past, hour, min(home) AS home, max(event_time) AS last_seen, count(DISTINCT key_arn) AS keys,
+            principal, is_past, hour, min(home) AS home, max(event_time) AS last_seen,
+            count(DISTINCT CASE WHEN NOT is_trial THEN key_arn END) AS keys,
             sum(CASE WHEN is_trial THEN 1 ELSE 0 END) AS trials
         FROM (
             SELECT l.*, l.event_time + hours(1) < $since AS is_past, unnest(hours_of(l.half)) AS hour
@@ -97,15 +99,16 @@ history AS (
 -- What is in two of the hours counts once.
 found AS (
     SELECT
-        l.principal, l.event_id, l.event_time, l.key_arn, p.home,
+        l.principal, l.event_id, l.event_time, l.key_arn, min(p.home) AS home,
         max(CASE WHEN p.is_survey THEN p.keys END) AS keys, max(CASE WHEN p.is_trial THEN p.trials END) AS trials
     FROM (
         SELECT *, bool_or(is_survey) OVER (PARTITION BY principal) AS surveys, bool_or(is_trial) OVER (PARTITION BY principal) AS tries
         FROM probes
     ) AS p
     JOIN looks AS l ON l.principal = p.principal AND l.event_time >= p.hour AND l.event_time < p.hour + hours(1)
-    WHERE (p.tries AND l.is_trial) OR (p.surveys AND NOT l.is_trial)
-    GROUP BY l.principal, l.event_id, l.event_time, l.key_arn, p.home
+    WHERE ((p.tries AND l.is_trial) OR (p.surveys AND NOT l.is_trial))
+      AND l.event_time + hours(1) >= $since
+    GROUP BY l.principal, l.event_id, l.event_time, l.key_arn
 )
 SELECT
     f.principal,

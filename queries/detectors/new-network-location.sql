@@ -77,7 +77,7 @@ SELECT
     min(v.first_seen) AS first_seen,
     max(v.last_seen) AS last_seen,
     sum(v.calls) AS events,
-    array_slice(flatten(array_agg(v.evidence ORDER BY v.first_seen)), 1, 10) AS evidence,
+    array_slice(flatten(array_agg(v.evidence ORDER BY v.first_seen, v.network, v.source_ip)), 1, 10) AS evidence,
     concat(
         sum(v.calls), ' direct calls from ', listed(v.network), '; on ', h.days, ' days before it came from ', h.networks,
         CASE WHEN h.networks = 1 THEN ' other network.' ELSE ' other networks.' END

@@ -227,7 +227,7 @@ SELECT
     min(s.first_seen),
     max(s.last_seen),
     sum(s.calls),
-    array_slice(flatten(array_agg(s.evidence ORDER BY s.first_seen)), 1, 10),
+    array_slice(flatten(array_agg(s.evidence ORDER BY s.first_seen, s.way, s.asset)), 1, 10),
     CASE
         WHEN NOT bool_and(o.is_expected) THEN concat('it is none of the declared decryptors; it made ', sum(s.calls), ' such calls.')
         WHEN NOT bool_and(o.is_expected_so)

@@ -40,7 +40,8 @@ UNION ALL
 SELECT w.row, evidence(c.event_id, c.event_time) AS evidence
 FROM (SELECT * FROM wanted WHERE key_arn IS NULL) AS w
 JOIN decrypts AS c ON c.principal = w.principal
-WHERE c.event_time >= w.first_seen
+WHERE c.key_arn IS NOT NULL
+  AND c.event_time >= w.first_seen
   AND c.event_time <= w.last_seen
   AND c.event_time >= $since
   AND c.event_time < $until

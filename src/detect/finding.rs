@@ -12,6 +12,9 @@ use crate::query::{Query, Severity};
 /// Ids of events that a finding names.
 pub(super) const EVIDENCE_MAX: usize = 10;
 
+/// What stands for the key in the sentence of a finding about more than one.
+const SEVERAL_KEYS: &str = "several keys";
+
 /// How a finding relates to the run before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +116,17 @@ impl Finding {
         order.then_with(|| self.detector.cmp(&other.detector)).then_with(|| self.fingerprint.cmp(&other.fingerprint))
     }
 
+    /// Whether this one tells together what the other tells of one key.
+    pub(super) fn is_group_of(&self, other: &Self) -> bool {
+        self.key_arn.is_none()
+            && self.message.contains(SEVERAL_KEYS)
+            && other.key_arn.is_some()
+            && self.detector == other.detector
+            && self.principal == other.principal
+            && self.account_id == other.account_id
+            && self.region == other.region
+    }
+
     /// Takes in another row of the same finding.
     pub(super) fn merge(&mut self, other: Self) {
         self.severity = self.severity.max(other.severity);
@@ -168,7 +182,7 @@ pub(super) fn message(detector: &Query, column: &dyn Fn(&str) -> Option<String>)
             rest = after;
             break;
         };
-        let unnamed = if name == "key_arn" { "several keys" } else { "?" };
+        let unnamed = if name == "key_arn" { SEVERAL_KEYS } else { "?" };
         text.push_str(&column(name).unwrap_or_else(|| unnamed.to_owned()));
         rest = behind;
     }

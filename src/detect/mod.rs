@@ -326,6 +326,11 @@ impl Detection {
         let is_gone = |open: &Open| !still.contains(&open.finding.fingerprint);
         for Open { finding, window } in open.into_iter().filter(is_gone) {
             let is_run = self.evaluated.contains(&finding.detector);
+            let told = || self.findings.iter().chain(&self.accepted);
+            // Told together with others by now, or alone again: it has not ended.
+            if told().any(|one| one.is_group_of(&finding) || finding.is_group_of(one)) {
+                continue;
+            }
             let is_chosen = is_run || self.not_evaluated.iter().any(|gap| gap.detector == finding.detector);
             if !is_chosen {
                 continue;
