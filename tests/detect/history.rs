@@ -348,3 +348,42 @@ fn a_broken_view_or_detector_of_ones_own_names_its_line_and_leaves_the_others_ru
     let asked = dir.keytrail(["--queries", "queries", "query", "header"]).code(2);
     assert!(asked.stderr().contains("header.sql:4: unknown field `mesage`"), "{}", asked.stderr());
 }
+
+#[test]
+fn what_is_told_together_for_the_first_time_has_not_ended() {
+    let dir = Dir::new();
+    let key = |number: usize| KEY.replace("1234abcd", &format!("1234abc{number}"));
+    let scheduled = |number: usize| {
+        let record = at(decrypt(""), &format!("2026-01-06T10:0{number}:00Z"));
+        let record = with(record, "eventName", "ScheduleKeyDeletion");
+        let record = with(with(record, "eventID", number.to_string()), "readOnly", false);
+        let resource = json!([{"accountId": "111122223333", "type": "AWS::KMS::Key", "ARN": key(number)}]);
+        with(record, "resources", resource)
+    };
+    dir.log("a.json.gz", &(1..=3).map(scheduled).collect::<Vec<_>>());
+    dir.ingest("logs");
+    let ran = |many: &str| {
+        let many = format!("key-deletion-scheduled.many_keys={many}");
+        let window = ["detect", "--only", "key-deletion-scheduled", "--since", "2026-01-05", "--until", "2026-01-20"];
+        dir.keytrail(window).args(&["--param", &many]).format("json").ok().json()
+    };
+    let keys = |found: &Value| found["findings"].as_array().unwrap().len();
+    let ended = |found: &Value| ["resolved", "aged", "unjudged"].map(|list| found[list].as_array().unwrap().len());
+    assert_eq!(keys(&ran("3")), 3);
+    let together = ran("2");
+    assert_eq!((keys(&together), ended(&together)), (1, [0; 3]));
+    assert!(together["findings"][0]["message"].as_str().unwrap().contains("scheduled several keys for deletion"));
+    let alone = ran("3");
+    assert_eq!((keys(&alone), ended(&alone)), (3, [0; 3]));
+    fs::write(
+        dir.join("keytrail.toml"),
+        format!(
+            "[[accept]]\ndetector = \"key-deletion-scheduled\"\nkey = \"{}\"\nreason = \"planned\"\nuntil = 2027-01-01\n",
+            key(2)
+        ),
+    )
+    .unwrap();
+    let accepted = ran("1");
+    assert_eq!((keys(&accepted), accepted["accepted"].as_array().unwrap().len()), (1, 1), "{accepted}");
+    assert_eq!(accepted["findings"][0]["events"], 2);
+}
