@@ -14,8 +14,7 @@ SELECT
     event_date AS day,
     CASE
         WHEN event_time >= horizon_from() AND event_time < horizon_until()
-        -- The engine may cut to the hour ahead of the condition, and fails on year 1.
-        THEN date_trunc('hour', least(greatest(event_time, horizon_from()), horizon_until()))
+        THEN hour_of(event_time)
     END AS hour,
     max(event_time) FILTER (WHERE coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')) AS last_event,
     bool_or(event_source = 'kms.amazonaws.com' AND read_only)

@@ -69,11 +69,12 @@ pub enum DetectError {
 
 /// Views that many detectors read, worked out once: with a row per account, key, trail or change of one, and what the calls
 /// of the time that is looked at come to by day and half hour.
-const KEPT: [&str; 17] = [
+const KEPT: [&str; 18] = [
     "control_calls",
     "coverage",
     "decrypts_by_day",
     "decrypts_by_half_hour",
+    "event_hours",
     "expected_keys",
     "key_changes",
     "key_inventory",

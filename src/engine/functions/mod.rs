@@ -14,7 +14,7 @@
 //! - `call_mark(…)`: how an event counts in `calls`, for files of earlier versions
 //! - `horizon_from()`, `horizon_until()`: the span of time that the lake can tell of
 //! - `window_from()`, `window_since()`, `window_until()`: what a run of the detectors looks at
-//! - `days(n)`, `hours(n)`, `minutes(n)`, `days_between(from, to)`, `hours_of(time)`: time as detectors speak of it
+//! - `days(n)`, `hours(n)`, `minutes(n)`, `days_between(from, to)`, `hour_of(time)`, `hours_of(time)`: time as detectors speak of it
 //! - `some_of(list, separator)`: the first five of some texts, and how many more there are
 //!
 //! And of groups:
