@@ -365,7 +365,7 @@ fn what_is_told_together_for_the_first_time_has_not_ended() {
     let ran = |many: &str| {
         let many = format!("key-deletion-scheduled.many_keys={many}");
         let window = ["detect", "--only", "key-deletion-scheduled", "--since", "2026-01-05", "--until", "2026-01-20"];
-        dir.keytrail(window).args(&["--param", &many]).format("json").ok().json()
+        dir.keytrail(window).args(["--param", &many]).format("json").ok().json()
     };
     let keys = |found: &Value| found["findings"].as_array().unwrap().len();
     let ended = |found: &Value| ["resolved", "aged", "unjudged"].map(|list| found[list].as_array().unwrap().len());
