@@ -8,10 +8,11 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_calls = { type = "integer", default = 50, doc = "calls through services that make it a service's key" }
+-- params.news_days = { type = "days", default = 14, doc = "direct use that began so many days before `since`, or later, is no habit yet" }
 -- ---
 -- ## What it does
--- Takes the keys that were used at least `baseline_calls` times in the baseline, always through an AWS service, and
--- reports each principal that has now used one by calling KMS itself, to encrypt, decrypt or make data keys.
+-- Takes the keys that were used at least `baseline_calls` times through AWS services in the baseline, and never directly but in its
+-- last `news_days`. It reports each principal that has now used one by calling KMS itself, to encrypt, decrypt or make data keys.
 -- ## When it does not judge
 -- A key that was used less often in the baseline, though through services only, is not evaluated.
 -- ## Why it matters
@@ -34,7 +35,9 @@ WITH direct AS (
     LEFT ANTI JOIN (
         SELECT key_arn
         FROM decrypts_by_day
-        WHERE is_past AND via IS NULL AND principal NOT LIKE 'service:%' AND day > CAST($since - days($baseline_days) AS DATE)
+        WHERE via IS NULL AND principal NOT LIKE 'service:%'
+          AND day > CAST($since - days($baseline_days) AS DATE)
+          AND day < CAST($since - days($news_days) AS DATE)
     ) AS d ON d.key_arn = c.key_arn
     WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
       AND c.outcome = 'ok'
@@ -46,20 +49,23 @@ WITH direct AS (
     GROUP BY c.key_arn, c.principal
 ),
 services AS (
-    SELECT key_arn, sum(calls) AS calls, first_value(via ORDER BY calls DESC, via) AS service
+    SELECT
+        key_arn, sum(calls) FILTER (WHERE NOT is_direct) AS calls, coalesce(sum(calls) FILTER (WHERE is_direct), 0) AS direct_calls,
+        first_value(via ORDER BY is_direct, calls DESC, via) AS service
     FROM (
         SELECT
-            c.key_arn, c.via, count(*) AS calls, bool_or(c.via IS NULL AND c.principal NOT LIKE 'service:%') AS is_direct
+            c.key_arn, c.via, c.via IS NULL AND c.principal NOT LIKE 'service:%' AS is_direct, count(*) AS calls,
+            min(c.event_time) AS first_seen
         FROM (SELECT key_arn FROM direct GROUP BY key_arn) AS d
         JOIN calls AS c ON c.key_arn = d.key_arn
         WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
           AND c.outcome = 'ok'
           AND c.event_time >= $since - days($baseline_days)
           AND c.event_time < $since
-        GROUP BY c.key_arn, c.via
+        GROUP BY 1, 2, 3
     )
     GROUP BY key_arn
-    HAVING NOT bool_or(is_direct)
+    HAVING NOT bool_or(is_direct AND first_seen < $since - days($news_days)) AND NOT bool_and(is_direct)
 )
 SELECT
     d.key_arn,
@@ -70,7 +76,10 @@ SELECT
     d.last_seen,
     d.calls AS events,
     d.evidence,
-    concat('direct ', d.operations, '; all ', s.calls, ' calls before came through AWS services, such as ', s.service, '.') AS detail,
+    concat(
+        'direct ', d.operations, '; all ', s.calls, ' calls before came through AWS services, such as ', s.service,
+        CASE WHEN s.direct_calls > 0 THEN concat(', but for ', s.direct_calls, ' of the last ', $news_days, ' days') ELSE '' END, '.'
+    ) AS detail,
     CASE
         WHEN s.calls < $baseline_calls
         THEN concat(

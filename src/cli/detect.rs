@@ -8,7 +8,7 @@ use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Duration, Utc};
 use keytrail::detect::{
-    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded, run_instant,
+    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded, run_instant, unseen,
 };
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;
@@ -35,6 +35,7 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
     let engine = context.engine()?;
     let asked = (arguments.since.as_deref(), arguments.until.as_deref());
     let (window, is_stale) = window(context, &engine, asked, WINDOW_DAYS, now)?;
+    let unseen_from = if arguments.no_save { None } else { unseen_from(context, &engine, arguments, window)? };
     let mut params: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (detector, name, value) in &arguments.params {
         chosen(&context.catalog, std::slice::from_ref(detector))?;
@@ -48,7 +49,7 @@ pub(super) fn run(context: &Context, arguments: &Detect) -> Result<Outcome> {
         }
         params.entry(detector.clone()).or_default().insert(name.clone(), value.clone());
     }
-    let options = Options { window, only: arguments.only.clone(), params, now };
+    let options = Options { window, unseen_from, only: arguments.only.clone(), params, now };
     let (mut detection, unsaved) = detected(context, &engine, &options, !arguments.no_save)?;
     let (worst, open) = (detection.worst(), detection.findings.len());
     if arguments.new {
@@ -159,6 +160,36 @@ pub(super) fn window(
         .into());
     }
     Ok((Window { since, until }, ended.is_some()))
+}
+
+/// From when on to look, where the last run that was kept has not seen all before the window: the time since it ended, and logs that
+/// came late. Whoever names the instant from which to look gets no other window, and is told.
+fn unseen_from(
+    context: &Context,
+    engine: &Engine,
+    arguments: &Detect,
+    window: Window,
+) -> Result<Option<DateTime<Utc>>> {
+    let detectors = chosen(&context.catalog, &arguments.only)?;
+    let found = context.runtime.block_on(unseen(engine, &context.catalog, &detectors, window))?;
+    let Some((found, from)) = found.and_then(|found| Some((found, found.from(window)?))) else { return Ok(None) };
+    let what = match found.logs {
+        0 => format!("the last run looked until {}", instant::plain(found.seen_until)),
+        1 => "a log with events of before the window came since the last run".to_owned(),
+        logs => format!("{logs} logs with events of before the window came since the last run"),
+    };
+    if arguments.since.as_ref().is_some_and(|since| !since.starts_with('-')) {
+        context.printer.note(&format!("note: {what}; --since {} looks at that, too", instant::plain(from)));
+        return Ok(None);
+    }
+    let least = window.since - (window.until - window.since);
+    let looked_from = from.max(least);
+    context.printer.note(&format!("note: {what}: this run looks from {} on", instant::plain(looked_from)));
+    if from < least {
+        let (from, until) = (instant::plain(from), instant::plain(least));
+        context.printer.note(&format!("note: no run has seen all from {from} to {until}; --since {from} looks at it"));
+    }
+    Ok(Some(looked_from))
 }
 
 /// The end of the logs, where that is long ago.

@@ -74,7 +74,7 @@ fn open(context: &Context, engine: &Engine, learned: Window) -> Result<Vec<Findi
     let is_all = learned.since <= usual.since && first_event(context, engine)?.is_none_or(|first| first >= usual.since);
     let windows = if learned == usual || is_all { vec![learned] } else { vec![learned, usual] };
     for window in windows {
-        let options = Options { window, only: Vec::new(), params: BTreeMap::new(), now };
+        let options = Options { window, unseen_from: None, only: Vec::new(), params: BTreeMap::new(), now };
         let run = found(context, engine, &options)?;
         findings.extend(run.findings.into_iter().map(|finding| (finding.fingerprint.clone(), finding)));
     }

@@ -280,7 +280,7 @@ impl Watching<'_> {
         let until = ended.unwrap_or(now);
         let window = Window { since: until - chrono::Duration::days(WINDOW_DAYS), until };
         let options =
-            detect::Options { window, only: self.only.to_vec(), params: std::collections::BTreeMap::new(), now };
+            detect::Options { window, unseen_from: None, only: self.only.to_vec(), params: std::collections::BTreeMap::new(), now };
         detected(context, &engine, &options, true)
     }
 

@@ -43,6 +43,44 @@ pub async fn run_instant(engine: &Engine, catalog: &Catalog, now: DateTime<Utc>)
     Ok(runs.into_iter().map(|run| run.run_at + TimeDelta::microseconds(1)).fold(now, DateTime::max))
 }
 
+/// What the last run of some detectors has not seen; a row of `unjudged-logs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub struct Unseen {
+    /// Until when it looked.
+    pub seen_until: DateTime<Utc>,
+    /// How many logs came since that have events of before the next window.
+    pub logs: i64,
+    /// The time of their first event.
+    pub late_from: Option<DateTime<Utc>>,
+}
+
+impl Unseen {
+    /// From when on there is something before a window that no run has seen.
+    #[must_use]
+    pub fn from(&self, window: Window) -> Option<DateTime<Utc>> {
+        let from = self.late_from.map_or(self.seen_until, |late| late.min(self.seen_until));
+        (from < window.since).then_some(from)
+    }
+}
+
+/// What the last run of these detectors has not seen of the time before a window; nothing where none was ever evaluated.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn unseen(
+    engine: &Engine,
+    catalog: &Catalog,
+    detectors: &[&Query],
+    window: Window,
+) -> Result<Option<Unseen>, DetectError> {
+    let query = catalog.get("unjudged-logs")?;
+    let names: Vec<&str> = detectors.iter().map(|detector| detector.name.as_str()).collect();
+    let given = [("detectors", names.join(" ")), ("since", window.since.to_rfc3339())];
+    let given = given.map(|(name, value)| (name.to_owned(), value));
+    let found = engine.run(query, query.bind(&given, window.until)?).await?;
+    Ok(found.read()?.into_iter().next())
+}
+
 async fn earlier(
     engine: &Engine,
     query: &Query,

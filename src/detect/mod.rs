@@ -24,7 +24,7 @@ use crate::expectations::Expectations;
 use crate::query::{Catalog, Kind, Need, ParamKind, Query, QueryError, Severity};
 
 pub use finding::{Finding, NotEvaluated, Status};
-pub use history::{findings_as_of, open_findings, recorded, run_instant};
+pub use history::{Unseen, findings_as_of, open_findings, recorded, run_instant, unseen};
 
 /// What can keep detectors from running.
 #[derive(Debug, thiserror::Error)]
@@ -120,12 +120,22 @@ pub struct Open {
 pub struct Options {
     /// The time to look at.
     pub window: Window,
+    /// Look from here on, before the window: the run before has not seen all that there is by now.
+    pub unseen_from: Option<DateTime<Utc>>,
     /// These detectors; all when empty.
     pub only: Vec<String>,
     /// Parameters by detector and name, before those of the expectations file.
     pub params: BTreeMap<String, BTreeMap<String, String>>,
     /// The instant of the run.
     pub now: DateTime<Utc>,
+}
+
+impl Options {
+    /// The window, and what is looked at before it.
+    fn looked_at(&self) -> Window {
+        let since = self.unseen_from.map_or(self.window.since, |from| from.min(self.window.since));
+        Window { since, ..self.window }
+    }
 }
 
 /// What a run found; its JSON is part of the command line's contract.
@@ -154,6 +164,9 @@ pub struct Detection {
     pub lake_version: u64,
     /// The time that was looked at.
     pub window: Option<Window>,
+    /// From when on, where that is before the window: the run before had not seen all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_from: Option<DateTime<Utc>>,
 }
 
 /// The detectors that a run goes through, in the order of their names.
@@ -181,7 +194,7 @@ pub async fn detect(
     options: &Options,
     told: &dyn Fn(&str),
 ) -> Result<Detection, DetectError> {
-    let Window { since, until } = options.window;
+    let Window { since, until } = options.looked_at();
     if since >= until {
         return Err(DetectError::EmptyWindow { since, until });
     }
@@ -192,6 +205,7 @@ pub async fn detect(
     let mut detection = Detection {
         lake_version: engine.events_version(),
         window: Some(options.window),
+        looked_from: Some(since).filter(|since| *since < options.window.since),
         no_events: lacks.remove("events"),
         ..Detection::default()
     };
@@ -246,7 +260,7 @@ pub async fn detect(
 
 /// The window, and as much time before it as any of the detectors looks back.
 fn span(detectors: &[&Query], expectations: &Expectations, options: &Options) -> Span {
-    let Window { since, until } = options.window;
+    let Window { since, until } = options.looked_at();
     // What cannot be bound is told when it is to run.
     let bound = detectors.iter().filter_map(|detector| Some((detector, bind(detector, expectations, options).ok()?)));
     let reaches = bound.flat_map(|(detector, values)| {
@@ -276,7 +290,7 @@ async fn lacking(
     options: &Options,
 ) -> Result<BTreeMap<String, String>, DetectError> {
     let query = catalog.get("needs")?;
-    let Window { since, until } = options.window;
+    let Window { since, until } = options.looked_at();
     let given = [("since".to_owned(), since.to_rfc3339()), ("until".to_owned(), until.to_rfc3339())];
     let values = query.bind(&given, options.now)?;
     let rows = engine.run(query, values).await?;
@@ -298,7 +312,8 @@ fn bind(
     given.extend(of_file.map(|(name, given)| (name.as_str(), given.value.clone())));
     let of_run = options.params.get(&detector.name).into_iter().flatten();
     given.extend(of_run.map(|(name, value)| (name.as_str(), value.clone())));
-    for (name, instant) in [("since", options.window.since), ("until", options.window.until)] {
+    let Window { since, until } = options.looked_at();
+    for (name, instant) in [("since", since), ("until", until)] {
         if detector.params.iter().any(|param| param.name == name && param.kind == ParamKind::Timestamp) {
             given.insert(name, instant.to_rfc3339());
         }

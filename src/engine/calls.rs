@@ -20,29 +20,39 @@ use super::functions::{CallIds, call_mark};
 use super::provider::LakeProvider;
 use crate::cloudtrail::columns::{CALL, PARTITION};
 use crate::lake::calls::{MARKED_BY, UNCERTAIN};
-use crate::lake::settling::{is_marked, shared_calls};
-use crate::lake::tables::{EVENTS, SHARED_CALLS};
+use crate::lake::hours::hours;
+use crate::lake::shared::{is_marked, shared_calls};
+use crate::lake::tables::{EVENTS, SETTLED_HOURS, SHARED_CALLS};
 use crate::lake::{DataFile, LakeTable};
 
 /// The name of the relation of events that may repeat another one.
 const UNCERTAIN_EVENTS: &str = "uncertain_events";
+
+/// The name of the relation of events of the days of which `settled_hours` does not have the hours.
+const UNSETTLED_EVENTS: &str = "unsettled_events";
 
 /// A lake's events, and the calls that several of them log.
 #[derive(Debug)]
 pub(super) struct Calls {
     events: Option<LakeTable>,
     shared: Option<LakeTable>,
+    hours: Option<LakeTable>,
     ids: CallIds,
 }
 
 impl Calls {
-    pub fn new(events: Option<LakeTable>, shared: Option<LakeTable>, ids: CallIds) -> Self {
-        Self { events, shared, ids }
+    pub fn new(
+        events: Option<LakeTable>,
+        shared: Option<LakeTable>,
+        hours: Option<LakeTable>,
+        ids: CallIds,
+    ) -> Self {
+        Self { events, shared, hours, ids }
     }
 
     /// What statements can name.
-    pub fn names() -> [&'static str; 3] {
-        [EVENTS.name, SHARED_CALLS.name, UNCERTAIN_EVENTS]
+    pub fn names() -> [&'static str; 5] {
+        [EVENTS.name, SHARED_CALLS.name, UNCERTAIN_EVENTS, SETTLED_HOURS.name, UNSETTLED_EVENTS]
     }
 
     /// The plan of one of them.
@@ -54,6 +64,14 @@ impl Calls {
         if name == UNCERTAIN_EVENTS {
             let uncertain: Vec<DataFile> = files().into_iter().filter(may_be_uncertain).collect();
             return if uncertain.is_empty() { nothing().map(Some) } else { events(&uncertain).map(Some) };
+        }
+        if name == SETTLED_HOURS.name || name == UNSETTLED_EVENTS {
+            let hours = self.events.as_ref().map(|events| hours(events, self.hours.as_ref())).unwrap_or_default();
+            if name == UNSETTLED_EVENTS {
+                return events(&hours.events).map(Some);
+            }
+            let settled = LakeProvider::new(url(SETTLED_HOURS.name)?, &SETTLED_HOURS, &hours.settled);
+            return scan(SETTLED_HOURS.name, Arc::new(settled)).map(Some);
         }
         if name != SHARED_CALLS.name {
             return Ok(None);

@@ -164,7 +164,7 @@ impl Engine {
         functions::share(&session, Arc::clone(&ids));
         let events = table(&tables::EVENTS);
         let events_version = events.as_ref().map_or(0, LakeTable::version);
-        let calls = Calls::new(events, table(&tables::SHARED_CALLS), ids);
+        let calls = Calls::new(events, table(&tables::SHARED_CALLS), table(&tables::SETTLED_HOURS), ids);
         let shipped = catalog.views().filter(|view| view.path.is_none());
         let views = Views::new(&session, calls, shipped.map(|view| (view.name.clone(), view.sql.clone())));
         let views = Arc::new(views);

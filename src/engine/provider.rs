@@ -1,6 +1,7 @@
 //! A table of the lake as DataFusion reads it: the files that one version of the Delta log names, with the ranges that
 //! the log keeps of them, so that whole files are skipped before they are opened.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -17,7 +18,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
@@ -55,6 +56,16 @@ impl LakeProvider {
         let places: Vec<usize> = schema.fields().iter().filter_map(|field| found.index_of(field.name()).ok()).collect();
         let columns = Arc::new(Schema::new(places.iter().map(|&place| found.field(place).clone()).collect::<Vec<_>>()));
         Self { store, columns, places, files_schema, files }
+    }
+
+    /// Whether a filter lets every row through, as the log's ranges prove.
+    fn is_proved(&self, filter: &Expr) -> bool {
+        let Some((name, op, value)) = compared(filter) else { return false };
+        let Ok(at) = self.files_schema.file_schema().index_of(name) else { return false };
+        self.files.iter().all(|file| {
+            let column = file.statistics.as_ref().and_then(|file| file.column_statistics.get(at));
+            column.is_some_and(|column| holds(column, op, value))
+        })
     }
 }
 
@@ -100,9 +111,38 @@ fn column(field: &Field, file: &DataFile) -> ColumnStatistics {
         }
     };
     let exact = |value: Option<ScalarValue>| value.map_or(Precision::Absent, Precision::Exact);
+    let nulls = file.stats.null_count.get(field.name()).and_then(|count| usize::try_from(*count).ok());
+    let nulls = nulls.map_or(Precision::Absent, Precision::Exact);
     ColumnStatistics::new_unknown()
         .with_min_value(exact(value(file.stats.min_values.get(field.name()))))
         .with_max_value(exact(value(file.stats.max_values.get(field.name()))))
+        .with_null_count(nulls)
+}
+
+/// A column and a literal that a filter compares it with.
+fn compared(filter: &Expr) -> Option<(&str, Operator, &ScalarValue)> {
+    let Expr::BinaryExpr(filter) = filter else { return None };
+    match (filter.left.as_ref(), filter.right.as_ref()) {
+        (Expr::Column(column), Expr::Literal(value, _)) => Some((column.name(), filter.op, value)),
+        (Expr::Literal(value, _), Expr::Column(column)) => Some((column.name(), filter.op.swap()?, value)),
+        _ => None,
+    }
+}
+
+/// Whether every value of a column compares like this, as its statistics prove; a null never does.
+fn holds(column: &ColumnStatistics, op: Operator, value: &ScalarValue) -> bool {
+    if column.null_count != Precision::Exact(0) {
+        return false;
+    }
+    let ordering = |end: &Precision<ScalarValue>| end.get_value()?.partial_cmp(value);
+    let (least, most) = (ordering(&column.min_value), ordering(&column.max_value));
+    match op {
+        Operator::Gt => least.is_some_and(Ordering::is_gt),
+        Operator::GtEq => least.is_some_and(Ordering::is_ge),
+        Operator::Lt => most.is_some_and(Ordering::is_lt),
+        Operator::LtEq => most.is_some_and(Ordering::is_le),
+        _ => false,
+    }
 }
 
 #[async_trait]
@@ -116,9 +156,14 @@ impl TableProvider for LakeProvider {
     }
 
     /// Filters are offered to the scan, which skips files, row groups, pages and rows by them; they are checked again
-    /// above it, unless the scan says that it did.
+    /// above it, unless the scan says that it did. A filter that the log proves for all rows is checked nowhere, and its column
+    /// is not read for it.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let answer = |filter: &&Expr| match self.is_proved(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(answer).collect())
     }
 
     async fn scan(
@@ -152,5 +197,75 @@ impl TableProvider for LakeProvider {
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use chrono::Utc;
+
+    use crate::cloudtrail::columns::{Event, EventBuilder};
+    use crate::engine::Engine;
+    use crate::expectations::Expectations;
+    use crate::lake::Lake;
+    use crate::lake::events::EventsWriter;
+    use crate::query::Catalog;
+
+    const DAY: i64 = 86_400;
+
+    /// A lake with an event at each of these seconds, or without a time.
+    async fn engine(folder: &tempfile::TempDir, times: &[Option<i64>]) -> Engine {
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut writer = EventsWriter::open(&lake).await.unwrap();
+        let mut builder = EventBuilder::default();
+        for (number, time) in times.iter().enumerate() {
+            let day = time.map(|time| i32::try_from(time / DAY).unwrap());
+            let event = Event {
+                event_id: Some(number.to_string().into()),
+                event_time: time.map(|time| time * 1_000_000),
+                event_date: day.or(Some(1)),
+                ..Event::default()
+            };
+            builder.append(&event).unwrap();
+        }
+        writer.append(&builder.finish().unwrap()).await.unwrap();
+        Engine::open(&lake, &Catalog::shipped(), &Expectations::default()).await.unwrap()
+    }
+
+    /// How many events pass a filter, and whether their times are read for it.
+    async fn asked(engine: &Engine, filter: &str) -> (i64, bool) {
+        let sql = format!("SELECT count(event_id) FROM events WHERE {filter}");
+        let plan = engine.session().sql(&sql).await.unwrap().create_physical_plan().await.unwrap();
+        let plan = datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string();
+        let rows = engine.sql(&sql, Vec::new()).await.unwrap();
+        (rows.batches[0].column(0).as_primitive::<Int64Type>().value(0), plan.contains("event_time"))
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_the_log_proves_for_all_rows_reads_nothing() {
+        let times = [Some(DAY), Some(DAY + 7), Some(3 * DAY)];
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder, &times).await;
+        for (filter, counted, reads) in [
+            ("event_time >= arrow_cast(86400000000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 3, false),
+            ("event_time > arrow_cast(86400000000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 2, true),
+            ("arrow_cast(259200000000, 'Timestamp(Microsecond, Some(\"UTC\"))') >= event_time", 3, false),
+            ("event_time < arrow_cast(259200000000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 2, true),
+            ("event_time < arrow_cast(259200000001, 'Timestamp(Microsecond, Some(\"UTC\"))')", 3, false),
+            ("event_time IS NOT NULL AND event_time < now()", 3, true),
+        ] {
+            assert_eq!(asked(&engine, filter).await, (counted, reads), "{filter} at {}", Utc::now());
+        }
+    }
+
+    /// A null passes no comparison.
+    #[tokio::test]
+    async fn a_file_with_an_event_of_no_time_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder, &[Some(DAY), None]).await;
+        let filter = "event_time >= arrow_cast(86400000000, 'Timestamp(Microsecond, Some(\"UTC\"))')";
+        assert_eq!(asked(&engine, filter).await, (1, true));
     }
 }

@@ -384,10 +384,15 @@ async fn builder(store: Arc<dyn ObjectStore>, file: &DataFile, read: Read<'_>) -
     let metadata = metadata.map_err(failed)?;
     let rows = batch_rows(metadata.metadata());
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(rows);
-    if let Read::Columns(columns) = read {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        builder = builder.with_projection(mask);
-    }
+    let mask = match read {
+        Read::Columns(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+        Read::As(schema) => {
+            let is_wanted = |(_, field): &(usize, &Arc<Field>)| schema.index_of(field.name()).is_ok();
+            let places = builder.schema().fields().iter().enumerate().filter(is_wanted).map(|(place, _)| place);
+            ProjectionMask::roots(builder.parquet_schema(), places.collect::<Vec<_>>())
+        }
+    };
+    builder = builder.with_projection(mask);
     Ok(builder)
 }
 

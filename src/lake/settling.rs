@@ -1,67 +1,63 @@
-//! Calls logged in several rows, found day by day and kept merged at rest.
+//! What follows from the events of a day, kept at rest.
 //!
 //! ```text
-//! events of a day ─► ids of calls ─► in several rows? ─► merged ─┬─► shared_calls/event_date=…/settled-OF-ROWS-….parquet
-//!                                                                    └─► in memory, for one session
+//! event files of a day ─► made from them: shared_calls, settled_hours ─► TABLE/event_date=…/settled-N-OF-ROWS-….parquet
 //! ```
 //!
-//! The rows of a call have the same time, so they are of one day. A day is *settled* when `shared_calls` has a file made from exactly
-//! the day's current files; its name has their hash. Adding or merging a file unsettles the day, so that the two tables need no
-//! common commit: stale and duplicate files are ignored, and an unsettled day is merged when it is asked about.
+//! Rows of the same call have the same time, and an hour is of one day, so both follow from the files of a day. A day is *settled* in
+//! a table when that has a file made from exactly the day's current files; its name has their hash. Adding or merging a file unsettles
+//! the day, so that the tables need no common commit: stale and duplicate files are ignored, and what an unsettled day's rows would say is
+//! worked out when it is asked about.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::Add;
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
-use hashbrown::HashSet;
 use object_store::ObjectStore;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::calls::{self, COPY, MARKED_BY, Mark};
-use super::parquet::{self, FileWriter, Read};
+use super::parquet::FileWriter;
 use super::table::{Commit, DataFile, LakeTable};
-use super::tables::SHARED_CALLS;
-use super::{Lake, LakeError};
-use crate::cloudtrail::columns::{CALL, PARTITION};
+use super::tables::TableSpec;
+use super::{Lake, LakeError, hours, shared};
+use crate::cloudtrail::columns::PARTITION;
 
-/// Prefix of the names of settled files.
-/// The number changes with what makes a merged row: then the days of earlier versions are unsettled.
-const SETTLED: &str = "settled-1-";
-
-/// Unsettled days at which a writer settles all: each question merges them again.
+/// Unsettled days at which a writer settles all: each question works them out again.
 const UNSETTLED_MAX: usize = 8;
 
 /// A day is settled again once more than half its rows are new, with this minimum and maximum.
 const GAINED: (u64, u64) = (4096, 256 * 1024);
 
-/// Rows that are merged at a time.
-const MERGED_ROWS: usize = 16 * 1024;
-
 /// Files and days that are read at once.
 const AT_ONCE: usize = 2;
 
-/// Calls logged in several rows.
-#[derive(Debug, Default)]
-pub struct SharedCalls {
-    /// Files of `shared_calls` with those of the settled days.
-    pub files: Vec<DataFile>,
-    /// Those of the other days, day by day.
-    pub fresh: Vec<(String, RecordBatch)>,
-    /// The [`call_id`](calls::call_id) of calls with rows not marked as copies.
-    pub open: HashSet<u128>,
+/// A table with a file for each settled day.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub table: &'static TableSpec,
+    /// Prefix of the names of its files.
+    pub prefix: &'static str,
+    /// Makes the file of a day.
+    pub make: for<'d> fn(Arc<dyn ObjectStore>, &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>>,
+}
+
+/// All of them.
+const SETTLED: [&Settled; 2] = [&shared::SETTLED, &hours::SETTLED];
+
+/// Whether each file of a table belongs to one set of event files.
+pub(super) fn is_settled_by_day(table: &TableSpec) -> bool {
+    SETTLED.iter().any(|settled| std::ptr::eq(settled.table, table))
 }
 
 /// A day of events.
 #[derive(Debug, Clone)]
-struct Day {
-    name: String,
-    files: Vec<DataFile>,
+pub(super) struct Day {
+    pub name: String,
+    pub files: Vec<DataFile>,
     /// The settled file of exactly these files.
-    settled: Option<DataFile>,
+    pub settled: Option<DataFile>,
     /// Settled files of earlier states of the day, and duplicates.
     stale: Vec<DataFile>,
 }
@@ -78,25 +74,23 @@ impl Day {
         xxh3_128(names.join("\n").as_bytes())
     }
 
-    /// Rows that it had when it was settled last.
-    fn covered(&self) -> u64 {
-        self.stale.iter().filter_map(|file| Some(stamp_of(file)?.1)).max().unwrap_or_default()
-    }
-
-    fn is_due(&self) -> bool {
+    /// Whether it has gained much since it was settled last.
+    fn is_due(&self, prefix: &str) -> bool {
+        let covered = self.stale.iter().filter_map(|file| Some(stamp_of(file, prefix)?.1)).max().unwrap_or_default();
         let (rows, (least, most)) = (self.rows(), GAINED);
-        rows.saturating_sub(self.covered()) > (rows / 2).clamp(least, most)
+        rows.saturating_sub(covered) > (rows / 2).clamp(least, most)
     }
 }
 
 /// The hash and row count in a settled file's name.
-fn stamp_of(file: &DataFile) -> Option<(u128, u64)> {
-    let (stamp, rest) = file.path.filename()?.strip_prefix(SETTLED)?.split_once('-')?;
+fn stamp_of(file: &DataFile, prefix: &str) -> Option<(u128, u64)> {
+    let (stamp, rest) = file.path.filename()?.strip_prefix(prefix)?.split_once('-')?;
     let (rows, _) = rest.split_once('-')?;
     Some((u128::from_str_radix(stamp, 16).ok()?, rows.parse().ok()?))
 }
 
-fn days(events: &LakeTable, shared: Option<&LakeTable>) -> Vec<Day> {
+/// The days of the events, each with the file of the other table that is made from all its files.
+pub(super) fn days(events: &LakeTable, settled: Option<&LakeTable>, prefix: &str) -> Vec<Day> {
     let mut days: BTreeMap<String, Day> = BTreeMap::new();
     for file in events.files() {
         let name = file.partition.clone().unwrap_or_default();
@@ -104,58 +98,22 @@ fn days(events: &LakeTable, shared: Option<&LakeTable>) -> Vec<Day> {
         days.entry(name).or_insert(day).files.push(file);
     }
     let mut made: BTreeMap<String, Vec<DataFile>> = BTreeMap::new();
-    for file in shared.map(LakeTable::files).unwrap_or_default() {
+    for file in settled.map(LakeTable::files).unwrap_or_default() {
         made.entry(file.partition.clone().unwrap_or_default()).or_default().push(file);
     }
     for day in days.values_mut() {
         let stamp = day.stamp();
         let mut made = made.remove(&day.name).unwrap_or_default();
         made.sort_by(|one, other| one.path.cmp(&other.path));
-        let at = made.iter().position(|file| stamp_of(file).is_some_and(|(of, _)| of == stamp));
+        let at = made.iter().position(|file| stamp_of(file, prefix).is_some_and(|(of, _)| of == stamp));
         day.settled = at.map(|at| made.remove(at));
         day.stale = made;
     }
     days.into_values().collect()
 }
 
-/// The calls of a lake that were logged in several rows.
-///
-/// # Errors
-/// When a file cannot be read.
-pub async fn shared_calls(events: &LakeTable, shared: Option<&LakeTable>) -> Result<SharedCalls, LakeError> {
-    let mut found = SharedCalls::default();
-    let (settled, unsettled): (Vec<Day>, Vec<Day>) =
-        days(events, shared).into_iter().partition(|day| day.settled.is_some());
-    found.files.extend(settled.into_iter().filter_map(|day| day.settled).filter(|file| file.rows != Some(0)));
-    if let Some(shared) = shared {
-        let open: Vec<DataFile> = found.files.iter().filter(|file| !is_closed(file)).cloned().collect();
-        let ids = each(open, shared.store(), |store, file| async move { open_ids(store, &file).await }).await?;
-        found.open.extend(ids.into_iter().flatten());
-    }
-    let unsettled = each(unsettled, events.store(), |store, day| async move {
-        let mut batches = Vec::new();
-        for part in parts(&store, &day).await? {
-            batches.push(merged(&store, &day, &part).await?);
-        }
-        Ok((day.name, batches))
-    })
-    .await?;
-    for (day, batches) in unsettled {
-        for batch in batches {
-            found.open.extend(open_of(&batch)?);
-            found.fresh.push((day.clone(), batch));
-        }
-    }
-    Ok(found)
-}
-
-/// Whether all rows of the calls of a file are marked as copies.
-fn is_closed(file: &DataFile) -> bool {
-    file.stats.max_values.get(CALL).and_then(|mark| mark.as_str()) == Some(COPY)
-}
-
 /// Runs `work` on each item, a few at a time, in the background.
-async fn each<I, T, F>(
+pub(super) async fn each<I, T, F>(
     items: impl IntoIterator<Item = I>,
     store: Arc<dyn ObjectStore>,
     work: impl Fn(Arc<dyn ObjectStore>, I) -> F,
@@ -177,147 +135,57 @@ where
     stream::iter(items).map(begun).buffered(AT_ONCE).try_collect().await
 }
 
-async fn open_ids(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Vec<u128>, LakeError> {
-    let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
-    let mut ids = Vec::new();
-    let mut rows = parquet::open(store, file, Read::Columns(&["shared_event_id", "event_time", CALL])).await?;
-    while let Some(batch) = rows.try_next().await.map_err(failed)? {
-        ids.extend(open_of(&batch)?);
-    }
-    Ok(ids)
-}
-
-fn open_of(batch: &RecordBatch) -> Result<Vec<u128>, LakeError> {
-    let (ids, marks) = (calls::call_ids(batch)?, calls::marks(batch)?);
-    Ok(ids.into_iter().zip(marks).filter(|(_, mark)| *mark != Mark::Copy).filter_map(|(id, _)| id).collect())
-}
-
-/// A row whose call may have other rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
-    call: u128,
-    file: usize,
-    place: usize,
-    is_copy: bool,
-}
-
-/// The rows of a day whose calls were logged in several, in parts that can be merged one by one.
-async fn parts(store: &Arc<dyn ObjectStore>, day: &Day) -> Result<Vec<Vec<Row>>, LakeError> {
-    let mut rows = Vec::new();
-    for (at, file) in day.files.iter().enumerate() {
-        rows.extend(sharing(store, at, file).await?);
-    }
-    rows.sort_unstable();
-    let mut calls: Vec<&[Row]> = rows
-        .chunk_by(|one, other| one.call == other.call)
-        // A copy's other rows may be gone from the lake.
-        .filter(|rows| rows.len() > 1 || rows[0].is_copy)
-        .collect();
-    // As they stand in the files, so that the rows of a part are near each other.
-    calls.sort_unstable_by_key(|rows| (rows[0].file, rows[0].place));
-    let mut parts: Vec<Vec<Row>> = Vec::new();
-    for call in calls {
-        match parts.last_mut() {
-            Some(part) if part.len() + call.len() <= MERGED_ROWS => part.extend(call),
-            _ => parts.push(call.to_vec()),
-        }
-    }
-    Ok(parts)
-}
-
-/// The calls that these rows of a day are of.
-async fn merged(store: &Arc<dyn ObjectStore>, day: &Day, part: &[Row]) -> Result<RecordBatch, LakeError> {
-    in_order(&calls::merged(&whole(store, day, part).await?)?)
-}
-
-/// The rows of a file whose calls may have other rows.
-async fn sharing(store: &Arc<dyn ObjectStore>, at: usize, file: &DataFile) -> Result<Vec<Row>, LakeError> {
-    let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
-    let marked = ["shared_event_id", "event_time", CALL];
-    let unmarked: Vec<&str> = MARKED_BY.iter().copied().chain(["event_time", CALL]).collect();
-    let columns: &[&str] = if is_marked(file) { &marked } else { &unmarked };
-    let mut rows = parquet::open(Arc::clone(store), file, Read::Columns(columns)).await?;
-    let (mut found, mut first) = (Vec::new(), 0);
-    while let Some(batch) = rows.try_next().await.map_err(failed)? {
-        let (ids, marks) = (calls::call_ids(&batch)?, calls::marks(&batch)?);
-        for (row, (call, mark)) in ids.into_iter().zip(marks).enumerate() {
-            if let (Some(call), Mark::Shared | Mark::Copy) = (call, mark) {
-                found.push(Row { call, file: at, place: first + row, is_copy: mark == Mark::Copy });
-            }
-        }
-        first += batch.num_rows();
-    }
-    Ok(found)
-}
-
-/// Whether all rows of a file say how they count: those of earlier versions do not, and other engines may not keep the statistics.
-#[must_use]
-pub fn is_marked(file: &DataFile) -> bool {
-    file.stats.max_values.contains_key(CALL) && file.stats.null_count.get(CALL) == Some(&0)
-}
-
-/// These rows, in all their columns.
-async fn whole(store: &Arc<dyn ObjectStore>, day: &Day, rows: &[Row]) -> Result<RecordBatch, LakeError> {
-    let schema = schema();
-    let mut batches = Vec::new();
-    for (at, file) in day.files.iter().enumerate() {
-        let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
-        let mut places: Vec<usize> = rows.iter().filter(|row| row.file == at).map(|row| row.place).collect();
-        if places.is_empty() {
-            continue;
-        }
-        places.sort_unstable();
-        let mut rows = parquet::open_rows(Arc::clone(store), file, Read::As(&schema), &places).await?;
-        while let Some(batch) = rows.try_next().await.map_err(failed)? {
-            batches.push(parquet::completed(&batch, &schema)?);
-        }
-    }
-    Ok(concat_batches(&schema, &batches)?)
-}
-
-fn schema() -> SchemaRef {
-    parquet::dictionary_schema(&(SHARED_CALLS.schema)(), SHARED_CALLS.partition)
-}
-
-/// In the order of keys and times, as events are.
-fn in_order(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
-    let by = ["key_arn", "event_time"].map(|name| batch.column_by_name(name).cloned());
-    let by: Vec<SortColumn> = by.into_iter().flatten().map(|values| SortColumn { values, options: None }).collect();
-    Ok(take_record_batch(batch, &lexsort_to_indices(&by, None)?)?)
-}
-
 /// Settles unsettled days: all if `whole`, otherwise only those worth it.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// The first that there was: a file cannot be read or written. What is not concerned is settled all the same.
 pub async fn settle(lake: &Lake, events: &LakeTable, whole: bool) -> Result<(), LakeError> {
-    let shared = lake.open(&SHARED_CALLS).await?;
+    let mut tables = Vec::new();
+    for settled in SETTLED {
+        tables.push((settled, lake.open(settled.table).await?));
+    }
     // Otherwise a newer settled file of another writer would look stale.
     let mut events = events.clone();
     events.refresh().await?;
-    let mut due: Vec<Day> = days(&events, shared.as_ref());
+    let mut failed = None;
+    for (settled, table) in tables {
+        if let Err(error) = settle_in(lake, &events, settled, table, whole).await {
+            failed.get_or_insert(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn settle_in(
+    lake: &Lake,
+    events: &LakeTable,
+    settled: &'static Settled,
+    table: Option<LakeTable>,
+    whole: bool,
+) -> Result<(), LakeError> {
+    let mut due: Vec<Day> = days(events, table.as_ref(), settled.prefix);
     due.retain(|day| day.settled.is_none() && !day.name.is_empty());
     if !whole && due.len() < UNSETTLED_MAX {
-        due.retain(Day::is_due);
+        due.retain(|day| day.is_due(settled.prefix));
     }
     if due.is_empty() {
         return Ok(());
     }
-    let mut shared = match shared {
-        Some(shared) => shared,
-        None => lake.open_or_create(&SHARED_CALLS).await?,
+    let mut table = match table {
+        Some(table) => table,
+        None => lake.open_or_create(settled.table).await?,
     };
-    let unknown: Vec<String> = events.unknown_columns().into_iter().chain(shared.unknown_columns()).collect();
+    let unknown: Vec<String> = events.unknown_columns().into_iter().chain(table.unknown_columns()).collect();
     if !unknown.is_empty() {
         return Err(LakeError::Newer { columns: unknown.join(", ") });
     }
-    let into = shared.store();
-    let settled = each(due, events.store(), |from, day| {
+    let into = table.store();
+    let made = each(due, events.store(), |from, day| {
         let into = Arc::clone(&into);
-        async move { Ok((settled(from, into, &day).await, day)) }
+        async move { Ok((made(settled, from, into, &day).await, day)) }
     });
     let (mut adds, mut removes, mut failed) = (Vec::new(), Vec::new(), None);
-    for (add, day) in settled.await? {
+    for (add, day) in made.await? {
         match add {
             Ok(add) => {
                 adds.push(add);
@@ -329,29 +197,34 @@ pub async fn settle(lake: &Lake, events: &LakeTable, whole: bool) -> Result<(), 
     }
     let written: Vec<String> = adds.iter().map(|add: &Add| add.path.clone()).collect();
     // Another writer has settled these days, or a newer state of them.
-    if !adds.is_empty() && shared.commit(adds, removes, &[]).await? == Commit::Conflict {
-        shared.refresh().await?;
-        shared.discard(&written).await;
+    if !adds.is_empty() && table.commit(adds, removes, &[]).await? == Commit::Conflict {
+        table.refresh().await?;
+        table.discard(&written).await;
     }
     failed.map_or(Ok(()), Err)
 }
 
-async fn settled(from: Arc<dyn ObjectStore>, into: Arc<dyn ObjectStore>, day: &Day) -> Result<Add, LakeError> {
-    let parts = parts(&from, day).await?;
-    let mut writer = FileWriter::new(&schema(), parts.iter().map(Vec::len).sum())?;
-    for part in &parts {
-        writer.write(&merged(&from, day, part).await?)?;
-    }
-    writer.named(format!("{SETTLED}{:032x}-{}-", day.stamp(), day.rows()));
+/// The file of a day.
+async fn made(
+    settled: &Settled,
+    from: Arc<dyn ObjectStore>,
+    into: Arc<dyn ObjectStore>,
+    day: &Day,
+) -> Result<Add, LakeError> {
+    let mut writer = (settled.make)(from, day).await?;
+    writer.named(format!("{}{:032x}-{}-", settled.prefix, day.stamp(), day.rows()));
     writer.finish(into.as_ref(), Some((PARTITION, &day.name)), true).await
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::RecordBatch;
+
     use super::*;
     use crate::cloudtrail::columns::{Event, EventBuilder};
     use crate::lake::events::EventsWriter;
-    use crate::lake::tables::EVENTS;
+    use crate::lake::shared::{SharedCalls, is_marked, shared_calls};
+    use crate::lake::tables::{EVENTS, SHARED_CALLS};
 
     const DAYS: i32 = 9;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
 
-use super::{findings, inventory, reports};
+use super::{findings, hours, inventory, reports};
 use crate::cloudtrail::columns;
 
 /// One table of the lake.
@@ -35,6 +35,14 @@ pub static SHARED_CALLS: TableSpec = TableSpec {
     partition: Some(columns::PARTITION),
     schema: columns::lake_schema,
     doc: "calls logged in several rows of `events`, one row each; a file's name identifies the event files that it covers",
+};
+
+/// In which hours there are events.
+pub static SETTLED_HOURS: TableSpec = TableSpec {
+    name: "settled_hours",
+    partition: Some(columns::PARTITION),
+    schema: hours::schema,
+    doc: "in which hours each account and Region has events; a file's name identifies the event files that it covers",
 };
 
 /// The ledger: one row per source object and attempt.
@@ -134,9 +142,10 @@ pub static NOTIFICATIONS: TableSpec = TableSpec {
 };
 
 /// Every table.
-pub static TABLES: [&TableSpec; 14] = [
+pub static TABLES: [&TableSpec; 15] = [
     &EVENTS,
     &SHARED_CALLS,
+    &SETTLED_HOURS,
     &OBJECTS,
     &REJECTS,
     &LISTINGS,

@@ -5,11 +5,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use keytrail::detect::Window;
 use keytrail::query::Catalog;
 use serde_json::{Map, Value, json};
 
+use super::seams::lost;
+use super::trial::{Trial, expectations, instant, read_logs, write_logs};
 use crate::support::Dir;
 
 const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-4333-8444-555555555555";
@@ -137,45 +141,70 @@ pub fn records(case: &Value) -> Vec<Value> {
     records
 }
 
-/// Runs a detector over a case; what it says, as JSON.
-fn detected(detector: &str, case: &Value) -> Value {
-    detected_in(detector, case, records(case))
+/// A case: a detector's file, and what it says.
+pub struct Case {
+    detector: String,
+    /// As it is written.
+    pub value: Value,
 }
 
-/// The case of a detector by its file's name.
-pub fn case(detector: &str, name: &str) -> Value {
-    serde_json::from_str(&fs::read_to_string(folder().join(detector).join(name)).unwrap()).unwrap()
+impl Case {
+    /// The case of a detector by its file's name.
+    pub fn read(detector: &str, name: &str) -> Self {
+        let text = fs::read_to_string(folder().join(detector).join(name)).unwrap();
+        Self { detector: detector.to_owned(), value: serde_json::from_str(&text).unwrap() }
+    }
+
+    /// Its window.
+    pub fn window(&self) -> Window {
+        let at = |name: &str| instant(self.value[name].as_str().unwrap());
+        Window { since: at("since"), until: at("until") }
+    }
+
+    /// Its records.
+    pub fn records(&self) -> Vec<Value> {
+        records(&self.value)
+    }
+
+    /// A lake of its records.
+    pub fn trial(&self) -> Trial {
+        self.trial_of(self.records())
+    }
+
+    /// A lake of these records.
+    pub fn trial_of(&self, records: Vec<Value>) -> Trial {
+        let dir = Dir::new();
+        write_logs(&dir, "abcdefgh", records);
+        read_logs(&dir);
+        self.open(dir.into())
+    }
+
+    /// Opens a lake as the case wants it: with its inventory, expectations and parameters.
+    pub fn open(&self, dir: Arc<Dir>) -> Trial {
+        if let Some(inventory) = self.value.get("inventory") {
+            fs::write(dir.join("inventory.json"), inventory.to_string()).unwrap();
+            dir.keytrail(["inventory", "--from", "inventory.json"]).code_among(&[0, 3]);
+        }
+        let expected = self.value["expectations"].as_array();
+        let expected = expected.map(|lines| expectations(&dir, lines)).unwrap_or_default();
+        let params = self.value["params"].as_object().into_iter().flatten();
+        let params = params.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+        Trial::open(dir, expected).with_params(&self.detector, params.collect())
+    }
+
+    /// What its detector says of these records, as JSON.
+    pub fn detected_in(&self, records: Vec<Value>) -> Value {
+        serde_json::to_value(self.trial_of(records).detect(&self.detector, self.window())).unwrap()
+    }
 }
 
-/// Runs a detector over a case with these records.
-pub fn detected_in(detector: &str, case: &Value, records: Vec<Value>) -> Value {
-    let dir = Dir::new();
-    let mut logs: std::collections::BTreeMap<String, Vec<Value>> = std::collections::BTreeMap::new();
-    for record in records {
-        let text = |name: &str| record[name].as_str().unwrap_or("none").to_owned();
-        let name =
-            format!("{}_CloudTrail_{}_20260105T0005Z_abcdefgh.json.gz", text("recipientAccountId"), text("awsRegion"));
-        logs.entry(name).or_default().push(record);
-    }
-    for (name, records) in &logs {
-        dir.log(name, records);
-    }
-    dir.ingest("logs");
-    if let Some(inventory) = case.get("inventory") {
-        fs::write(dir.join("inventory.json"), inventory.to_string()).unwrap();
-        dir.keytrail(["inventory", "--from", "inventory.json"]).code_among(&[0, 3]);
-    }
-    let text = |name: &str| case[name].as_str().unwrap().to_owned();
-    let mut command = dir.keytrail(["detect", "--no-save", "--only", detector]);
-    command = command.args(["--since", &text("since"), "--until", &text("until")]);
-    if let Some(lines) = case.get("expectations") {
-        let lines: Vec<&str> = lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
-        fs::write(dir.join("keytrail.toml"), lines.join("\n") + "\n").unwrap();
-    }
-    for (name, value) in case["params"].as_object().into_iter().flatten() {
-        command = command.arg("--param").arg(format!("{detector}.{name}={}", value.as_str().unwrap()));
-    }
-    command.format("json").ok().json()
+/// The names of the cases of a detector, in order.
+fn files(detector: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder().join(detector)).unwrap();
+    let mut files: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    files
 }
 
 /// Whether what was found is as a case wants it: each member that it names, texts of prose by a part.
@@ -186,10 +215,9 @@ fn agrees(wanted: &Value, found: &Value) -> bool {
     })
 }
 
-fn faults(detector: &str, path: &Path) -> Vec<String> {
-    let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-    let case: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let got = detected(detector, &case);
+fn faults(detector: &str, file: &str) -> Vec<String> {
+    let of = Case::read(detector, file);
+    let (got, case) = (of.detected_in(of.records()), of.value);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let (wanted, found) = (list(&case["findings"]), list(&got["findings"]));
     let (gaps, skipped) = (list(&case["not_evaluated"]), list(&got["not_evaluated"]));
@@ -219,12 +247,13 @@ fn faults(detector: &str, path: &Path) -> Vec<String> {
 }
 
 fn agree(detector: &str) {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(folder().join(detector)).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let all: Vec<String> = paths.iter().flat_map(|path| faults(detector, path)).collect();
+    let files = files(detector);
+    let all: Vec<String> = files.iter().flat_map(|file| faults(detector, file)).collect();
     assert!(all.is_empty(), "{}", all.join("\n"));
-    assert!(!paths.is_empty(), "no case was tried");
+    assert!(!files.is_empty(), "no case was tried");
+    let firing = files.iter().filter(|file| file.starts_with("fires"));
+    let lost: Vec<String> = firing.flat_map(|file| lost(detector, file)).collect();
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
 /// A test for each detector.

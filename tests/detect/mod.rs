@@ -11,3 +11,5 @@ mod expected;
 mod history;
 mod nameless;
 mod planted;
+mod seams;
+mod trial;

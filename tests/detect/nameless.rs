@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cases::{case, detected_in, records};
+use super::cases::Case;
 
 /// Detectors that judge what a principal did, and leave AWS's own services out by the name of the principal.
 const BY_PRINCIPAL: [&str; 9] = [
@@ -31,10 +31,10 @@ fn reduced(mut record: Value, keep: &[&str]) -> Value {
 }
 
 fn found(detector: &str, keep: &[&str]) -> (usize, Vec<Value>) {
-    let case = case(detector, "fires.json");
-    let reduced: Vec<Value> = records(&case).into_iter().map(|record| reduced(record, keep)).collect();
-    let found = detected_in(detector, &case, reduced);
-    let wanted = case["findings"].as_array().unwrap().len();
+    let case = Case::read(detector, "fires.json");
+    let reduced: Vec<Value> = case.records().into_iter().map(|record| reduced(record, keep)).collect();
+    let found = case.detected_in(reduced);
+    let wanted = case.value["findings"].as_array().unwrap().len();
     (wanted, found["findings"].as_array().unwrap().clone())
 }
 

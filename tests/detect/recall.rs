@@ -97,7 +97,7 @@ fn run(logs: &Logs) -> (Truth, [Detection; 2]) {
     let expectations = Expectations { is_given: true, accounts: truth.accounts.clone(), ..Expectations::default() };
     let detected = WINDOWS.map(|day| {
         let window = Window { since: plan.start + Duration::days(day), until };
-        let options = Options { window, only: Vec::new(), params: BTreeMap::new(), now };
+        let options = Options { window, unseen_from: None, only: Vec::new(), params: BTreeMap::new(), now };
         runtime.block_on(async {
             let engine = Engine::open(&lake, &catalog, &expectations).await.unwrap();
             detect(&engine, &catalog, &expectations, &options, &|_| {}).await.unwrap()

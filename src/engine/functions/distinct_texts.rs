@@ -3,11 +3,10 @@
 //! DataFusion counts distinct texts with a set per group and cuts each batch into its groups first. Here all groups share one
 //! table, so that a row costs one look-up whatever group it is of.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryBuilder, Int64Array, ListBuilder,
 };
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::Result;
@@ -16,10 +15,15 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::is_chosen;
 use super::one_group::OneGroup;
+
+/// Bytes of a hash.
+const HASH_BYTES: i32 = 16;
 
 /// The count; 0 where there are none. Null is no text.
 pub(super) fn distinct_texts() -> AggregateUDF {
@@ -57,8 +61,8 @@ impl AggregateUDFImpl for DistinctTexts {
     }
 
     fn state_fields(&self, given: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        let texts = Field::new_list_field(DataType::Utf8View, true);
-        Ok(vec![Arc::new(Field::new_list(format!("{}[texts]", given.name), texts, false))])
+        let hashes = Field::new_list_field(DataType::FixedSizeBinary(HASH_BYTES), true);
+        Ok(vec![Arc::new(Field::new_list(format!("{}[hashes]", given.name), hashes, false))])
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
@@ -70,38 +74,38 @@ impl AggregateUDFImpl for DistinctTexts {
     }
 }
 
-/// A text of a group, as bytes of all texts.
-#[derive(Debug, Clone, Copy)]
+/// A text of a group, as a hash: a text may be long, and counting takes no more than telling it from others. That two of
+/// a thousand million texts have the same 128 bits is as good as impossible (a chance of 10⁻²¹).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Member {
-    hash: u64,
     group: usize,
-    start: usize,
-    length: usize,
+    hash: u128,
+}
+
+impl Member {
+    /// Where it is in the table.
+    #[allow(clippy::cast_possible_truncation, reason = "any bits of the hash will do, mixed with the group")]
+    fn place(&self) -> u64 {
+        (self.hash as u64) ^ (self.group as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 /// A set of texts for each group.
 #[derive(Debug, Clone, Default)]
 struct TextSets {
-    hasher: DefaultHashBuilder,
     members: HashTable<Member>,
-    /// The texts, one behind the other.
-    texts: String,
     /// How many texts each group has.
     counts: Vec<i64>,
 }
 
 impl TextSets {
-    fn insert(&mut self, group: usize, text: &str) {
-        let hash = self.hasher.hash_one((group, text));
-        let texts = &self.texts;
-        let is_it = |member: &Member| member.hash == hash && member.group == group && text_of(texts, member) == text;
-        if self.members.find(hash, is_it).is_some() {
-            return;
+    fn insert(&mut self, group: usize, hash: u128) {
+        let member = Member { group, hash };
+        let entry = self.members.entry(member.place(), |other| *other == member, Member::place);
+        if let Entry::Vacant(entry) = entry {
+            entry.insert(member);
+            self.counts[group] += 1;
         }
-        let member = Member { hash, group, start: self.texts.len(), length: text.len() };
-        self.texts.push_str(text);
-        self.members.insert_unique(hash, member, |member| member.hash);
-        self.counts[group] += 1;
     }
 
     fn reach(&mut self, groups: usize) {
@@ -119,7 +123,7 @@ impl TextSets {
             all.members.drain().partition(|member| member.group < taken);
         self.reach(all.counts.len() - taken);
         for member in rest {
-            self.insert(member.group - taken, text_of(&all.texts, &member));
+            self.insert(member.group - taken, member.hash);
         }
         all.counts.truncate(taken);
         first.sort_unstable_by_key(|member| member.group);
@@ -127,8 +131,13 @@ impl TextSets {
     }
 }
 
-fn text_of<'t>(texts: &'t str, member: &Member) -> &'t str {
-    &texts[member.start..member.start + member.length]
+fn hash_of(text: &str) -> u128 {
+    xxh3_128(text.as_bytes())
+}
+
+/// What a list of hashes is of.
+fn hashes() -> FixedSizeBinaryBuilder {
+    FixedSizeBinaryBuilder::new(HASH_BYTES)
 }
 
 impl GroupsAccumulator for TextSets {
@@ -143,7 +152,7 @@ impl GroupsAccumulator for TextSets {
         let Some(texts) = values.first().map(AsArray::as_string_view) else { return Ok(()) };
         for (row, &group) in groups.iter().enumerate() {
             if texts.is_valid(row) && is_chosen(filter, row) {
-                self.insert(group, texts.value(row));
+                self.insert(group, hash_of(texts.value(row)));
             }
         }
         Ok(())
@@ -152,10 +161,12 @@ impl GroupsAccumulator for TextSets {
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], groups_in_all: usize) -> Result<()> {
         self.reach(groups_in_all);
         let lists = states[0].as_list::<i32>();
-        let texts: &StringViewArray = lists.values().as_string_view();
+        let hashes = lists.values().as_fixed_size_binary();
         for (span, &group) in lists.value_offsets().windows(2).zip(groups) {
             let [start, end] = [span[0], span[1]].map(|offset| usize::try_from(offset).unwrap_or_default());
-            (start..end).for_each(|at| self.insert(group, texts.value(at)));
+            for hash in (start..end).filter_map(|at| hashes.value(at).try_into().ok()) {
+                self.insert(group, u128::from_le_bytes(hash));
+            }
         }
         Ok(())
     }
@@ -167,11 +178,11 @@ impl GroupsAccumulator for TextSets {
 
     fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
         let (taken, members) = self.take(emit);
-        let mut lists = ListBuilder::new(StringViewBuilder::new());
+        let mut lists = ListBuilder::new(hashes());
         let mut members = members.into_iter().peekable();
         for group in 0..taken.counts.len() {
             while let Some(member) = members.next_if(|member| member.group == group) {
-                lists.values().append_value(text_of(&taken.texts, &member));
+                lists.values().append_value(member.hash.to_le_bytes())?;
             }
             lists.append(true);
         }
@@ -180,10 +191,10 @@ impl GroupsAccumulator for TextSets {
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let texts = values[0].as_string_view();
-        let mut lists = ListBuilder::new(StringViewBuilder::new());
+        let mut lists = ListBuilder::new(hashes());
         for row in 0..texts.len() {
             if texts.is_valid(row) && is_chosen(filter, row) {
-                lists.values().append_value(texts.value(row));
+                lists.values().append_value(hash_of(texts.value(row)).to_le_bytes())?;
             }
             lists.append(true);
         }
@@ -191,7 +202,7 @@ impl GroupsAccumulator for TextSets {
     }
 
     fn size(&self) -> usize {
-        self.members.allocation_size() + self.texts.capacity() + self.counts.capacity() * size_of::<i64>()
+        self.members.allocation_size() + self.counts.capacity() * size_of::<i64>()
     }
 }
 
@@ -199,7 +210,7 @@ impl GroupsAccumulator for TextSets {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use arrow::array::{Int64Array, RecordBatch, StringArray};
+    use arrow::array::{RecordBatch, StringArray, StringViewArray};
     use datafusion::prelude::{SessionConfig, SessionContext};
     use proptest::prelude::*;
 

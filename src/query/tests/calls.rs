@@ -1,25 +1,37 @@
-//! `calls` says the same as its naive definition, however a lake came to be.
+//! `calls` and `event_hours` say the same as their naive definitions, however a lake came to be.
 
 use std::borrow::Cow;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{Duration, NaiveDate};
+use chrono::{DateTime, Duration, NaiveDate};
 use deltalake_core::kernel::Add;
 use object_store::ObjectStoreExt;
 use proptest::prelude::*;
 
 use super::lake::engine;
+use crate::engine::{Engine, Horizon, functions};
 use crate::cloudtrail::columns::{CALL, Event, EventBuilder, PARTITION, Text};
 use crate::lake::events::EventsWriter;
+use crate::lake::hours::hours;
 use crate::lake::maintain::maintain;
-use crate::lake::settling::{is_marked, shared_calls};
-use crate::lake::tables::{EVENTS, SHARED_CALLS};
+use crate::lake::shared::{is_marked, shared_calls};
+use crate::lake::tables::{EVENTS, SETTLED_HOURS, SHARED_CALLS};
 use crate::lake::{Lake, parquet};
 
 /// The naive definition.
 const BY_GROUPING: &str = include_str!("calls_by_grouping.sql");
+
+/// What `event_hours` is.
+const HOURS_BY_GROUPING: &str = "
+    SELECT
+        account_id, region, event_date AS day,
+        CASE WHEN event_time >= horizon_from() AND event_time < horizon_until() THEN date_trunc('hour', event_time) END AS hour,
+        min(CASE WHEN is_other THEN event_time END) AS first_event, max(CASE WHEN is_other THEN event_time END) AS last_event,
+        bool_or(CASE WHEN is_other THEN event_source = 'kms.amazonaws.com' AND read_only END) AS has_reads
+    FROM (SELECT *, event_type IS DISTINCT FROM 'AwsVpceEvent' AS is_other FROM events)
+    GROUP BY 1, 2, 3, 4";
 
 /// What an event is drawn from, a byte per choice.
 type Drawn = [u8; 24];
@@ -139,8 +151,8 @@ async fn rewritten_by_another_engine(lake: &Lake) {
 }
 
 /// The rows of a statement and the names of their columns, in order.
-async fn rows(lake: &Lake, sql: &str) -> Vec<String> {
-    let answer = engine(lake).await.sql(sql, Vec::new()).await.unwrap();
+async fn rows(engine: &Engine, sql: &str) -> Vec<String> {
+    let answer = engine.sql(sql, Vec::new()).await.unwrap();
     let options = FormatOptions::default().with_null("-");
     let mut rows = Vec::new();
     for batch in &answer.batches {
@@ -160,12 +172,24 @@ async fn says_the_same(lake: &Lake, when: &str) {
         "SELECT *, coalesce(principal_type = 'AWSService', false) OR starts_with(principal, 'service:') \
          OR strpos(principal, ':role/aws-service-role/') > 0 AS is_aws FROM (\n{BY_GROUPING}\n)"
     );
-    let (said, meant) = (rows(lake, "SELECT * FROM calls").await, rows(lake, &meant).await);
+    let engine = engine(lake).await;
+    agrees(&engine, "SELECT * FROM calls", &meant, when).await;
+    agrees(&engine, "SELECT * FROM event_hours", HOURS_BY_GROUPING, when).await;
+    // A horizon that ends within an hour of the day.
+    let until = DateTime::from_timestamp(20454 * 86_400 + 1, 0).unwrap();
+    functions::see(engine.session(), Horizon { until, ..engine.horizon() });
+    engine.keep(&[]);
+    agrees(&engine, "SELECT * FROM event_hours", HOURS_BY_GROUPING, when).await;
+}
+
+async fn agrees(engine: &Engine, view: &str, meant: &str, when: &str) {
+    let (said, meant) = (rows(engine, view).await, rows(engine, meant).await);
     let without = |rows: &[String], others: &[String]| -> Vec<String> {
         rows.iter().filter(|row| !others.contains(row)).cloned().collect()
     };
     let (more, less) = (without(&said, &meant), without(&meant, &said));
-    assert!(said == meant, "{when}: {} rows for {}\nsaid:  {more:#?}\nmeant: {less:#?}", said.len(), meant.len());
+    let counts = (said.len(), meant.len());
+    assert!(said == meant, "{view}, {when}: {counts:?} rows\nsaid:  {more:#?}\nmeant: {less:#?}");
 }
 
 async fn holds(events: &[Drawn], cuts: [usize; 3]) {
@@ -191,6 +215,7 @@ async fn holds(events: &[Drawn], cuts: [usize; 3]) {
     let done = maintain(&lake, Duration::days(1)).await;
     assert!(done.failed.is_empty(), "{:?}", done.failed);
     says_the_same(&lake, "all merged and settled").await;
+    assert_eq!(hours(&lake.open(&EVENTS).await.unwrap().unwrap(), lake.open(&SETTLED_HOURS).await.unwrap().as_ref()).events.len(), 0);
     // At rest, merged calls are read from one file a day, and only files of another version or engine have events that are looked up.
     let shared = lake.open(&SHARED_CALLS).await.unwrap().unwrap();
     let events = lake.open(&EVENTS).await.unwrap().unwrap();

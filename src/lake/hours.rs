@@ -1,0 +1,163 @@
+//! In which hours each account and Region has events: small, and kept at rest, so that nobody reads all events for it.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use hashbrown::HashMap;
+use object_store::ObjectStore;
+
+use super::LakeError;
+use super::columns::{self, Column, flag, instant, text};
+use super::identity::Texts;
+use super::parquet::{self, FileWriter, Read};
+use super::settling::{Day, Settled, days};
+use super::table::{DataFile, LakeTable};
+use super::tables::{EVENTS, SETTLED_HOURS};
+use crate::cloudtrail::columns::PARTITION;
+
+/// How a day's hours are settled. The number changes with what the rows mean.
+pub(super) const SETTLED: Settled = Settled { table: &SETTLED_HOURS, prefix: "settled-1-", make: settled };
+
+/// Microseconds.
+const HOUR: i64 = 3_600_000_000;
+
+/// Of events, what an hour is made of.
+const MADE_OF: [&str; 6] = ["account_id", "region", "event_time", "event_type", "event_source", "read_only"];
+
+/// An hour of an account and Region.
+#[derive(Debug)]
+struct Hour {
+    account_id: Option<String>,
+    region: Option<String>,
+    hour: Option<i64>,
+    seen: Seen,
+}
+
+/// What its events show, but for those of VPC endpoints, which are another log.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    first_event: Option<i64>,
+    last_event: Option<i64>,
+    has_reads: Option<bool>,
+}
+
+const COLUMNS: [Column<Hour>; 6] = [
+    text("account_id", |row| row.account_id.as_deref(), "Account that logged the events"),
+    text("region", |row| row.region.as_deref(), "Its Region"),
+    instant("hour", |row| row.hour, "Begin of the hour, UTC"),
+    instant("first_event", |row| row.seen.first_event, "Time of the first event in it"),
+    instant("last_event", |row| row.seen.last_event, "Time of the last event in it"),
+    flag("has_reads", |row| row.seen.has_reads, "Whether one of them read from KMS"),
+];
+
+/// The columns, with the day.
+pub(super) fn schema() -> SchemaRef {
+    let day = Arc::new(Field::new(PARTITION, DataType::Date32, true));
+    Arc::new(Schema::new(columns::schema(&COLUMNS).fields().iter().cloned().chain([day]).collect::<Vec<_>>()))
+}
+
+/// Where the hours of a lake are.
+#[derive(Debug, Default)]
+pub struct Hours {
+    /// Files of `settled_hours` with those of the settled days.
+    pub settled: Vec<DataFile>,
+    /// Files of `events` of the other days.
+    pub events: Vec<DataFile>,
+}
+
+/// The hours of a lake.
+#[must_use]
+pub fn hours(events: &LakeTable, settled: Option<&LakeTable>) -> Hours {
+    let mut found = Hours::default();
+    for day in days(events, settled, SETTLED.prefix) {
+        match day.settled {
+            Some(file) => found.settled.push(file),
+            None => found.events.extend(day.files),
+        }
+    }
+    found
+}
+
+fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>> {
+    Box::pin(async move {
+        let mut hours = Gathered::default();
+        let of = read_as()?;
+        for file in &day.files {
+            let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+            let mut rows = parquet::open(Arc::clone(&store), file, Read::As(&of)).await?;
+            while let Some(batch) = rows.try_next().await.map_err(failed)? {
+                hours.add(&parquet::completed(&batch, &of)?)?;
+            }
+        }
+        let rows = columns::batch(&COLUMNS, &hours.rows())?;
+        let mut writer = FileWriter::new(rows.schema_ref(), rows.num_rows())?;
+        writer.write(&rows)?;
+        Ok(writer)
+    })
+}
+
+fn read_as() -> Result<SchemaRef, LakeError> {
+    let events = (EVENTS.schema)();
+    let fields = MADE_OF.map(|name| events.field_with_name(name).cloned());
+    let fields = fields.into_iter().collect::<Result<Vec<Field>, _>>()?;
+    Ok(parquet::dictionary_schema(&Schema::new(fields), None))
+}
+
+/// Hours by their account and Region, which are numbers here.
+#[derive(Debug, Default)]
+struct Gathered {
+    names: HashMap<String, usize>,
+    hours: HashMap<(Option<usize>, Option<usize>, Option<i64>), Seen>,
+}
+
+impl Gathered {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let text = |name: &str| Texts::of(batch, name);
+        let (accounts, regions) = (text("account_id")?, text("region")?);
+        let (types, sources) = (text("event_type")?, text("event_source")?);
+        let [times, reads] = ["event_time", "read_only"].map(|name| batch.column_by_name(name));
+        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+        let reads = reads.and_then(|reads| reads.as_boolean_opt());
+        for row in 0..batch.num_rows() {
+            let time = times.filter(|times| times.is_valid(row)).map(|times| times.value(row));
+            let place = [accounts, regions].map(|names| names.get(row).map(|name| self.number(name)));
+            let hour = time.map(|time| time.div_euclid(HOUR) * HOUR);
+            let seen = self.hours.entry((place[0], place[1], hour)).or_default();
+            if matches!(types.get(row), Some("AwsVpceEvent" | "AwsVpceEvents")) {
+                continue;
+            }
+            seen.first_event = seen.first_event.into_iter().chain(time).min();
+            seen.last_event = seen.last_event.max(time);
+            let is_read = reads.filter(|reads| reads.is_valid(row)).map(|reads| reads.value(row));
+            seen.has_reads = seen.has_reads.max(match (sources.get(row), is_read) {
+                (Some("kms.amazonaws.com"), is_read) => is_read,
+                (Some(_), _) | (None, Some(false)) => Some(false),
+                (None, _) => None,
+            });
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, name: &str) -> usize {
+        let next = self.names.len();
+        *self.names.entry_ref(name).or_insert(next)
+    }
+
+    /// The hours in order.
+    fn rows(self) -> Vec<Hour> {
+        let mut names = vec![String::new(); self.names.len()];
+        self.names.into_iter().for_each(|(name, number)| names[number] = name);
+        let name = |number: Option<usize>| number.map(|number| names[number].clone());
+        let hour = |((account, region, hour), seen)| {
+            Hour { account_id: name(account), region: name(region), hour, seen }
+        };
+        let mut rows: Vec<Hour> = self.hours.into_iter().map(hour).collect();
+        rows.sort_by(|one, other| {
+            (&one.account_id, &one.region, one.hour).cmp(&(&other.account_id, &other.region, other.hour))
+        });
+        rows
+    }
+}

@@ -1,0 +1,198 @@
+//! Calls logged in several rows: found day by day, and merged.
+//!
+//! ```text
+//! events of a day ─► ids of calls ─► in several rows? ─► merged ─┬─► shared_calls/event_date=…/settled-….parquet
+//!                                                                └─► in memory, for one session
+//! ```
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use hashbrown::HashSet;
+use object_store::ObjectStore;
+
+use super::calls::{self, COPY, MARKED_BY, Mark};
+use super::parquet::{self, FileWriter, Read};
+use super::settling::{Day, Settled, days, each};
+use super::table::{DataFile, LakeTable};
+use super::tables::SHARED_CALLS;
+use super::LakeError;
+use crate::cloudtrail::columns::CALL;
+
+/// Rows that are merged at a time.
+const MERGED_ROWS: usize = 16 * 1024;
+
+/// How a day's calls are settled. The number changes with what makes a merged row: then the days of earlier versions are
+/// unsettled.
+pub(super) const SETTLED: Settled = Settled { table: &SHARED_CALLS, prefix: "settled-1-", make: settled };
+
+/// Calls logged in several rows.
+#[derive(Debug, Default)]
+pub struct SharedCalls {
+    /// Files of `shared_calls` with those of the settled days.
+    pub files: Vec<DataFile>,
+    /// Those of the other days, day by day.
+    pub fresh: Vec<(String, RecordBatch)>,
+    /// The [`call_id`](calls::call_id) of calls with rows not marked as copies.
+    pub open: HashSet<u128>,
+}
+
+/// The calls of a lake that were logged in several rows.
+///
+/// # Errors
+/// When a file cannot be read.
+pub async fn shared_calls(events: &LakeTable, shared: Option<&LakeTable>) -> Result<SharedCalls, LakeError> {
+    let mut found = SharedCalls::default();
+    let (settled, unsettled): (Vec<Day>, Vec<Day>) =
+        days(events, shared, SETTLED.prefix).into_iter().partition(|day| day.settled.is_some());
+    found.files.extend(settled.into_iter().filter_map(|day| day.settled).filter(|file| file.rows != Some(0)));
+    if let Some(shared) = shared {
+        let open: Vec<DataFile> = found.files.iter().filter(|file| !is_closed(file)).cloned().collect();
+        let ids = each(open, shared.store(), |store, file| async move { open_ids(store, &file).await }).await?;
+        found.open.extend(ids.into_iter().flatten());
+    }
+    let unsettled = each(unsettled, events.store(), |store, day| async move {
+        let mut batches = Vec::new();
+        for part in parts(&store, &day).await? {
+            batches.push(merged(&store, &day, &part).await?);
+        }
+        Ok((day.name, batches))
+    })
+    .await?;
+    for (day, batches) in unsettled {
+        for batch in batches {
+            found.open.extend(open_of(&batch)?);
+            found.fresh.push((day.clone(), batch));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether all rows of the calls of a file are marked as copies.
+fn is_closed(file: &DataFile) -> bool {
+    file.stats.max_values.get(CALL).and_then(|mark| mark.as_str()) == Some(COPY)
+}
+
+async fn open_ids(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Vec<u128>, LakeError> {
+    let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+    let mut ids = Vec::new();
+    let mut rows = parquet::open(store, file, Read::Columns(&["shared_event_id", "event_time", CALL])).await?;
+    while let Some(batch) = rows.try_next().await.map_err(failed)? {
+        ids.extend(open_of(&batch)?);
+    }
+    Ok(ids)
+}
+
+fn open_of(batch: &RecordBatch) -> Result<Vec<u128>, LakeError> {
+    let (ids, marks) = (calls::call_ids(batch)?, calls::marks(batch)?);
+    Ok(ids.into_iter().zip(marks).filter(|(_, mark)| *mark != Mark::Copy).filter_map(|(id, _)| id).collect())
+}
+
+/// A row whose call may have other rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    call: u128,
+    file: usize,
+    place: usize,
+    is_copy: bool,
+}
+
+/// The rows of a day whose calls were logged in several, in parts that can be merged one by one.
+async fn parts(store: &Arc<dyn ObjectStore>, day: &Day) -> Result<Vec<Vec<Row>>, LakeError> {
+    let mut rows = Vec::new();
+    for (at, file) in day.files.iter().enumerate() {
+        rows.extend(sharing(store, at, file).await?);
+    }
+    rows.sort_unstable();
+    let mut calls: Vec<&[Row]> = rows
+        .chunk_by(|one, other| one.call == other.call)
+        // A copy's other rows may be gone from the lake.
+        .filter(|rows| rows.len() > 1 || rows[0].is_copy)
+        .collect();
+    // As they stand in the files, so that the rows of a part are near each other.
+    calls.sort_unstable_by_key(|rows| (rows[0].file, rows[0].place));
+    let mut parts: Vec<Vec<Row>> = Vec::new();
+    for call in calls {
+        match parts.last_mut() {
+            Some(part) if part.len() + call.len() <= MERGED_ROWS => part.extend(call),
+            _ => parts.push(call.to_vec()),
+        }
+    }
+    Ok(parts)
+}
+
+/// The calls that these rows of a day are of.
+async fn merged(store: &Arc<dyn ObjectStore>, day: &Day, part: &[Row]) -> Result<RecordBatch, LakeError> {
+    in_order(&calls::merged(&whole(store, day, part).await?)?)
+}
+
+/// The rows of a file whose calls may have other rows.
+async fn sharing(store: &Arc<dyn ObjectStore>, at: usize, file: &DataFile) -> Result<Vec<Row>, LakeError> {
+    let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+    let marked = ["shared_event_id", "event_time", CALL];
+    let unmarked: Vec<&str> = MARKED_BY.iter().copied().chain(["event_time", CALL]).collect();
+    let columns: &[&str] = if is_marked(file) { &marked } else { &unmarked };
+    let mut rows = parquet::open(Arc::clone(store), file, Read::Columns(columns)).await?;
+    let (mut found, mut first) = (Vec::new(), 0);
+    while let Some(batch) = rows.try_next().await.map_err(failed)? {
+        let (ids, marks) = (calls::call_ids(&batch)?, calls::marks(&batch)?);
+        for (row, (call, mark)) in ids.into_iter().zip(marks).enumerate() {
+            if let (Some(call), Mark::Shared | Mark::Copy) = (call, mark) {
+                found.push(Row { call, file: at, place: first + row, is_copy: mark == Mark::Copy });
+            }
+        }
+        first += batch.num_rows();
+    }
+    Ok(found)
+}
+
+/// Whether all rows of a file say how they count: those of earlier versions do not, and other engines may not keep the statistics.
+#[must_use]
+pub fn is_marked(file: &DataFile) -> bool {
+    file.stats.max_values.contains_key(CALL) && file.stats.null_count.get(CALL) == Some(&0)
+}
+
+/// These rows, in all their columns.
+async fn whole(store: &Arc<dyn ObjectStore>, day: &Day, rows: &[Row]) -> Result<RecordBatch, LakeError> {
+    let schema = schema();
+    let mut batches = Vec::new();
+    for (at, file) in day.files.iter().enumerate() {
+        let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
+        let mut places: Vec<usize> = rows.iter().filter(|row| row.file == at).map(|row| row.place).collect();
+        if places.is_empty() {
+            continue;
+        }
+        places.sort_unstable();
+        let mut rows = parquet::open_rows(Arc::clone(store), file, Read::As(&schema), &places).await?;
+        while let Some(batch) = rows.try_next().await.map_err(failed)? {
+            batches.push(parquet::completed(&batch, &schema)?);
+        }
+    }
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+fn schema() -> SchemaRef {
+    parquet::dictionary_schema(&(SHARED_CALLS.schema)(), SHARED_CALLS.partition)
+}
+
+/// In the order of keys and times, as events are.
+fn in_order(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    let by = ["key_arn", "event_time"].map(|name| batch.column_by_name(name).cloned());
+    let by: Vec<SortColumn> = by.into_iter().flatten().map(|values| SortColumn { values, options: None }).collect();
+    Ok(take_record_batch(batch, &lexsort_to_indices(&by, None)?)?)
+}
+
+fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>> {
+    Box::pin(async move {
+        let parts = parts(&store, day).await?;
+        let mut writer = FileWriter::new(&schema(), parts.iter().map(Vec::len).sum())?;
+        for part in &parts {
+            writer.write(&merged(&store, day, part).await?)?;
+        }
+        Ok(writer)
+    })
+}
