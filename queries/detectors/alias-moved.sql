@@ -42,8 +42,7 @@ named AS (
     JOIN kms_events AS e ON e.key_alias = m.key_alias AND e.key_account_id = m.account_id AND e.key_region = m.region
     WHERE e.outcome = 'ok'
       AND e.original_event_id IS NULL
-      AND e.event_time >= $since - days($recent_days)
-      AND e.event_time < $until
+      AND e.event_time >= $since - days($recent_days) AND e.event_time < $until
       AND (
           e.event_time < m.event_time
           OR (
@@ -76,14 +75,8 @@ found AS (
     LEFT JOIN listed_before AS l ON l.event_id = m.event_id
 )
 SELECT
-    key_arn,
-    principal,
-    max(account_id) AS account_id,
-    max(region) AS region,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
-    evidence(event_id, event_time) AS evidence,
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region, min(event_time) AS first_seen,
+    max(event_time) AS last_seen, count(*) AS events, evidence(event_id, event_time) AS evidence,
     concat(listed_in_order(told, date_part('epoch', event_time)), '.') AS detail,
     CASE WHEN max(uses) > 0 THEN 'high' END AS severity
 FROM found

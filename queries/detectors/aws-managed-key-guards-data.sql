@@ -40,82 +40,8 @@ WITH traffic AS (
       AND u.via IS NOT NULL
       AND coalesce(u.asset_type, '') NOT IN ('secret-key-check', 'ses-message')
       AND u.original_event_id IS NULL
-      AND u.event_time >= $since
-      AND u.event_time < $until
+      AND u.event_time >= $since AND u.event_time < $until
     GROUP BY 1, 2
-),
-asked AS (
-    SELECT
-        event_id, event_time, event_name, account_id, region, principal, coalesce(request_parameters, '') AS request,
-        coalesce(response_elements, '') AS response,
-        concat('arn:', aws_partition(principal, region), ':') AS arn,
-        (regexp_match(request_parameters, '"(?:KMSMasterKeyID|[Kk]msKeyId)":"([^"]*)"'))[1] AS chosen_key,
-        (regexp_match(coalesce(response_elements, request_parameters), '"storageEncrypted":(true|false)'))[1] AS is_encrypted,
-        coalesce(
-            -- A member names its cluster, too.
-            CASE
-                WHEN event_name NOT LIKE '%Cluster%'
-                THEN (regexp_match(request_parameters, '"(?:dBInstanceIdentifier|targetDBInstanceIdentifier)":"([^"]*)"'))[1]
-            END,
-            (regexp_match(request_parameters, '"(?:bucketName|name|secretId|dBClusterIdentifier)":"([^"]*)"'))[1]
-        ) AS name,
-        (regexp_match(response_elements, '"engine":"([^"]*)"'))[1] AS engine
-    FROM events
-    WHERE event_source IN ('s3.amazonaws.com', 'rds.amazonaws.com', 'ec2.amazonaws.com', 'secretsmanager.amazonaws.com')
-      AND event_name IN (
-          'CreateBucket', 'PutBucketEncryption', 'DeleteBucketEncryption',
-          'CreateDBCluster', 'CreateDBInstance', 'RestoreDBClusterFromSnapshot', 'RestoreDBClusterToPointInTime',
-          'RestoreDBClusterFromS3', 'RestoreDBInstanceFromDBSnapshot', 'RestoreDBInstanceToPointInTime',
-          'RestoreDBInstanceFromS3', 'EnableEbsEncryptionByDefault', 'ModifyEbsDefaultKmsKeyId',
-          'ResetEbsDefaultKmsKeyId', 'CreateSecret', 'UpdateSecret'
-      )
-      AND outcome = 'ok'
-      AND event_time >= $since
-      AND event_time < $until
-),
--- `lack` says what is missing, '' that a key of the account's own was chosen, null that the event says nothing of it.
-choices AS (
-    SELECT
-        a.*,
-        CASE
-            WHEN a.event_name LIKE '%Bucket%' THEN concat(a.arn, 's3:::', a.name)
-            WHEN a.event_name LIKE '%Ebs%' THEN concat('ebs-default:', a.account_id, ':', a.region)
-            -- A database goes by its resource id, as KMS calls name it.
-            ELSE coalesce(
-                (regexp_match(a.response, '"(?:dbiResourceId|dbClusterResourceId)":"([^"]*)"'))[1],
-                (regexp_match(a.response, '"(?:dBInstanceArn|dBClusterArn|arn|aRN)":"([^"]*)"'))[1],
-                CASE WHEN a.name LIKE 'arn:%' THEN a.name END,
-                concat(
-                    a.arn,
-                    CASE WHEN a.event_name LIKE '%DB%' THEN 'rds:' ELSE 'secretsmanager:' END, a.region, ':', a.account_id,
-                    CASE
-                        WHEN a.event_name LIKE '%Cluster%' THEN ':cluster:'
-                        WHEN a.event_name LIKE '%DB%' THEN ':db:'
-                        ELSE ':secret:'
-                    END,
-                    a.name
-                )
-            )
-        END AS asset,
-        CASE
-            WHEN a.event_name LIKE '%DB%' AND a.is_encrypted = 'false' THEN 'not encrypted'
-            WHEN a.chosen_key LIKE '%alias/aws/%' OR i.key_arn IS NOT NULL THEN 'a key that AWS manages'
-            WHEN a.chosen_key <> '' THEN ''
-            WHEN a.event_name IN ('CreateBucket', 'DeleteBucketEncryption') THEN 'S3''s own keys (SSE-S3)'
-            WHEN a.event_name = 'PutBucketEncryption' AND a.request LIKE '%"AES256"%' THEN 'S3''s own keys (SSE-S3)'
-            WHEN a.event_name = 'PutBucketEncryption' THEN 'alias/aws/s3'
-            -- A member of a cluster and what is restored have the key of where they come from.
-            WHEN a.event_name IN ('CreateDBCluster', 'CreateDBInstance') AND a.is_encrypted = 'true'
-                AND NOT (a.event_name = 'CreateDBInstance' AND a.request LIKE '%"dBClusterIdentifier":%')
-            THEN 'alias/aws/rds'
-            -- Encryption by default uses AWS's key until one is chosen.
-            WHEN a.event_name = 'EnableEbsEncryptionByDefault' THEN 'alias/aws/ebs, unless a key was chosen before'
-            WHEN a.event_name = 'ResetEbsDefaultKmsKeyId' THEN 'alias/aws/ebs'
-            WHEN a.event_name = 'CreateSecret' OR (a.event_name = 'UpdateSecret' AND a.chosen_key = '')
-            THEN 'alias/aws/secretsmanager'
-        END AS lack
-    FROM asked AS a
-    LEFT JOIN key_inventory AS i ON i.key_arn = a.chosen_key AND i.key_manager = 'AWS'
 ),
 -- The last choice counts. If two fall in the same second, a creation came first, and of others the one without a key of the
 -- account's own counts, because their order is unknown.
@@ -129,8 +55,8 @@ decided AS (
                 ORDER BY
                     event_name = 'EnableEbsEncryptionByDefault', event_time DESC, event_name LIKE 'Create%', lack DESC, event_id DESC
             ) AS place
-        FROM choices
-        WHERE asset IS NOT NULL AND lack IS NOT NULL
+        FROM encryption_choices
+        WHERE asset IS NOT NULL AND lack IS NOT NULL AND event_time >= $since AND event_time < $until
     )
     WHERE place = 1 AND lack <> ''
 )
@@ -138,13 +64,10 @@ SELECT
     key_arn,
     split_part(key_arn, ':', 5) AS account_id,
     split_part(key_arn, ':', 4) AS region,
-    min(first_seen) AS first_seen,
-    max(last_seen) AS last_seen,
-    sum(calls) AS events,
+    min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(calls) AS events,
     evidence(sample, first_seen) AS evidence,
     concat(
-        sum(calls), ' uses through ', listed(via), ' with a key that AWS manages, for ', count(*),
-        CASE WHEN count(*) = 1 THEN ' asset: ' ELSE ' assets: ' END, most_often(asset, calls)
+        sum(calls), ' uses through ', listed(via), ' with a key that AWS manages, for ', counted(count(*), 'asset'), ': ', most_often(asset, calls)
     ) AS detail
 FROM traffic
 GROUP BY key_arn

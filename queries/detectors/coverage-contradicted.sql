@@ -31,21 +31,6 @@ WITH told AS (
     FROM key_inventory
     WHERE last_usage_time >= $since AND last_usage_time < $until
 ),
--- Any copy of a call shows that the lake has it, so the view `usage`, which chooses one, would only take its time.
-used AS (
-    SELECT key_arn, dest_key_arn, max(event_time) AS last_used
-    FROM kms_events
-    WHERE outcome = 'ok'
-      AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND event_time >= date_trunc('day', $since - minutes($minutes))
-    GROUP BY key_arn, dest_key_arn
-),
-last_uses AS (
-    SELECT key_arn, max(last_used) AS last_used
-    FROM (SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn, last_used FROM used)
-    WHERE key_arn IS NOT NULL
-    GROUP BY key_arn
-),
 -- The few ids come first in the join.
 found AS (
     SELECT e.event_id
@@ -55,32 +40,22 @@ found AS (
     GROUP BY e.event_id
 ),
 known AS (
-    SELECT
-        account_id,
-        region,
-        hour,
-        state,
-        max(hour) OVER (PARTITION BY account_id, region) AS last_hour
+    SELECT account_id, region, hour, state, max(hour) OVER (PARTITION BY account_id, region) AS last_hour
     FROM coverage
-    WHERE day >= CAST(CAST($since AS TIMESTAMP) AS DATE)
-      AND day <= CAST(CAST($until AS TIMESTAMP) + INTERVAL '1 day' AS DATE)
-      AND state IN ('proven', 'observed')
+    WHERE state IN ('proven', 'observed') AND hour > $since - hours(1) AND hour < $until + days(1)
 )
 SELECT
-    t.key_arn,
-    t.account_id,
-    t.region,
+    t.key_arn, t.account_id, t.region,
     concat(
         'KMS tells of ', coalesce(t.last_usage_operation, 'a use'), ' at ', t.last_usage_time,
         CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE concat(' (event ', t.last_usage_event_id, ')') END,
         ', in an hour that is ', k.state, '; ',
         CASE WHEN t.last_usage_event_id IS NULL THEN '' ELSE 'the lake does not have that event, and ' END,
-        'the last use in the lake is ',
-        CASE WHEN u.last_used IS NULL THEN 'before the window, if there is one' ELSE concat('of ', u.last_used) END
+        'the last use in the lake is ', coalesce('of ' || CAST(u.last_used AS VARCHAR), 'unknown')
     ) AS detail
 FROM told AS t
 JOIN known AS k ON k.account_id = t.account_id AND k.region = t.region AND k.hour = t.hour
-LEFT JOIN last_uses AS u ON u.key_arn = t.key_arn
+LEFT JOIN known_keys AS u ON u.key_arn = t.key_arn
 LEFT JOIN found AS f ON f.event_id = t.last_usage_event_id
 WHERE f.event_id IS NULL
   AND (
@@ -88,4 +63,4 @@ WHERE f.event_id IS NULL
       OR u.last_used IS NULL
       OR u.last_used < t.last_usage_time - minutes($minutes)
   )
-  AND (k.state = 'proven' OR k.last_hour >= t.hour + INTERVAL '2 hours')
+  AND (k.state = 'proven' OR k.last_hour >= t.hour + hours(2))

@@ -30,50 +30,36 @@ WITH told AS (
         account_id, region, hour, state = 'blind' AS is_blind, state IN ('proven', 'observed') AS is_known,
         max(CASE WHEN state IN ('proven', 'observed') THEN hour END) OVER () AS lake_hour
     FROM coverage
-    WHERE hour >= date_trunc('hour', $since - days($baseline_days))
-      AND hour < $until
+    WHERE hour >= date_trunc('hour', $since - days($baseline_days)) AND hour < $until
 ),
--- Each hour that is known, with the next one that is, or else with the last of the lake.
-spans AS (
-    SELECT
-        account_id, region, lake_hour, hour,
-        lead(hour) OVER (PARTITION BY account_id, region ORDER BY hour) AS next_hour
-    FROM told
-    WHERE is_known
-),
+-- Between an hour that is known and the next one that is, or else the last of the lake.
 gaps AS (
     SELECT
         account_id, region, next_hour IS NULL AS is_dark,
         greatest(hour + hours(1), date_trunc('hour', $since)) AS from_hour, coalesce(next_hour, lake_hour) AS to_hour
-    FROM spans
-    WHERE next_hour > hour + hours(1)
-       OR (next_hour IS NULL AND lake_hour > hour + hours(1) AND lake_hour > hour + hours($lag_hours))
+    FROM (SELECT *, lead(hour) OVER (PARTITION BY account_id, region ORDER BY hour) AS next_hour FROM told WHERE is_known)
+    WHERE coalesce(next_hour, lake_hour) > hour + hours(1) AND (next_hour IS NOT NULL OR lake_hour > hour + hours($lag_hours))
 ),
 measured AS (
-    SELECT g.account_id, g.region, g.is_dark, g.from_hour, g.to_hour, count(t.hour) FILTER (WHERE t.is_blind) AS blind,
+    SELECT
+        g.account_id, g.region, g.is_dark, g.from_hour, g.to_hour, count(t.hour) FILTER (WHERE t.is_blind) AS blind,
         CAST(round(24 * days_between(g.from_hour, g.to_hour)) AS BIGINT) AS hours
     FROM gaps AS g
     LEFT JOIN told AS t
         ON t.account_id = g.account_id AND t.region = g.region AND t.hour >= g.from_hour AND t.hour < g.to_hour
     WHERE g.to_hour > g.from_hour
     GROUP BY g.account_id, g.region, g.is_dark, g.from_hour, g.to_hour
-),
--- Where there are digests, a quiet hour has one too.
-signed AS (
-    SELECT account_id, region FROM digests GROUP BY account_id, region
 )
 SELECT
-    g.account_id,
-    g.region,
-    min(g.from_hour) AS first_seen,
-    max(g.to_hour) - hours(1) AS last_seen,
+    g.account_id, g.region, min(g.from_hour) AS first_seen, max(g.to_hour) - hours(1) AS last_seen,
     concat(
-        'no log to rely on for ', sum(g.hours), CASE WHEN sum(g.hours) = 1 THEN ' hour' ELSE ' hours' END,
+        'no log to rely on for ', counted(sum(g.hours), 'hour'),
         ' (', sum(g.hours) - sum(g.blind), ' unknown, ', sum(g.blind), ' blind), the first ', min(g.from_hour), ', the last ',
         max(g.to_hour) - hours(1), '; at most ', max(g.hours), ' in a row',
         CASE WHEN bool_or(g.is_dark) THEN '; nothing of it is known since, though the lake goes on elsewhere' ELSE '' END
     ) AS detail,
     CASE WHEN max(g.hours) > $long_hours AND (sum(g.blind) > 0 OR count(s.account_id) > 0) THEN 'medium' END AS severity
 FROM measured AS g
-LEFT JOIN signed AS s ON s.account_id = g.account_id AND s.region = g.region
+-- Where there are digests, a quiet hour has one too.
+LEFT JOIN (SELECT account_id, region FROM digests GROUP BY account_id, region) AS s ON s.account_id = g.account_id AND s.region = g.region
 GROUP BY g.account_id, g.region

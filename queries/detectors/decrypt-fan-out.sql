@@ -48,8 +48,7 @@ opened AS (
     FROM busy AS b
     JOIN decrypts AS c ON c.principal = b.principal
     WHERE c.key_arn IS NOT NULL
-      AND c.event_time >= $since - days($baseline_days)
-      AND c.event_time < $until
+      AND c.event_time >= $since - days($baseline_days) AND c.event_time < $until
     GROUP BY 1, 2, 3, 4, 5
 ),
 reached AS (
@@ -79,10 +78,7 @@ wide AS (
     GROUP BY r.principal, r.key_arn, r.asset, r.half
 )
 SELECT
-    w.principal,
-    min(w.home) AS account_id,
-    min(w.first_seen) AS first_seen,
-    max(w.last_seen) AS last_seen,
+    w.principal, min(w.home) AS account_id, min(w.first_seen) AS first_seen, max(w.last_seen) AS last_seen,
     sum(w.calls) AS events,
     concat(
         CASE

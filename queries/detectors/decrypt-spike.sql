@@ -86,20 +86,14 @@ usual AS (
         SELECT c.key_arn, c.principal, count(*) AS calls
         FROM (SELECT key_arn, principal FROM busy WHERE past_days >= $baseline_min_days GROUP BY key_arn, principal) AS b
         JOIN decrypts AS c ON c.key_arn = b.key_arn AND c.principal = b.principal
-        WHERE c.event_time >= date_trunc('day', $since - days($baseline_days))
-          AND c.event_time < date_trunc('hour', $since)
+        WHERE c.event_time >= date_trunc('day', $since - days($baseline_days)) AND c.event_time < date_trunc('hour', $since)
         GROUP BY c.key_arn, c.principal, date_trunc('hour', c.event_time)
     )
     GROUP BY key_arn, principal
 )
 SELECT
-    b.key_arn,
-    b.principal,
-    min(b.account_id) AS account_id,
-    min(b.region) AS region,
-    min(b.first_seen) AS first_seen,
-    max(b.last_seen) AS last_seen,
-    sum(b.calls) AS events,
+    b.key_arn, b.principal, min(b.account_id) AS account_id, min(b.region) AS region, min(b.first_seen) AS first_seen,
+    max(b.last_seen) AS last_seen, sum(b.calls) AS events,
     concat(
         max(b.calls), ' decryptions in an hour, where it made ', max(u.most), ' at most and ', CAST(round(max(u.calls)) AS BIGINT),
         ' usually, on ', max(b.past_days), ' days before', CASE WHEN count(*) > 1 THEN concat('; in ', count(*), ' hours') ELSE '' END, '.'

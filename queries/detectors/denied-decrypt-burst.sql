@@ -31,36 +31,23 @@
 WITH asked AS (
     SELECT principal, outcome, key_arn, event_time, event_id, coalesce(principal_account_id, account_id) AS home
     FROM calls
-    WHERE usage_class IN ('decrypt', 'generate')
-      AND (event_name IN ('Decrypt', 'ReEncrypt') OR event_name LIKE 'GenerateDataKey%')
+    WHERE (event_name IN ('Decrypt', 'ReEncrypt') OR event_name LIKE 'GenerateDataKey%')
       AND principal NOT LIKE 'service:%'
       AND principal NOT LIKE '%:role/aws-service-role/config.amazonaws.com/%'
-      AND NOT (
-          coalesce(session_name, '') = 'LambdaDescribeHandlerSession'
-          AND coalesce(via, '') IN ('config.amazonaws.com', 'lambda.amazonaws.com')
-      )
-      AND event_time >= $since - hours(1)
-      AND event_time < $until
-),
-halves AS (
-    SELECT
-        principal, date_bin(INTERVAL '30 minutes', event_time) AS half, count(*) AS calls,
-        count(*) FILTER (WHERE outcome = 'denied') AS denials, max(event_time) FILTER (WHERE outcome = 'denied') AS last_seen
-    FROM asked
-    GROUP BY 1, 2
+      AND (coalesce(session_name, '') <> 'LambdaDescribeHandlerSession'
+          OR coalesce(via, '') NOT IN ('config.amazonaws.com', 'lambda.amazonaws.com'))
+      AND event_time >= $since - hours(1) AND event_time < $until
 ),
 bursts AS (
-    SELECT principal, hour, sum(denials) AS denials
-    FROM (SELECT *, unnest(hours_of(half)) AS hour FROM halves)
+    SELECT principal, hour, count(*) FILTER (WHERE outcome = 'denied') AS denials
+    FROM (SELECT principal, outcome, event_time, unnest(hours_of(event_time)) AS hour FROM asked)
     GROUP BY principal, hour
-    HAVING sum(denials) >= $denials AND 100 * sum(denials) >= $percent * sum(calls) AND max(last_seen) >= $since
+    HAVING count(*) FILTER (WHERE outcome = 'denied') >= $denials
+       AND 100 * count(*) FILTER (WHERE outcome = 'denied') >= $percent * count(*)
+       AND max(CASE WHEN outcome = 'denied' THEN event_time END) >= $since
 )
 SELECT
-    principal,
-    min(home) AS account_id,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
+    principal, min(home) AS account_id, min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS events,
     evidence(event_id, event_time) AS evidence,
     concat(
         max(denials), ' calls were denied within one hour',
@@ -68,8 +55,7 @@ SELECT
             WHEN 0 THEN '; the log does not tell with which keys'
             WHEN 1 THEN concat(', with one key: ', min(key_arn))
             ELSE concat(', with ', count(DISTINCT key_arn), ' keys: ', listed(key_arn))
-        END,
-        '.'
+        END, '.'
     ) AS detail,
     CASE WHEN count(DISTINCT key_arn) >= $keys THEN 'high' END AS severity
 FROM (

@@ -44,8 +44,7 @@ WITH direct AS (
       AND c.key_arn IS NOT NULL
       AND c.via IS NULL
       AND c.principal NOT LIKE 'service:%'
-      AND c.event_time >= $since
-      AND c.event_time < $until
+      AND c.event_time >= $since AND c.event_time < $until
     GROUP BY c.key_arn, c.principal
 ),
 services AS (
@@ -60,22 +59,14 @@ services AS (
         JOIN calls AS c ON c.key_arn = d.key_arn
         WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
           AND c.outcome = 'ok'
-          AND c.event_time >= $since - days($baseline_days)
-          AND c.event_time < $since
+          AND c.event_time >= $since - days($baseline_days) AND c.event_time < $since
         GROUP BY 1, 2, 3
     )
     GROUP BY key_arn
-    HAVING NOT bool_or(is_direct AND first_seen < $since - days($news_days)) AND NOT bool_and(is_direct)
+    HAVING NOT bool_or(is_direct AND days_between(first_seen, $since) > $news_days) AND NOT bool_and(is_direct)
 )
 SELECT
-    d.key_arn,
-    d.principal,
-    d.account_id,
-    d.region,
-    d.first_seen,
-    d.last_seen,
-    d.calls AS events,
-    d.evidence,
+    d.key_arn, d.principal, d.account_id, d.region, d.first_seen, d.last_seen, d.calls AS events, d.evidence,
     concat(
         'direct ', d.operations, '; all ', s.calls, ' calls before came through AWS services, such as ', s.service,
         CASE WHEN s.direct_calls > 0 THEN concat(', but for ', s.direct_calls, ' of the last ', $news_days, ' days') ELSE '' END, '.'

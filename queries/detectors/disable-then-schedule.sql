@@ -34,12 +34,7 @@ WITH pairs AS (
     GROUP BY s.key_arn, s.principal, s.account_id, s.region, s.event_time, s.event_id
 )
 SELECT
-    key_arn,
-    principal,
-    account_id,
-    region,
-    min(at) AS first_seen,
-    max(at) AS last_seen,
+    key_arn, principal, account_id, region, min(at) AS first_seen, max(at) AS last_seen,
     count(DISTINCT id) AS events,
     evidence(id, at) AS evidence,
     concat(

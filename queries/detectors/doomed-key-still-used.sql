@@ -22,8 +22,7 @@ WITH doomed AS (
     SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn
     FROM kms_events
     WHERE outcome = 'key_unusable'
-      AND event_time >= $since
-      AND event_time < $until
+      AND event_time >= $since AND event_time < $until
 ),
 failed AS (
     SELECT u.*, lower(coalesce(u.error_message, '')) LIKE '%pending%deletion%' AS is_pending
@@ -37,20 +36,13 @@ failed AS (
       )
       -- ReEncrypt has two keys, and the message names the one that is unusable.
       AND (u.key_role IS NULL OR coalesce(u.error_message, '') NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0)
-      AND u.event_time >= $since
-      AND u.event_time < $until
+      AND u.event_time >= $since AND u.event_time < $until
 )
 SELECT
-    key_arn,
-    principal,
-    max(key_account_id) AS account_id,
-    max(key_region) AS region,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
-    evidence(event_id, event_time) AS evidence,
+    key_arn, principal, max(key_account_id) AS account_id, max(key_region) AS region, min(event_time) AS first_seen,
+    max(event_time) AS last_seen, count(*) AS events, evidence(event_id, event_time) AS evidence,
     concat(
-        count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
+        counted(count(*), 'call'),
         ' failed, the last a ', last_value(event_name ORDER BY event_time, event_id),
         coalesce(' through ' || last_value(via ORDER BY event_time, event_id), ''), ': the key is ',
         CASE WHEN last_value(is_pending ORDER BY event_time, event_id) THEN 'pending deletion' ELSE 'disabled' END, '.',

@@ -25,11 +25,9 @@
 -- it, and see with `keytrail who KEY --by asset` what was read. If it is a partner, declare it as `[[trusted]]`.
 WITH outsiders AS (
     SELECT
-        d.key_arn, d.principal, d.principal_account_id AS home,
-        split_part(d.key_arn, ':', 5) AS account_id, split_part(d.key_arn, ':', 4) AS region,
-        min(d.first_seen) AS first_seen, max(d.last_seen) AS last_seen,
-        sum(d.calls) AS calls, coalesce(sum(d.calls) FILTER (WHERE d.via IS NULL), 0) AS direct_calls,
-        bool_or(theirs.account_id IS NOT NULL) AS is_presumed
+        d.key_arn, d.principal, d.principal_account_id AS home, ours.account_id, split_part(d.key_arn, ':', 4) AS region,
+        min(d.first_seen) AS first_seen, max(d.last_seen) AS last_seen, sum(d.calls) AS calls,
+        coalesce(sum(d.calls) FILTER (WHERE d.via IS NULL), 0) AS direct_calls, max(theirs.doubt) AS doubt
     FROM decrypts_by_day AS d
     JOIN own_accounts AS ours ON ours.account_id = split_part(d.key_arn, ':', 5)
     LEFT JOIN own_accounts AS theirs ON theirs.account_id = d.principal_account_id
@@ -42,21 +40,15 @@ WITH outsiders AS (
 parties AS (
     SELECT
         o.key_arn, o.principal, o.home, max(t.name) AS party,
-        max(t.name) FILTER (WHERE coalesce(matches_any(o.principal, t.principals), true)) AS trusted_as
+        max(t.name) FILTER (WHERE is_within(o.principal, t.principals)) AS trusted_as
     FROM outsiders AS o
     JOIN trusted_keys AS t ON t.account_id = o.home AND (t.key_arn IS NULL OR t.key_arn = o.key_arn)
     GROUP BY o.key_arn, o.principal, o.home
 )
 SELECT
-    o.key_arn,
-    o.principal,
-    o.account_id,
-    o.region,
-    o.first_seen,
-    o.last_seen,
-    o.calls AS events,
+    o.key_arn, o.principal, o.account_id, o.region, o.first_seen, o.last_seen, o.calls AS events,
     concat(
-        o.calls, CASE WHEN o.calls = 1 THEN ' call' ELSE ' calls' END, ' by account ', o.home, ', ', o.direct_calls, ' of them direct',
+        counted(o.calls, 'call'), ' by account ', o.home, ', ', o.direct_calls, ' of them direct',
         CASE
             WHEN p.trusted_as IS NOT NULL THEN concat('; trusted as ', p.trusted_as)
             WHEN p.party IS NULL THEN '; the account is not one of ours'
@@ -65,16 +57,7 @@ SELECT
         END,
         '.'
     ) AS detail,
-    CASE
-        WHEN p.trusted_as IS NOT NULL THEN 'low'
-        WHEN p.party IS NOT NULL AND o.principal LIKE 'acct:%' THEN 'medium'
-    END AS severity,
-    CASE
-        WHEN o.is_presumed
-        THEN concat(
-            'it decrypted with a key of account ', o.account_id, ', and its own account ', o.home,
-            ' counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
-        )
-    END AS not_evaluated
+    CASE WHEN p.trusted_as IS NOT NULL THEN 'low' WHEN p.party IS NOT NULL AND o.principal LIKE 'acct:%' THEN 'medium' END AS severity,
+    'it decrypted with a key of account ' || o.account_id || ', and its own account ' || o.home || ' ' || o.doubt AS not_evaluated
 FROM outsiders AS o
 LEFT JOIN parties AS p ON p.key_arn = o.key_arn AND p.principal = o.principal AND p.home = o.home

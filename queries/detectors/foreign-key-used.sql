@@ -26,55 +26,37 @@
 -- Revoke the principal's sessions. See what was written under that key (`keytrail who KEY --by asset`) and whether
 -- older versions and backups are there. A policy can keep everyone from foreign keys (`kms:ResourceAccount`,
 -- `aws:ResourceOrgID`).
-WITH encrypts AS (
-    SELECT *, coalesce(via, 'direct calls') AS way, split_part(key_arn, ':', 5) AS owner
-    FROM usage
-    WHERE (event_name = 'Encrypt' OR event_name LIKE 'GenerateDataKey%' OR key_role = 'destination')
-      AND usage_class IN ('encrypt', 'generate', 'decrypt')
-      AND outcome = 'ok'
-      AND principal NOT LIKE 'service:%'
-      AND principal_account_id <> key_account_id
-      AND coalesce(via, 'direct') IN (
-          'direct', 'AWS Internal', 's3.amazonaws.com', 'ec2.amazonaws.com', 'ebs.amazonaws.com', 'rds.amazonaws.com',
-          'dynamodb.amazonaws.com', 'secretsmanager.amazonaws.com', 'ssm.amazonaws.com', 'sqs.amazonaws.com',
-          'sns.amazonaws.com', 'kinesis.amazonaws.com', 'firehose.amazonaws.com', 'logs.amazonaws.com',
-          'backup.amazonaws.com', 'elasticfilesystem.amazonaws.com', 'redshift.amazonaws.com', 'lambda.amazonaws.com'
-      )
-      AND event_time >= $since
-      AND event_time < $until
-),
-pairs AS (
+WITH pairs AS (
     SELECT
-        e.key_arn, e.principal, e.owner, min(e.principal_account_id) AS account_id, min(e.region) AS region,
+        e.key_arn, e.principal, e.key_account_id AS owner, min(e.principal_account_id) AS account_id, min(e.region) AS region,
         min(e.event_time) AS first_seen, max(e.event_time) AS last_seen, count(*) AS calls,
-        evidence(e.event_id, e.event_time) AS evidence, listed(e.event_name) AS operations, listed(e.way) AS ways,
-        bool_or(theirs.account_id IS NOT NULL) AS is_presumed
-    FROM encrypts AS e
+        evidence(e.event_id, e.event_time) AS evidence, listed(e.event_name) AS operations,
+        listed(coalesce(e.via, 'direct calls')) AS ways, max(theirs.doubt) AS doubt
+    FROM usage AS e
     JOIN own_accounts AS ours ON ours.account_id = e.principal_account_id
-    LEFT JOIN own_accounts AS theirs ON theirs.account_id = e.owner
-    WHERE theirs.account_id IS NULL OR NOT theirs.is_declared
-    GROUP BY e.key_arn, e.principal, e.owner
+    LEFT JOIN own_accounts AS theirs ON theirs.account_id = e.key_account_id
+    WHERE (e.event_name = 'Encrypt' OR e.event_name LIKE 'GenerateDataKey%' OR e.key_role = 'destination')
+      AND e.outcome = 'ok'
+      AND e.principal NOT LIKE 'service:%'
+      AND e.principal_account_id <> e.key_account_id
+      AND split_part(coalesce(e.via, 'direct'), '.amazonaws.com', 1) IN (
+          'direct', 'AWS Internal', 's3', 'ec2', 'ebs', 'rds', 'dynamodb', 'secretsmanager', 'ssm', 'sqs', 'sns', 'kinesis',
+          'firehose', 'logs', 'backup', 'elasticfilesystem', 'redshift', 'lambda'
+      )
+      AND e.event_time >= $since AND e.event_time < $until
+      AND (theirs.account_id IS NULL OR NOT theirs.is_declared)
+    GROUP BY e.key_arn, e.principal, e.key_account_id
 ),
 parties AS (
     SELECT
-        p.key_arn, p.principal, max(t.name) AS party,
-        max(t.name) FILTER (WHERE coalesce(matches_any(p.principal, t.principals), true)) AS trusted_as
-    FROM pairs AS p
-    JOIN trusted_parties AS t ON t.account_id = p.owner
+        p.key_arn, p.principal, max(t.name) AS party, max(t.name) FILTER (WHERE is_within(p.principal, t.principals)) AS trusted_as
+    FROM pairs AS p JOIN trusted_parties AS t ON t.account_id = p.owner
     GROUP BY p.key_arn, p.principal
 )
 SELECT
-    p.key_arn,
-    p.principal,
-    p.account_id,
-    p.region,
-    p.first_seen,
-    p.last_seen,
-    p.calls AS events,
-    p.evidence,
+    p.key_arn, p.principal, p.account_id, p.region, p.first_seen, p.last_seen, p.calls AS events, p.evidence,
     concat(
-        p.calls, CASE WHEN p.calls = 1 THEN ' call (' ELSE ' calls (' END, p.operations, '), by way of ', p.ways,
-        ', with a key of account ', p.owner,
+        counted(p.calls, 'call'), ' (', p.operations, '), by way of ', p.ways, ', with a key of account ', p.owner,
         CASE
             WHEN t.trusted_as IS NOT NULL THEN concat(', which is trusted as ', t.trusted_as, '.')
             WHEN t.party IS NOT NULL THEN concat(', which is of ', t.party, ', but for other principals.')
@@ -82,12 +64,5 @@ SELECT
         END
     ) AS detail,
     CASE WHEN t.trusted_as IS NOT NULL THEN 'low' END AS severity,
-    CASE
-        WHEN p.is_presumed
-        THEN concat(
-            'it belongs to account ', p.account_id, ', and the key''s account ', p.owner,
-            ' counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
-        )
-    END AS not_evaluated
-FROM pairs AS p
-LEFT JOIN parties AS t ON t.key_arn = p.key_arn AND t.principal = p.principal
+    'it belongs to account ' || p.account_id || ', and the key''s account ' || p.owner || ' ' || p.doubt AS not_evaluated
+FROM pairs AS p LEFT JOIN parties AS t ON t.key_arn = p.key_arn AND t.principal = p.principal

@@ -78,16 +78,12 @@ outsiders AS (
           SELECT 1
           FROM trusted_keys AS t
           WHERE t.account_id = j.account
-            AND coalesce(matches_any(j.party, t.principals), true)
+            AND is_within(j.party, t.principals)
             AND (t.key_arn IS NULL OR t.key_arn = j.key_arn)
       )
 )
 SELECT
-    key_arn,
-    principal,
-    max(account_id) AS account_id,
-    max(region) AS region,
-    min(event_time) AS first_seen,
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region, min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(DISTINCT event_id) AS events,
     evidence(event_id, event_time) AS evidence,

@@ -36,14 +36,7 @@ WITH removed AS (
     GROUP BY r.key_arn, r.principal
 )
 SELECT
-    key_arn,
-    principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    events,
-    evidence,
+    key_arn, principal, account_id, region, first_seen, last_seen, events, evidence,
     concat(
         CASE WHEN is_asked_for THEN concat('it was deleted by ', principal, '.') ELSE 'it expired, and AWS KMS removed it.' END,
         CASE WHEN is_imported THEN ' Material was imported again later.' ELSE '' END
@@ -58,5 +51,4 @@ FROM key_inventory
 WHERE NOT gone
   AND origin = 'EXTERNAL'
   AND coalesce(state, '') NOT IN ('PendingImport', 'PendingDeletion')
-  AND valid_to >= $since
-  AND valid_to < $until + days($expires_days)
+  AND valid_to >= $since AND valid_to < $until + days($expires_days)

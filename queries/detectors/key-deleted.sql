@@ -17,12 +17,8 @@
 -- ## What to do next
 -- Look at `keytrail who` of the key for what used it last. If a replica is left, make it the primary.
 SELECT
-    d.key_arn,
-    max(d.principal) AS principal,
-    max(d.account_id) AS account_id,
-    max(d.region) AS region,
-    min(d.event_time) AS first_seen,
-    max(d.event_time) AS last_seen,
+    d.key_arn, max(d.principal) AS principal, max(d.account_id) AS account_id, max(d.region) AS region,
+    min(d.event_time) AS first_seen, max(d.event_time) AS last_seen,
     count(DISTINCT d.event_id) AS events,
     evidence(d.event_id, d.event_time) AS evidence,
     coalesce(

@@ -64,12 +64,7 @@ scheduled AS (
 )
 SELECT
     CASE WHEN NOT is_one_of_many THEN key_arn END AS key_arn,
-    principal,
-    account_id,
-    region,
-    min(first_seen) AS first_seen,
-    max(last_seen) AS last_seen,
-    sum(events) AS events,
+    principal, account_id, region, min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(events) AS events,
     array_slice(flatten(array_agg(evidence ORDER BY first_seen, key_arn)), 1, 10) AS evidence,
     CASE
         WHEN NOT is_one_of_many THEN max(told)

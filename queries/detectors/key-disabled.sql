@@ -29,14 +29,7 @@ WITH dependents AS (
     GROUP BY key_arn
 )
 SELECT
-    s.key_arn,
-    s.principal,
-    s.account_id,
-    s.region,
-    s.first_seen,
-    s.last_seen,
-    s.events,
-    s.evidence,
+    s.key_arn, s.principal, s.account_id, s.region, s.first_seen, s.last_seen, s.events, s.evidence,
     concat(
         CASE WHEN s.is_undone THEN 'The key was enabled again later. ' ELSE '' END,
         coalesce('The call came through ' || s.via || '. ', ''),

@@ -45,8 +45,7 @@ WITH looks AS (
         )
       AND NOT is_aws
       AND via IS NULL
-      AND event_time >= $since - days($baseline_days)
-      AND event_time < $until
+      AND event_time >= $since - days($baseline_days) AND event_time < $until
 ),
 busy AS (
     SELECT principal
@@ -111,12 +110,8 @@ found AS (
     GROUP BY l.principal, l.event_id, l.event_time, l.key_arn
 )
 SELECT
-    f.principal,
-    min(f.home) AS account_id,
-    min(f.event_time) AS first_seen,
-    max(f.event_time) AS last_seen,
-    count(*) AS events,
-    evidence(f.event_id, f.event_time) AS evidence,
+    f.principal, min(f.home) AS account_id, min(f.event_time) AS first_seen, max(f.event_time) AS last_seen,
+    count(*) AS events, evidence(f.event_id, f.event_time) AS evidence,
     concat(
         CASE WHEN max(f.keys) IS NULL THEN '' ELSE concat('It looked at ', max(f.keys), ' keys within one hour. ') END,
         CASE WHEN max(f.trials) IS NULL THEN '' ELSE concat('It made ', max(f.trials), ' dry runs within one hour. ') END,

@@ -23,74 +23,14 @@
 -- ## What to do next
 -- Ask the principal. Let the trail record KMS again. CloudTrail's event history cannot leave KMS out: look there for
 -- what happened meanwhile, Region by Region, before its 90 days are over.
-WITH changes AS (
-    SELECT *
-    FROM (
-        SELECT
-            account_id, home_region, trail, principal, event_time, event_id, event_name, logging, captures,
-            last_value(is_multi_region) IGNORE NULLS OVER before AS was_multi_region,
-            last_value(is_organization) IGNORE NULLS OVER before AS was_organization
-        FROM trail_changes
-        WINDOW before AS (
-            PARTITION BY account_id, home_region, trail ORDER BY event_time, step, event_id
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        )
-    )
-    WHERE event_time >= $since
-      AND event_time < $until
-      AND event_name IN ('PutEventSelectors', 'UpdateTrail', 'StopLogging', 'DeleteTrail')
-),
--- What a trail is told to be and has been all along takes nothing away; where nothing is known, it does.
-lost AS (
-    SELECT
-        c.*,
-        a.request_parameters AS request,
-        coalesce(
-            c.event_name = 'UpdateTrail'
-            AND a.request_parameters LIKE '%"isMultiRegionTrail":false%' AND coalesce(c.was_multi_region, true), false
-        ) AS loses_regions,
-        coalesce(
-            c.event_name = 'UpdateTrail'
-            AND a.request_parameters LIKE '%"isOrganizationTrail":false%' AND coalesce(c.was_organization, true), false
-        ) AS loses_members
-    FROM changes AS c
-    LEFT JOIN (
-        SELECT event_id, request_parameters
-        FROM events
-        WHERE event_source = 'cloudtrail.amazonaws.com'
-          AND event_name IN ('PutEventSelectors', 'UpdateTrail')
-          AND event_time >= $since
-          AND event_time < $until
-    ) AS a ON a.event_id = c.event_id
-),
--- `blinds` is false where the trail goes on and only its files are in question.
-acts AS (
-    SELECT
-        *,
-        coalesce(logging = 'off', false) OR coalesce(captures = 'no', false) OR loses_regions OR loses_members AS blinds,
-        CASE
-            WHEN logging = 'off' THEN event_name
-            WHEN captures = 'no' AND request LIKE '%"readWriteType":"WriteOnly"%' THEN 'selectors that record only writes'
-            WHEN captures = 'no' THEN 'selectors without reads of KMS'
-            WHEN event_name = 'UpdateTrail' THEN nullif(concat_ws(
-                ', ',
-                CASE WHEN loses_regions THEN 'other Regions no longer recorded' END,
-                CASE WHEN loses_members THEN 'the organization''s other accounts no longer recorded' END,
-                CASE WHEN request LIKE '%"enableLogFileValidation":false%' THEN 'log file validation off' END,
-                'bucket ' || (regexp_match(request, '"s3BucketName":"([^"]*)"'))[1],
-                coalesce('KMS key ' || (regexp_match(request, '"kmsKeyId":"([^"]+)"'))[1], CASE WHEN request LIKE '%"kmsKeyId":""%' THEN 'no KMS key' END)
-            ), '')
-        END AS act
-    FROM lost
-),
-did AS (
+WITH did AS (
     SELECT
         account_id, home_region, trail, principal, min(event_time) AS first_seen, max(event_time) AS last_seen,
         max(event_time) FILTER (WHERE blinds) AS blinded_at, bool_or(loses_regions) AS loses_regions,
         bool_or(loses_members) AS loses_members, count(*) AS events, evidence(event_id, event_time) AS evidence,
         some_of(array_agg(DISTINCT act ORDER BY act), '; ') AS acts
-    FROM acts
-    WHERE act IS NOT NULL
+    FROM trail_losses
+    WHERE event_time >= $since AND event_time < $until
     GROUP BY account_id, home_region, trail, principal
 ),
 -- Where each of those trails recorded: what it lost is not in `trail_lanes`, which knows what it is now.
@@ -155,13 +95,7 @@ ended AS (
     GROUP BY d.account_id, d.home_region, d.trail, d.principal, d.first_seen, d.last_seen, d.blinded_at, d.events, d.evidence, d.acts
 )
 SELECT
-    e.principal,
-    e.account_id,
-    e.home_region AS region,
-    e.first_seen,
-    e.last_seen,
-    e.events,
-    e.evidence,
+    e.principal, e.account_id, e.home_region AS region, e.first_seen, e.last_seen, e.events, e.evidence,
     concat(
         e.acts,
         CASE

@@ -49,11 +49,7 @@ struck AS (
     GROUP BY s.principal, s.account_id, s.key_arn, s.event_time, s.event_id
 )
 SELECT
-    principal,
-    account_id,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
+    principal, account_id, min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS events,
     evidence(event_id, event_time) AS evidence,
     concat(
         'Up to ', max(keys), ' keys within ', $minutes, ' minutes, ', count(DISTINCT key_arn), ' in all: ',

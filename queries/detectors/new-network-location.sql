@@ -43,8 +43,7 @@ WITH visits AS (
         WHERE via IS NULL
           AND NOT is_aws
           AND key_arn IS NOT NULL
-          AND event_time >= $since
-          AND event_time < $until
+          AND event_time >= $since AND event_time < $until
         GROUP BY 1, 2, 3, 4
     )
     WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
@@ -58,8 +57,7 @@ past AS (
         JOIN decrypts AS d ON d.principal = v.principal
         WHERE d.via IS NULL
           AND d.key_arn IS NOT NULL
-          AND d.event_time >= $since - days($baseline_days)
-          AND d.event_time < $since
+          AND d.event_time >= $since - days($baseline_days) AND d.event_time < $since
         GROUP BY 1, 2, 3, 4
     )
     WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
@@ -70,17 +68,12 @@ habits AS (
     GROUP BY principal
 )
 SELECT
-    v.key_arn,
-    v.principal,
-    min(v.account_id) AS account_id,
-    min(v.region) AS region,
-    min(v.first_seen) AS first_seen,
-    max(v.last_seen) AS last_seen,
-    sum(v.calls) AS events,
+    v.key_arn, v.principal, min(v.account_id) AS account_id, min(v.region) AS region, min(v.first_seen) AS first_seen,
+    max(v.last_seen) AS last_seen, sum(v.calls) AS events,
     array_slice(flatten(array_agg(v.evidence ORDER BY v.first_seen, v.network, v.source_ip)), 1, 10) AS evidence,
     concat(
-        sum(v.calls), ' direct calls from ', listed(v.network), '; on ', h.days, ' days before it came from ', h.networks,
-        CASE WHEN h.networks = 1 THEN ' other network.' ELSE ' other networks.' END
+        sum(v.calls), ' direct calls from ', listed(v.network), '; on ', h.days, ' days before it came from ',
+        counted(h.networks, 'other network'), '.'
     ) AS detail,
     CASE
         WHEN h.days < $often_days OR 2 * h.networks >= h.days THEN 'low'

@@ -34,14 +34,8 @@ WITH steps AS (
     )
 )
 SELECT
-    key_arn,
-    principal,
-    max(account_id) AS account_id,
-    max(region) AS region,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
-    evidence(event_id, event_time) AS evidence,
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region, min(event_time) AS first_seen,
+    max(event_time) AS last_seen, count(*) AS events, evidence(event_id, event_time) AS evidence,
     concat('It was scheduled for deletion by ', max(scheduler), ' before.') AS detail
 FROM steps
 WHERE event_name = 'PutKeyPolicy'

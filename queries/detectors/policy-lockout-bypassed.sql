@@ -16,14 +16,8 @@
 -- Read the policy (`keytrail event` with the event id). Make sure that someone in the account may still call
 -- PutKeyPolicy.
 SELECT
-    key_arn,
-    principal,
-    max(account_id) AS account_id,
-    max(region) AS region,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
-    evidence(event_id, event_time) AS evidence,
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region, min(event_time) AS first_seen,
+    max(event_time) AS last_seen, count(*) AS events, evidence(event_id, event_time) AS evidence,
     concat('By ', listed(event_name), '.') AS detail
 FROM control_calls
 WHERE event_name IN ('PutKeyPolicy', 'CreateKey', 'ReplicateKey')

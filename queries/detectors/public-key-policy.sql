@@ -35,8 +35,7 @@ WITH set_policies AS (
         SELECT
             *,
             CASE
-                WHEN event_name = 'ReplicateKey'
-                THEN (regexp_match(request_parameters, '"replicaRegion":"([a-z0-9-]+)"'))[1]
+                WHEN event_name = 'ReplicateKey' THEN (regexp_match(request_parameters, '"replicaRegion":"([a-z0-9-]+)"'))[1]
             END AS replica_region
         FROM control_calls
         WHERE event_name IN ('PutKeyPolicy', 'CreateKey', 'ReplicateKey')
@@ -57,11 +56,7 @@ judged AS (
     FROM (SELECT *, open_to_anyone(policy) AS allowed FROM set_policies)
 )
 SELECT
-    key_arn,
-    principal,
-    max(account_id) AS account_id,
-    max(region) AS region,
-    min(event_time) AS first_seen,
+    key_arn, principal, max(account_id) AS account_id, max(region) AS region, min(event_time) AS first_seen,
     max(event_time) AS last_seen,
     count(event_id) AS events,
     evidence(event_id, event_time) AS evidence,

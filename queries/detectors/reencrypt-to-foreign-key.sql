@@ -24,72 +24,42 @@
 -- ## What to do next
 -- Keep the original: stop whatever deletes it, and see whether its key was disabled or scheduled for deletion. Revoke
 -- the caller's sessions. The destination is in the detail: find out whose account it is.
-
--- DataFusion runs a CTE once for each mention of it: so each is mentioned once, and windows look at what is grouped.
-WITH moved AS (
+WITH moves AS (
     SELECT
-        key_arn,
-        coalesce(key_account_id, account_id) AS account_id,
-        coalesce(key_region, region) AS region,
-        principal,
-        principal_account_id,
-        dest_key_arn,
-        split_part(dest_key_arn, ':', 5) AS dest_account_id,
-        event_time,
-        event_id
-    FROM calls
-    WHERE event_name = 'ReEncrypt'
-      AND outcome = 'ok'
-      AND dest_key_arn IS NOT NULL
-      AND principal NOT LIKE 'service:%'
-      AND event_time >= $since
-      AND event_time < $until
-),
-foreign_moves AS (
-    SELECT m.*, theirs.account_id IS NOT NULL AS is_presumed
-    FROM moved AS m
+        m.key_arn, m.principal, m.account_id, m.region, m.dest_key_arn, m.dest_account_id, m.event_time, m.event_id, theirs.doubt
+    FROM (
+        SELECT
+            * REPLACE (coalesce(key_account_id, account_id) AS account_id, coalesce(key_region, region) AS region),
+            split_part(dest_key_arn, ':', 5) AS dest_account_id
+        FROM calls
+        WHERE event_name = 'ReEncrypt'
+          AND outcome = 'ok'
+          AND dest_key_arn IS NOT NULL
+          AND principal NOT LIKE 'service:%'
+          AND event_time >= $since AND event_time < $until
+    ) AS m
     LEFT JOIN own_accounts AS theirs ON theirs.account_id = m.dest_account_id
     LEFT SEMI JOIN own_accounts AS ours ON ours.account_id = m.account_id OR ours.account_id = m.principal_account_id
     -- An account that only counts as ours is not another's to itself.
     WHERE theirs.account_id IS NULL
-      OR (
-          NOT theirs.is_declared
-          AND (m.dest_account_id <> m.account_id OR m.dest_account_id <> m.principal_account_id)
-      )
+      OR (NOT theirs.is_declared AND (m.dest_account_id <> m.account_id OR m.dest_account_id <> m.principal_account_id))
 ),
 trusts AS (
     SELECT m.principal, m.dest_account_id, max(t.name) AS name
-    FROM (SELECT principal, dest_account_id FROM foreign_moves GROUP BY principal, dest_account_id) AS m
+    FROM (SELECT principal, dest_account_id FROM moves GROUP BY principal, dest_account_id) AS m
     JOIN trusted_parties AS t ON t.account_id = m.dest_account_id
-    WHERE t.principals IS NULL OR matches_any(m.principal, t.principals)
+    WHERE is_within(m.principal, t.principals)
     GROUP BY m.principal, m.dest_account_id
 )
 SELECT
-    m.key_arn,
-    m.principal,
-    min(m.account_id) AS account_id,
-    min(m.region) AS region,
-    min(m.event_time) AS first_seen,
-    max(m.event_time) AS last_seen,
-    count(*) AS events,
-    evidence(m.event_id, m.event_time) AS evidence,
+    m.key_arn, m.principal, min(m.account_id) AS account_id, min(m.region) AS region, min(m.event_time) AS first_seen,
+    max(m.event_time) AS last_seen, count(*) AS events, evidence(m.event_id, m.event_time) AS evidence,
     concat(
-        'encrypted anew with ', array_to_string(array_slice(array_sort(array_agg(DISTINCT m.dest_key_arn)), 1, 5), ', '),
-        CASE
-            WHEN count(DISTINCT m.dest_key_arn) > 5 THEN concat(' and ', count(DISTINCT m.dest_key_arn) - 5, ' more')
-            ELSE ''
-        END,
-        CASE WHEN bool_and(p.name IS NOT NULL) THEN concat('; trusted as ', max(p.name)) ELSE '' END,
-        '.'
+        'encrypted anew with ', listed(m.dest_key_arn),
+        CASE WHEN bool_and(p.name IS NOT NULL) THEN concat('; trusted as ', max(p.name)) ELSE '' END, '.'
     ) AS detail,
     CASE WHEN bool_and(p.name IS NOT NULL) THEN 'low' END AS severity,
-    CASE
-        WHEN m.is_presumed
-        THEN concat(
-            'data was moved to a key of account ', min(m.dest_account_id),
-            ', which counts as ours only because its logs are in the lake: declare `accounts` in the expectations file'
-        )
-    END AS not_evaluated
-FROM foreign_moves AS m
+    'data was moved to a key of account ' || min(m.dest_account_id) || ', which ' || m.doubt AS not_evaluated
+FROM moves AS m
 LEFT JOIN trusts AS p ON p.principal = m.principal AND p.dest_account_id = m.dest_account_id
-GROUP BY m.key_arn, m.principal, m.is_presumed
+GROUP BY m.key_arn, m.principal, m.doubt

@@ -34,27 +34,19 @@ used AS (
     JOIN kms_events AS e ON e.key_account_id = r.account_id AND e.key_region = r.replica_region
     WHERE e.outcome = 'ok'
       AND e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-      AND e.event_time >= $since - days($baseline_days)
-      AND e.event_time < $since
+      AND e.event_time >= $since - days($baseline_days) AND e.event_time < $since
     GROUP BY e.key_account_id, e.key_region
 ),
 known AS (
     SELECT account_id, region
     FROM coverage
     WHERE state IN ('proven', 'observed')
-      AND hour >= $since - days($baseline_days)
-      AND hour < $since
+      AND hour >= $since - days($baseline_days) AND hour < $since
     GROUP BY account_id, region
 )
 SELECT
-    r.key_arn,
-    r.principal,
-    max(r.account_id) AS account_id,
-    max(r.region) AS region,
-    min(r.event_time) AS first_seen,
-    max(r.event_time) AS last_seen,
-    count(*) AS events,
-    evidence(r.event_id, r.event_time) AS evidence,
+    r.key_arn, r.principal, max(r.account_id) AS account_id, max(r.region) AS region, min(r.event_time) AS first_seen,
+    max(r.event_time) AS last_seen, count(*) AS events, evidence(r.event_id, r.event_time) AS evidence,
     concat('into ', listed(r.replica_region), ', where its account used no key in the ', $baseline_days, ' days before.') AS detail,
     CASE
         WHEN k.account_id IS NULL

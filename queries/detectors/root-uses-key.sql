@@ -17,32 +17,11 @@
 -- An account's first hours; mending a key policy that locked everyone else out.
 -- ## What to do next
 -- Find out who signed in as root, and why. If nobody knows, take the account as lost until shown otherwise.
-
--- A call that two accounts logged is one.
-WITH root_calls AS (
-    SELECT
-        key_arn, principal, event_name, coalesce(usage_class, '') = 'read' AS is_read,
-        coalesce(max(key_account_id), max(account_id)) AS account_id, coalesce(max(key_region), max(region)) AS region,
-        min(event_time) AS event_time, min(event_id) AS event_id, max(via) AS via
-    FROM kms_events
-    WHERE principal_type = 'Root'
-      AND outcome = 'ok'
-      AND original_event_id IS NULL
-      AND event_time >= $since
-      AND event_time < $until
-    GROUP BY coalesce(shared_event_id, event_id), key_arn, principal, event_name, usage_class
-)
 SELECT
-    used_key_arn AS key_arn,
-    principal,
-    account_id,
-    region,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen,
-    count(*) AS events,
-    evidence(event_id, event_time) AS evidence,
+    used_key_arn AS key_arn, principal, coalesce(key_account_id, account_id) AS account_id, coalesce(key_region, region) AS region,
+    min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS events, evidence(event_id, event_time) AS evidence,
     concat(
-        count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END,
+        counted(count(*), 'call'),
         CASE
             WHEN used_key_arn IS NOT NULL THEN concat(' on ', used_key_arn)
             WHEN bool_and(is_read) THEN ' that only read'
@@ -53,7 +32,10 @@ SELECT
     ) AS detail,
     CASE WHEN bool_and(is_read) THEN 'low' END AS severity
 FROM (
-    SELECT *, CASE WHEN bool_or(NOT is_read) OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
-    FROM root_calls
+    SELECT
+        *, coalesce(usage_class, '') = 'read' AS is_read,
+        CASE WHEN bool_or(coalesce(usage_class, '') <> 'read') OVER (PARTITION BY key_arn, principal) THEN key_arn END AS used_key_arn
+    FROM calls
+    WHERE principal_type = 'Root' AND outcome = 'ok' AND event_time >= $since AND event_time < $until
 )
-GROUP BY used_key_arn, principal, account_id, region
+GROUP BY 1, 2, 3, 4

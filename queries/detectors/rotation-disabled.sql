@@ -126,14 +126,7 @@ standing AS (
       AND coalesce(multi_region_type, '') <> 'REPLICA'
 )
 SELECT
-    key_arn,
-    principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    events,
-    evidence,
+    key_arn, principal, account_id, region, first_seen, last_seen, events, evidence,
     concat('automatic rotation was disabled by ', principal, CASE WHEN is_on_again THEN ', and enabled again later.' ELSE '.' END)
         AS detail,
     CASE WHEN is_on_again THEN 'low' END AS severity,

@@ -29,11 +29,7 @@ WITH busy AS (
     SELECT principal
     FROM (
         SELECT principal, hour, sum(secret_calls) AS calls, max(last_seen) AS last_seen
-        FROM (
-            SELECT *, unnest(hours_of(half)) AS hour
-            FROM decrypts_by_half_hour
-            WHERE NOT is_aws AND secret_calls > 0
-        )
+        FROM (SELECT *, unnest(hours_of(half)) AS hour FROM decrypts_by_half_hour WHERE NOT is_aws AND secret_calls > 0)
         GROUP BY principal, hour
     )
     WHERE calls >= $secrets AND last_seen >= $since
@@ -50,8 +46,7 @@ opened AS (
     FROM busy AS b
     JOIN decrypts AS c ON c.principal = b.principal
     WHERE c.asset_type IN ('secret', 'ssm-parameter')
-      AND c.event_time >= $since - hours(1)
-      AND c.event_time < $until
+      AND c.event_time >= $since - hours(1) AND c.event_time < $until
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 harvests AS (
@@ -77,9 +72,7 @@ SELECT
     principal,
     first_value(account_id ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id) AS account_id,
     first_value(region ORDER BY key_arn IS NULL, 2 * key_secrets < $secrets, key_arn, account_id, region) AS region,
-    min(first_seen) AS first_seen,
-    max(last_seen) AS last_seen,
-    sum(calls) AS events,
+    min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(calls) AS events,
     evidence(event_id, first_seen) AS evidence,
     concat(
         max(most), ' different secrets were decrypted within one hour, by way of ', listed(coalesce(via, 'direct calls')),

@@ -45,24 +45,22 @@ WITH declared AS (
     WHERE decryptors IS NOT NULL OR services IS NOT NULL OR assets IS NOT NULL
 ),
 used AS (
-    SELECT *
-    FROM decrypts_by_day
-    WHERE key_arn IS NOT NULL AND day >= CAST($since - days($baseline_days) AS DATE)
+    SELECT * FROM decrypts_by_day WHERE key_arn IS NOT NULL AND day >= CAST($since - days($baseline_days) AS DATE)
 ),
 keys AS (
-    SELECT
-        key_arn,
-        count(DISTINCT day) AS days,
-        count(DISTINCT principal) AS principals,
-        count(*) FILTER (WHERE via IS NULL) = 0 AND sum(calls) >= $service_calls AS is_of_services,
-        CAST(min(day) AS TIMESTAMP) AS first_day
-    FROM used
-    WHERE is_past
-    GROUP BY key_arn
+    SELECT *, days_between(first_day, $since) AS known_days
+    FROM (
+        SELECT
+            key_arn, count(DISTINCT day) AS days, count(DISTINCT principal) AS principals, CAST(min(day) AS TIMESTAMP) AS first_day,
+            count(*) FILTER (WHERE via IS NULL) = 0 AND sum(calls) >= $service_calls AS is_of_services
+        FROM used
+        WHERE is_past
+        GROUP BY key_arn
+    )
 ),
 -- Those of the known who came in the second half of the time, or on one day only.
 strangers AS (
-    SELECT p.key_arn, count(*) AS principals
+    SELECT p.key_arn, count(*) AS strangers
     FROM (
         SELECT key_arn, principal, count(DISTINCT day) AS days, CAST(min(day) AS TIMESTAMP) AS first_day
         FROM used
@@ -70,24 +68,21 @@ strangers AS (
         GROUP BY key_arn, principal
     ) AS p
     JOIN keys AS k ON k.key_arn = p.key_arn
-    WHERE p.days = 1 OR 2 * days_between(k.first_day, p.first_day) > days_between(k.first_day, $since)
+    WHERE p.days = 1 OR 2 * days_between(k.first_day, p.first_day) > k.known_days
     GROUP BY p.key_arn
 ),
 -- Who reads with a key is known to its siblings, too.
 newcomers AS (
     SELECT
         n.key_arn, n.principal, min(n.account_id) AS account_id, min(n.region) AS region, bool_or(n.is_aws) AS is_aws,
-        min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen,
-        sum(n.calls) AS calls, coalesce(sum(n.calls) FILTER (WHERE n.via IS NULL), 0) AS direct_calls,
-        listed(coalesce(n.via, 'direct calls')) AS ways
+        min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen, sum(n.calls) AS calls,
+        coalesce(sum(n.calls) FILTER (WHERE n.via IS NULL), 0) AS direct_calls, listed(coalesce(n.via, 'direct calls')) AS ways
     FROM used AS n
     LEFT ANTI JOIN declared AS d ON d.key_arn = n.key_arn
     LEFT ANTI JOIN (SELECT * FROM used WHERE is_past) AS p ON p.key_set = n.key_set AND p.principal = n.principal
-    LEFT JOIN (SELECT key_set, principal_id FROM used WHERE is_past GROUP BY key_set, principal_id) AS i
-        ON i.key_set = n.key_set AND i.principal_id = n.principal_id
+    LEFT ANTI JOIN (SELECT * FROM used WHERE is_past) AS i ON i.key_set = n.key_set AND i.principal_id = n.principal_id
     WHERE NOT n.is_past
     GROUP BY n.key_arn, n.principal
-    HAVING count(i.key_set) = 0
 ),
 -- Who wrote with a key reads what is its own.
 writers AS (
@@ -96,94 +91,70 @@ writers AS (
     JOIN kms_events AS e ON e.key_arn = n.key_arn AND e.principal = n.principal
     WHERE e.usage_class IN ('encrypt', 'generate')
       AND e.outcome = 'ok'
-      AND e.event_time >= $since - days($baseline_days)
-      AND e.event_time < $since
+      AND e.event_time >= $since - days($baseline_days) AND e.event_time < $since
     GROUP BY n.key_arn, n.principal
-),
-created AS (
-    SELECT n.key_arn, min(e.event_date) AS day
-    FROM (SELECT key_arn FROM newcomers GROUP BY key_arn) AS n
-    JOIN kms_events AS e ON e.key_arn = n.key_arn
-    WHERE e.event_name = 'CreateKey'
-      AND e.outcome = 'ok'
-      AND e.event_time >= $since - days($baseline_days)
-      AND e.event_time < $until
-    GROUP BY n.key_arn
 ),
 weighed AS (
     SELECT
-        n.*,
-        k.days AS key_days,
-        k.principals,
+        n.*, k.days AS key_days, k.principals, k.known_days, c.created_on, coalesce(l.days, 0) AS logged_days,
+        coalesce(s.strangers, 0) AS strangers, w.principal IS NOT NULL AS is_writer,
+        n.is_aws OR coalesce(i.key_manager = 'AWS', false) AS is_of_aws,
         coalesce(k.is_of_services, false) AND n.direct_calls > 0 AS is_direct,
-        k.known_days,
-        coalesce(l.days, 0) AS logged_days,
-        c.day AS created_on,
-        w.principal IS NOT NULL AS is_writer,
-        coalesce(i.key_manager = 'AWS', false) AS is_aws_managed,
         -- Of three windows' time one should have shown who comes now and then.
         k.known_days < 3 * days_between($since, $until) AS is_young,
-        coalesce(s.principals, 0) AS strangers,
         -- So many in half of the time: is another to be expected, rather than not, in as long as the window is?
-        4 * s.principals * days_between($since, $until) >= k.known_days
+        4 * s.strangers * days_between($since, $until) >= k.known_days
             AND count(*) FILTER (WHERE NOT n.is_aws) OVER (PARTITION BY n.key_arn)
-                <= ceil(s.principals * days_between($since, $until) / k.known_days) AS is_usual
+                <= ceil(s.strangers * days_between($since, $until) / k.known_days) AS is_usual
     FROM newcomers AS n
-    LEFT JOIN (SELECT *, days_between(first_day, $since) AS known_days FROM keys) AS k ON k.key_arn = n.key_arn
+    LEFT JOIN keys AS k ON k.key_arn = n.key_arn
     LEFT JOIN strangers AS s ON s.key_arn = n.key_arn
+    LEFT JOIN key_inventory AS i ON i.key_arn = n.key_arn
+    LEFT JOIN writers AS w ON w.key_arn = n.key_arn AND w.principal = n.principal
     LEFT JOIN (
         SELECT account_id, region, count(DISTINCT day) AS days
         FROM logged_days
         WHERE is_past AND day >= CAST($since - days($baseline_days) AS DATE)
         GROUP BY account_id, region
     ) AS l ON l.account_id = n.account_id AND l.region = n.region
-    LEFT JOIN created AS c ON c.key_arn = n.key_arn
-    LEFT JOIN key_inventory AS i ON i.key_arn = n.key_arn
-    LEFT JOIN writers AS w ON w.key_arn = n.key_arn AND w.principal = n.principal
+    LEFT JOIN (
+        SELECT key_arn, CAST(min(event_time) AS DATE) AS created_on
+        FROM control_calls
+        WHERE event_name = 'CreateKey' AND event_time >= $since - days($baseline_days)
+        GROUP BY key_arn
+    ) AS c ON c.key_arn = n.key_arn
 ),
--- Each sort of call, by each rule of its key. Assets are many; they are told apart where a rule speaks of them.
-sorts AS (
-    SELECT
-        d.key_arn, c.principal, c.is_aws, coalesce(c.via, 'direct') AS way,
-        CASE WHEN d.has_assets THEN coalesce(c.asset, 'nothing that is named') END AS asset,
-        min(c.account_id) AS account_id, min(c.region) AS region, min(c.event_time) AS first_seen, max(c.event_time) AS last_seen,
-        count(*) AS calls, evidence(c.event_id, c.event_time) AS evidence
-    FROM (SELECT key_arn, has_assets FROM declared GROUP BY key_arn, has_assets) AS d
-    JOIN decrypts AS c ON c.key_arn = d.key_arn
-    WHERE c.event_time >= $since
-      AND c.event_time < $until
-    GROUP BY 1, 2, 3, 4, 5
-),
--- A list that is not declared lets anything pass.
+-- Each sort of call that no rule of its key lets pass. A list that is not declared lets anything pass. Assets are many; they are told
+-- apart where a rule speaks of them.
 offences AS (
     SELECT
-        s.key_arn, s.principal, s.way, s.asset,
-        bool_or(coalesce(matches_any(s.principal, d.decryptors), true)) AS is_expected,
-        bool_or(coalesce(matches_any(s.principal, d.decryptors), true) AND coalesce(matches_any(s.way, d.services), true))
-            AS is_expected_so
-    FROM sorts AS s
+        s.key_arn, s.principal, s.is_aws, s.way, s.asset, max(s.account_id) AS account_id, max(s.region) AS region,
+        max(s.first_seen) AS first_seen, max(s.last_seen) AS last_seen, max(s.calls) AS calls, first_value(s.evidence) AS evidence,
+        bool_or(is_within(s.principal, d.decryptors)) AS is_expected,
+        bool_or(is_within(s.principal, d.decryptors) AND is_within(s.way, d.services)) AS is_expected_so
+    FROM (
+        SELECT
+            d.key_arn, c.principal, c.is_aws, coalesce(c.via, 'direct') AS way,
+            CASE WHEN d.has_assets THEN coalesce(c.asset, 'nothing that is named') END AS asset,
+            min(c.account_id) AS account_id, min(c.region) AS region, min(c.event_time) AS first_seen, max(c.event_time) AS last_seen,
+            count(*) AS calls, evidence(c.event_id, c.event_time) AS evidence
+        FROM (SELECT key_arn, has_assets FROM declared GROUP BY key_arn, has_assets) AS d
+        JOIN decrypts AS c ON c.key_arn = d.key_arn
+        WHERE c.event_time >= $since AND c.event_time < $until
+        GROUP BY 1, 2, 3, 4, 5
+    ) AS s
     JOIN declared AS d ON d.key_arn = s.key_arn
-    GROUP BY s.key_arn, s.principal, s.way, s.asset
+    GROUP BY 1, 2, 3, 4, 5
     HAVING NOT bool_or(
-        coalesce(matches_any(s.principal, d.decryptors), true)
-        AND coalesce(matches_any(s.way, d.services), true)
-        AND coalesce(matches_any(s.asset, d.assets), true)
+        is_within(s.principal, d.decryptors) AND is_within(s.way, d.services) AND is_within(s.asset, d.assets)
     )
 )
 SELECT
-    key_arn,
-    principal,
-    account_id,
-    region,
-    first_seen,
-    last_seen,
-    calls AS events,
-    NULL AS evidence,
+    key_arn, principal, account_id, region, first_seen, last_seen, calls AS events, NULL AS evidence,
     concat(
         'it is not among the ', principals, ' that did on ', key_days, ' days before. ',
         CASE
-            WHEN is_direct
-            THEN concat(direct_calls, ' of its ', calls, ' calls were direct; all came through AWS services before.')
+            WHEN is_direct THEN concat(direct_calls, ' of its ', calls, ' calls were direct; all came through AWS services before.')
             ELSE concat('It made ', calls, ' calls, by way of ', ways, '.')
         END,
         CASE
@@ -193,23 +164,18 @@ SELECT
             ELSE ''
         END
     ) AS detail,
-    CASE
-        WHEN is_aws OR is_aws_managed THEN 'low'
-        WHEN is_direct THEN 'high'
-        WHEN is_usual OR is_young OR is_writer THEN 'low'
-    END AS severity,
+    CASE WHEN is_of_aws THEN 'low' WHEN is_direct THEN 'high' WHEN is_usual OR is_young OR is_writer THEN 'low' END AS severity,
     CASE
         WHEN coalesce(key_days, 0) < $key_min_days AND created_on IS NOT NULL
         THEN concat('the key is new, it was created on ', created_on, ': who decrypts with it is still to be learned')
         WHEN logged_days < $baseline_min_days
         THEN concat(
-            'its account and Region have events on ', logged_days, ' days before, ',
-            $baseline_min_days, ' are needed to learn who decrypts: ingest earlier logs'
+            'its account and Region have events on ', logged_days, ' days before, ', $baseline_min_days,
+            ' are needed to learn who decrypts: ingest earlier logs'
         )
         WHEN coalesce(key_days, 0) < $key_min_days
         THEN concat(
-            'the key was decrypted with on ', coalesce(key_days, 0), ' days before, ',
-            $key_min_days, ' are needed to learn who does'
+            'the key was decrypted with on ', coalesce(key_days, 0), ' days before, ', $key_min_days, ' are needed to learn who does'
         )
         WHEN floor(known_days) < days_between($since, $until)
         THEN concat(
@@ -220,29 +186,14 @@ SELECT
 FROM weighed
 UNION ALL
 SELECT
-    s.key_arn,
-    s.principal,
-    min(s.account_id),
-    min(s.region),
-    min(s.first_seen),
-    max(s.last_seen),
-    sum(s.calls),
-    array_slice(flatten(array_agg(s.evidence ORDER BY s.first_seen, s.way, s.asset)), 1, 10),
+    key_arn, principal, min(account_id), min(region), min(first_seen), max(last_seen), sum(calls),
+    array_slice(flatten(array_agg(evidence ORDER BY first_seen, way, asset)), 1, 10),
     CASE
-        WHEN NOT bool_and(o.is_expected) THEN concat('it is none of the declared decryptors; it made ', sum(s.calls), ' such calls.')
-        WHEN NOT bool_and(o.is_expected_so)
-        THEN concat(
-            'it is declared, but not by way of ', listed(CASE WHEN NOT o.is_expected_so THEN o.way END), ', as in ',
-            sum(s.calls), ' calls.'
-        )
-        ELSE concat('it is declared, but not for ', listed(o.asset), ', as in ', sum(s.calls), ' calls.')
+        WHEN NOT bool_and(is_expected) THEN concat('it is none of the declared decryptors; it made ', sum(calls), ' such calls.')
+        WHEN NOT bool_and(is_expected_so)
+        THEN concat('it is declared, but not by way of ', listed(CASE WHEN NOT is_expected_so THEN way END), ', as in ', sum(calls), ' calls.')
+        ELSE concat('it is declared, but not for ', listed(asset), ', as in ', sum(calls), ' calls.')
     END,
-    CASE WHEN bool_or(s.is_aws) THEN 'low' ELSE 'high' END,
-    NULL
-FROM offences AS o
-JOIN sorts AS s
-    ON s.key_arn = o.key_arn
-    AND s.principal = o.principal
-    AND s.way = o.way
-    AND (s.asset IS NOT DISTINCT FROM o.asset)
-GROUP BY s.key_arn, s.principal
+    CASE WHEN bool_or(is_aws) THEN 'low' ELSE 'high' END, NULL
+FROM offences
+GROUP BY key_arn, principal

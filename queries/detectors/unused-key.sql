@@ -28,26 +28,12 @@
 -- Ask the key's owner, and look for what names the key: volumes, snapshots, backups, databases, secrets, log groups.
 -- Disable it and watch for calls that fail for a month or more. Only then schedule its deletion, with 30 days to wait.
 
--- Of a call that two accounts logged both copies are here, which the latest use is none the less of. Siblings of a multi-Region
--- key have one id, in one account: their places are one row each, and what is known of all of them counts.
+-- Siblings of a multi-Region key have one id, in one account: their places are one row each, and what is known of all of them counts.
 WITH places AS (
-    SELECT split_part(key_arn, ':', 5) AS account_id, split_part(key_arn, ':', 4) AS region, split_part(key_arn, ':key/', 2) AS key_id,
-        max(last_used) AS last_used
-    FROM (
-        SELECT unnest(make_array(key_arn, dest_key_arn)) AS key_arn, last_used
-        FROM (
-            SELECT key_arn, dest_key_arn, max(event_time) AS last_used
-            FROM kms_events
-            WHERE outcome = 'ok'
-              AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
-              AND event_time < $until
-            GROUP BY key_arn, dest_key_arn
-        )
-        UNION ALL
-        SELECT key_arn, last_usage_time FROM key_inventory
-    )
-    WHERE key_arn IS NOT NULL
-    GROUP BY 1, 2, 3
+    SELECT k.account_id, k.region, k.key_id, max(greatest(k.last_used, i.last_usage_time)) AS last_used
+    FROM known_keys AS k
+    LEFT JOIN key_inventory AS i ON i.key_arn = k.key_arn
+    GROUP BY k.account_id, k.region, k.key_id
 ),
 hours AS (
     SELECT
@@ -94,9 +80,7 @@ judged AS (
       AND (s.last_used IS NULL OR s.last_used < $until - days($days))
 )
 SELECT
-    key_arn,
-    account_id,
-    region,
+    key_arn, account_id, region,
     concat(
         'no successful use in ', $days, ' days',
         CASE WHEN key_id LIKE 'mrk-%' THEN concat(', nor of any sibling (', regions, ' Regions known)') ELSE '' END,
@@ -134,8 +118,7 @@ SELECT
                 CASE
                     WHEN unread > 0
                     THEN concat(
-                        'nothing shows that the use of KMS was recorded on ', unread_days,
-                        CASE WHEN unread_days = 1 THEN ' day' ELSE ' days' END
+                        'nothing shows that the use of KMS was recorded on ', counted(unread_days, 'day')
                     )
                 END
             )

@@ -5,7 +5,9 @@
 -- One row per key. `description`, `tags` (a JSON object), `enabled`, `state` and `origin` are those of the latest
 -- inventory that found the key (see `key_inventory`), null where none did or could not read them. `in_inventory` says
 -- whether one did; `gone` that a later listing had it no more (false where no inventory had it). `first_seen` and
--- `last_seen` are of any call about the key, whether it succeeded or not; null when there is none.
+-- `last_seen` are of any call about the key, whether it succeeded or not; `last_used` is the time of the last successful use of it,
+-- also as the key that a ReEncrypt encrypted with. They are null when there is none. A run of the detectors knows no call after
+-- its window.
 -- ## Who manages a key
 -- `key_manager` is CUSTOMER or AWS as the inventory says. Where it says nothing, aliases and calls tell: AWS creates
 -- and names its own keys (`alias/aws/…`), and no one can name, tag, disable or delete one of those, or change its
@@ -32,14 +34,17 @@ WITH named AS (
             CASE WHEN event_name = 'CreateKey' THEN (regexp_match(response_elements, '"keyManager":"(AWS|CUSTOMER)"'))[1] END
         ) AS created_for,
         min(event_time) AS first_seen,
-        max(event_time) AS last_seen
+        max(event_time) AS last_seen,
+        max(event_time) FILTER (
+            WHERE outcome = 'ok' AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+        ) AS last_used
     FROM kms_events
-    WHERE key_arn IS NOT NULL
+    WHERE key_arn IS NOT NULL AND event_time < window_until()
     GROUP BY key_arn, key_alias
     UNION ALL
-    SELECT dest_key_arn, NULL, false, NULL, min(event_time), max(event_time)
+    SELECT dest_key_arn, NULL, false, NULL, min(event_time), max(event_time), max(event_time) FILTER (WHERE outcome = 'ok')
     FROM kms_events
-    WHERE dest_key_arn IS NOT NULL
+    WHERE dest_key_arn IS NOT NULL AND event_time < window_until()
     GROUP BY dest_key_arn
 ),
 seen AS (
@@ -52,7 +57,8 @@ seen AS (
             WHEN bool_or(is_managed OR alias LIKE 'alias/%') THEN 'CUSTOMER'
         END AS key_manager,
         min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen
+        max(last_seen) AS last_seen,
+        max(last_used) AS last_used
     FROM named
     GROUP BY key_arn
 ),
@@ -79,10 +85,10 @@ told AS (
     SELECT
         key_arn, key_manager, arrow_cast(NULL, 'List(Utf8)') AS found_aliases, aliases AS seen_aliases,
         NULL AS description, NULL AS tags, NULL AS enabled, NULL AS state, NULL AS origin, false AS in_inventory, NULL AS gone,
-        first_seen, last_seen
+        first_seen, last_seen, last_used
     FROM seen
     UNION ALL
-    SELECT key_arn, key_manager, aliases, NULL, description, tags, enabled, state, origin, true, gone, NULL, NULL
+    SELECT key_arn, key_manager, aliases, NULL, description, tags, enabled, state, origin, true, gone, NULL, NULL, NULL
     FROM found
 ),
 joined AS (
@@ -102,7 +108,8 @@ joined AS (
         bool_or(in_inventory) AS in_inventory,
         coalesce(bool_or(gone), false) AS gone,
         min(first_seen) AS first_seen,
-        max(last_seen) AS last_seen
+        max(last_seen) AS last_seen,
+        max(last_used) AS last_used
     FROM told
     GROUP BY key_arn
 )
@@ -124,5 +131,6 @@ SELECT
     in_inventory,
     gone,
     first_seen,
-    last_seen
+    last_seen,
+    last_used
 FROM joined

@@ -82,7 +82,8 @@ changes AS (
                 END
         END AS captures,
         CAST((regexp_match(response_elements, '"isMultiRegionTrail":(true|false)'))[1] AS BOOLEAN) AS is_multi_region,
-        CAST((regexp_match(response_elements, '"isOrganizationTrail":(true|false)'))[1] AS BOOLEAN) AS is_organization
+        CAST((regexp_match(response_elements, '"isOrganizationTrail":(true|false)'))[1] AS BOOLEAN) AS is_organization,
+        request_parameters
     FROM control
     WHERE coalesce(trail_arn, called) IS NOT NULL
     UNION ALL
@@ -98,7 +99,8 @@ changes AS (
         CASE WHEN is_logging THEN 'on' WHEN NOT is_logging THEN 'off' END,
         CASE WHEN kms_captured THEN 'yes' WHEN NOT kms_captured THEN 'no' END,
         is_multi_region,
-        is_organization
+        is_organization,
+        NULL
     FROM settings
     UNION ALL
     SELECT
@@ -113,7 +115,8 @@ changes AS (
         CASE WHEN is_logging THEN 'on' ELSE 'off' END,
         CAST(NULL AS VARCHAR),
         is_multi_region,
-        is_organization
+        is_organization,
+        NULL
     FROM settings
     WHERE is_logging IS NOT NULL
       AND CASE WHEN is_logging THEN start_logging_time ELSE stop_logging_time END IS NOT NULL

@@ -1,4 +1,4 @@
-//! `matches_any(text, patterns)` and `tag_names(json)`: what expectations are compared by.
+//! `matches_any(text, patterns)`, `is_within(text, patterns)` and `tag_names(json)`: what expectations are compared by.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +13,28 @@ use crate::expectations::matches;
 
 /// Whether the text is of one of the patterns; null where either is null.
 pub(super) fn matches_any() -> ScalarUDF {
-    let takes = vec![DataType::Utf8, texts()];
-    create_udf("matches_any", takes, DataType::Boolean, Volatility::Immutable, Arc::new(any))
+    compared("matches_any", None)
 }
 
-fn any(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
+/// Whether the text is of one of the patterns, or there are none to be of.
+pub(super) fn is_within() -> ScalarUDF {
+    compared("is_within", Some(true))
+}
+
+fn compared(name: &str, without: Option<bool>) -> ScalarUDF {
+    let takes = vec![DataType::Utf8, texts()];
+    let any = Arc::new(move |given: &[ColumnarValue]| any(given, without));
+    create_udf(name, takes, DataType::Boolean, Volatility::Immutable, any)
+}
+
+fn any(arguments: &[ColumnarValue], without: Option<bool>) -> Result<ColumnarValue> {
     let arrays = ColumnarValue::values_to_arrays(arguments)?;
     let (given, lists) = (arrays[0].as_string::<i32>(), arrays[1].as_list::<i32>());
     let answers: BooleanArray = given
         .iter()
         .zip(lists.iter())
         .map(|(text, patterns)| {
-            let (text, patterns) = (text?, patterns?);
+            let (Some(text), Some(patterns)) = (text, patterns) else { return without };
             Some(patterns.as_string::<i32>().iter().flatten().any(|pattern| matches(pattern, text)))
         })
         .collect();

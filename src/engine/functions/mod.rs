@@ -2,6 +2,8 @@
 //!
 //! - `selectors_capture_kms(json)`: whether a trail with these event selectors records the use of KMS keys
 //! - `matches_any(text, patterns)`: whether a text is of one of some patterns with `*` and `?`
+//! - `is_within(text, patterns)`: the same, where no patterns let anything pass
+//! - `counted(number, thing)`: a number of things in words, as in `2 calls`
 //! - `policy_allows(json, action)`: whom a key policy lets do something, as a list
 //! - `open_to_anyone(json)`: what it lets anyone do, in words
 //! - `tag_names(json)`: a key's tags as texts, `tag:name=value`
@@ -28,6 +30,7 @@
 mod addresses;
 mod call_marks;
 mod conditions;
+mod counting;
 mod distinct_texts;
 mod gathering;
 mod horizon;
@@ -59,6 +62,8 @@ pub(crate) fn register(session: &SessionContext) {
     for function in [
         selectors::selectors_capture_kms(),
         matching::matches_any(),
+        matching::is_within(),
+        counting::counted(),
         matching::tag_names(),
         members::json_member(),
         members::spoken_time(),
