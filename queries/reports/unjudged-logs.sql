@@ -25,7 +25,7 @@ last AS (
 SELECT
     l.seen_until,
     count(o.uri) AS logs,
-    min(greatest(o.first_event_time, l.since)) AS late_from
+    min(CASE WHEN o.uri IS NOT NULL THEN greatest(o.first_event_time, l.since) END) AS late_from
 FROM last AS l
 LEFT JOIN objects AS o
     ON o.ingested_at > l.run_at

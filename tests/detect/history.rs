@@ -387,3 +387,54 @@ fn what_is_told_together_for_the_first_time_has_not_ended() {
     assert_eq!((keys(&accepted), accepted["accepted"].as_array().unwrap().len()), (1, 1), "{accepted}");
     assert_eq!(accepted["findings"][0]["events"], 2);
 }
+
+/// Runs of a schedule: each looks a day back.
+fn daily(dir: &Dir, until: &str, since: &str) -> (Value, String) {
+    let detect = ["--queries", "queries", "detect", "--only", "users", "--since", since, "--until", until];
+    let ran = dir.keytrail(detect).format("json").ok();
+    (ran.json(), ran.stderr())
+}
+
+#[test]
+fn a_log_that_comes_after_the_run_over_its_day_is_looked_at_by_the_next() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    assert_eq!(statuses(&daily(&dir, "2026-01-07", "-1d").0, "findings"), ["new"]);
+    dir.log("late.json.gz", &[used("e2", "2026-01-06T21:00:00Z"), used("e3", "2026-01-07T10:00:00Z")]);
+    dir.ingest("logs");
+    // Who names the instant gets what was asked for, and is told what that leaves out.
+    let (fixed, said) = daily(&dir, "2026-01-08", "2026-01-07");
+    assert_eq!(fixed["findings"].as_array().unwrap().len(), 1, "{fixed}");
+    assert!(said.contains("a log with events of before the window came since the last run"), "{said}");
+    assert!(said.contains("--since 2026-01-06T21:00:00Z looks at that, too"), "{said}");
+    assert_eq!(fixed.get("looked_from"), None);
+}
+
+#[test]
+fn a_run_by_age_goes_on_where_the_last_one_ended_and_takes_in_what_came_late() {
+    let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
+    assert_eq!(statuses(&daily(&dir, "2026-01-07", "-1d").0, "findings"), ["new"]);
+    let bob = |id: &str, time: &str| {
+        let bob = json!({"type": "IAMUser", "principalId": "AIDABOB", "arn": "arn:aws:iam::111122223333:user/bob",
+            "accountId": "111122223333", "userName": "bob"});
+        with(used(id, time), "userIdentity", bob)
+    };
+    dir.log("late.json.gz", &[bob("e2", "2026-01-06T21:00:00Z"), used("e3", "2026-01-07T10:00:00Z")]);
+    dir.ingest("logs");
+    let (found, said) = daily(&dir, "2026-01-08", "-1d");
+    let principals: Vec<&str> =
+        found["findings"].as_array().unwrap().iter().map(|finding| finding["principal"].as_str().unwrap()).collect();
+    assert!(principals.iter().any(|principal| principal.ends_with("user/bob")), "{found}");
+    assert!(said.contains("this run looks from 2026-01-06T21:00:00Z on"), "{said}");
+    assert_eq!(found["looked_from"], "2026-01-06T21:00:00Z");
+    assert_eq!(found["window"]["since"], "2026-01-07T00:00:00Z");
+    // The next has nothing to make up for; one that comes three days later has.
+    let (_, said) = daily(&dir, "2026-01-09", "-1d");
+    assert!(!said.contains("looks from"), "{said}");
+    let (found, said) = daily(&dir, "2026-01-12", "-2d");
+    assert!(said.contains("the last run looked until 2026-01-09T00:00:00Z: this run looks from 2026-01-09"), "{said}");
+    assert_eq!(found["looked_from"], "2026-01-09T00:00:00Z");
+    // It is at most twice as long.
+    let (found, said) = daily(&dir, "2026-01-20", "-2d");
+    assert_eq!(found["looked_from"], "2026-01-16T00:00:00Z");
+    assert!(said.contains("no run has seen all from 2026-01-12T00:00:00Z to 2026-01-16T00:00:00Z"), "{said}");
+}
