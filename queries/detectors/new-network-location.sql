@@ -31,55 +31,48 @@
 -- Find out whose address it is. If it is none of yours, revoke the principal's sessions and see what else the access
 -- key did (`keytrail timeline --principal`). Condition the role's policy on your networks or VPC endpoints.
 
--- By address first: addresses are many times fewer than calls.
-WITH visits AS (
-    SELECT *, coalesce(vpc_endpoint_id, address_block(source_ip)) AS network
+-- A network is new to a principal if its first direct call from there is in the window. By address first: addresses are many times
+-- fewer than calls.
+WITH networks AS (
+    SELECT *, count(*) FILTER (WHERE first_seen < $since) OVER (PARTITION BY principal) AS past_networks
     FROM (
-        SELECT
-            key_arn, principal, vpc_endpoint_id, CASE WHEN vpc_endpoint_id IS NULL THEN source_ip END AS source_ip,
-            min(account_id) AS account_id, min(region) AS region, count(*) AS calls, min(event_time) AS first_seen,
-            max(event_time) AS last_seen, evidence(event_id, event_time) AS evidence
-        FROM decrypts
-        WHERE via IS NULL
-          AND NOT is_aws
-          AND key_arn IS NOT NULL
-          AND event_time >= $since AND event_time < $until
-        GROUP BY 1, 2, 3, 4
+        SELECT principal, coalesce(vpc_endpoint_id, address_block(source_ip)) AS network, min(first_seen) AS first_seen
+        FROM (
+            SELECT
+                principal, vpc_endpoint_id, CASE WHEN vpc_endpoint_id IS NULL THEN source_ip END AS source_ip,
+                min(event_time) AS first_seen
+            FROM decrypts
+            WHERE via IS NULL AND key_arn IS NOT NULL AND event_time >= $since - days($baseline_days) AND event_time < $until
+            GROUP BY 1, 2, 3
+        )
+        GROUP BY 1, 2
     )
-    WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
+    WHERE network IS NOT NULL
 ),
-past AS (
-    SELECT principal, day, coalesce(vpc_endpoint_id, address_block(source_ip)) AS network
-    FROM (
-        SELECT
-            d.principal, d.event_date AS day, d.vpc_endpoint_id, CASE WHEN d.vpc_endpoint_id IS NULL THEN d.source_ip END AS source_ip
-        FROM (SELECT principal FROM visits GROUP BY principal) AS v
-        JOIN decrypts AS d ON d.principal = v.principal
-        WHERE d.via IS NULL
-          AND d.key_arn IS NOT NULL
-          AND d.event_time >= $since - days($baseline_days) AND d.event_time < $since
-        GROUP BY 1, 2, 3, 4
-    )
-    WHERE vpc_endpoint_id IS NOT NULL OR address_block(source_ip) IS NOT NULL
-),
-habits AS (
-    SELECT principal, count(DISTINCT day) AS days, count(DISTINCT network) AS networks
-    FROM past
-    GROUP BY principal
+visits AS (
+    SELECT
+        d.key_arn, d.principal, n.past_networks AS networks, min(d.account_id) AS account_id, min(d.region) AS region,
+        min(d.event_time) AS first_seen, max(d.event_time) AS last_seen, count(*) AS calls, listed(n.network) AS told,
+        evidence(d.event_id, d.event_time) AS evidence
+    FROM (SELECT * FROM networks WHERE first_seen >= $since AND past_networks > 0) AS n
+    JOIN decrypts AS d ON d.principal = n.principal
+    WHERE d.via IS NULL
+      AND NOT d.is_aws
+      AND d.key_arn IS NOT NULL
+      AND d.event_time >= $since AND d.event_time < $until
+      AND coalesce(d.vpc_endpoint_id, address_block(d.source_ip)) = n.network
+    GROUP BY d.key_arn, d.principal, n.past_networks
 )
 SELECT
-    v.key_arn, v.principal, min(v.account_id) AS account_id, min(v.region) AS region, min(v.first_seen) AS first_seen,
-    max(v.last_seen) AS last_seen, sum(v.calls) AS events,
-    array_slice(flatten(array_agg(v.evidence ORDER BY v.first_seen, v.network, v.source_ip)), 1, 10) AS evidence,
+    v.key_arn, v.principal, v.account_id, v.region, v.first_seen, v.last_seen, v.calls AS events, v.evidence,
     concat(
-        sum(v.calls), ' direct calls from ', listed(v.network), '; on ', h.days, ' days before it came from ',
-        counted(h.networks, 'other network'), '.'
+        v.calls, ' direct calls from ', v.told, '; on ', h.days, ' days before it came from ', counted(v.networks, 'other network'), '.'
     ) AS detail,
     CASE
-        WHEN h.days < $often_days OR 2 * h.networks >= h.days THEN 'low'
+        WHEN h.days < $often_days OR 2 * v.networks >= h.days THEN 'low'
         -- As many days as two windows: a network that comes now and then would have been seen.
         WHEN h.days < 2 * days_between($since, $until) THEN 'low'
-        WHEN sum(v.calls) < $calls OR v.principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN 'low'
+        WHEN v.calls < $calls OR v.principal LIKE '%:role/aws-reserved/sso.amazonaws.com/%' THEN 'low'
     END AS severity,
     CASE
         WHEN h.days < $baseline_min_days
@@ -89,6 +82,9 @@ SELECT
         )
     END AS not_evaluated
 FROM visits AS v
-JOIN habits AS h ON h.principal = v.principal
-LEFT ANTI JOIN past AS p ON p.principal = v.principal AND p.network = v.network
-GROUP BY v.key_arn, v.principal, h.days, h.networks
+JOIN (
+    SELECT principal, count(DISTINCT day) AS days
+    FROM decrypts_by_day
+    WHERE is_past AND via IS NULL AND key_arn IS NOT NULL AND day >= CAST($since - days($baseline_days) AS DATE)
+    GROUP BY principal
+) AS h ON h.principal = v.principal

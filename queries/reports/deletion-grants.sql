@@ -32,7 +32,7 @@ WITH granted AS (
                 max(grant_id) OVER (PARTITION BY key_arn, coalesce(original_event_id, shared_event_id, event_id)),
                 concat('event ', coalesce(original_event_id, shared_event_id, event_id))
             ) AS of_grant
-        FROM kms_events
+        FROM control_events
         WHERE event_name IN ('CreateGrant', 'RetireGrant', 'RevokeGrant')
           AND outcome = 'ok'
           AND (grant_id IS NOT NULL OR event_name = 'CreateGrant')

@@ -97,7 +97,7 @@ siblings AS (
         (regexp_match(request_parameters, '"replicaRegion":"([a-z0-9-]*)"'))[1], ':',
         split_part(key_arn, ':', 5), ':', split_part(key_arn, ':', 6)
     )
-    FROM kms_events
+    FROM control_events
     WHERE event_name = 'ReplicateKey'
       AND outcome = 'ok'
       AND key_arn IS NOT NULL

@@ -25,7 +25,7 @@ WITH told AS (
         event_time AS at,
         CAST(CASE event_name WHEN 'CreateAlias' THEN '' WHEN 'DeleteAlias' THEN key_arn END AS VARCHAR) AS named_before,
         CAST(CASE event_name WHEN 'DeleteAlias' THEN '' ELSE key_arn END AS VARCHAR) AS named_after
-    FROM kms_events
+    FROM control_events
     WHERE event_name IN ('CreateAlias', 'UpdateAlias', 'DeleteAlias')
       AND outcome = 'ok'
       AND key_alias IS NOT NULL

@@ -27,7 +27,7 @@ WITH changes AS (
             make_array('DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'EnableKey', 'DeleteKey'),
             CAST(event_name AS VARCHAR)
         ) AS usual_step
-    FROM kms_events
+    FROM control_events
     WHERE event_name IN ('EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey')
       AND outcome = 'ok'
       AND key_arn IS NOT NULL

@@ -8,7 +8,8 @@ use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Duration, Utc};
 use keytrail::detect::{
-    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded, run_instant, unseen,
+    Detection, Finding, NotEvaluated, Options, Status, Window, chosen, detect, open_findings, recorded, run_instant,
+    unseen,
 };
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant;

@@ -137,7 +137,8 @@ fn looked(
     (now, run_at): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(Posture, Option<LakeError>)> {
     let catalog = &context.catalog;
-    let options = Options { window: times.windows.looked_at, unseen_from: None, only: Vec::new(), params: BTreeMap::new(), now };
+    let options =
+        Options { window: times.windows.looked_at, unseen_from: None, only: Vec::new(), params: BTreeMap::new(), now };
     let mut detection = found(context, engine, &options)?;
     let mut unsaved = None;
     if is_saved {

@@ -279,8 +279,13 @@ impl Watching<'_> {
         self.told_end = ended;
         let until = ended.unwrap_or(now);
         let window = Window { since: until - chrono::Duration::days(WINDOW_DAYS), until };
-        let options =
-            detect::Options { window, unseen_from: None, only: self.only.to_vec(), params: std::collections::BTreeMap::new(), now };
+        let options = detect::Options {
+            window,
+            unseen_from: None,
+            only: self.only.to_vec(),
+            params: std::collections::BTreeMap::new(),
+            now,
+        };
         detected(context, &engine, &options, true)
     }
 

@@ -41,12 +41,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub fn new(
-        events: Option<LakeTable>,
-        shared: Option<LakeTable>,
-        hours: Option<LakeTable>,
-        ids: CallIds,
-    ) -> Self {
+    pub fn new(events: Option<LakeTable>, shared: Option<LakeTable>, hours: Option<LakeTable>, ids: CallIds) -> Self {
         Self { events, shared, hours, ids }
     }
 
@@ -136,9 +131,13 @@ fn union(parts: Vec<LogicalPlan>) -> Result<LogicalPlan> {
     parts.try_fold(first, |all, part| all.union(part.build()?))?.build()
 }
 
-/// A relation that the planner knows is empty.
+/// No events.
 fn nothing() -> Result<LogicalPlan> {
-    let schema = LakeProvider::new(url(EVENTS.name)?, &EVENTS, &[]).schema();
+    without_rows(LakeProvider::new(url(EVENTS.name)?, &EVENTS, &[]).schema())
+}
+
+/// A relation that the planner knows is empty: what is joined with it or filtered by it is not read.
+pub(super) fn without_rows(schema: SchemaRef) -> Result<LogicalPlan> {
     let schema = Arc::new(DFSchema::try_from(schema)?);
     Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }))
 }

@@ -58,6 +58,11 @@ impl LakeProvider {
         Self { store, columns, places, files_schema, files }
     }
 
+    /// Whether it has no rows, since it has no files.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Whether a filter lets every row through, as the log's ranges prove.
     fn is_proved(&self, filter: &Expr) -> bool {
         let Some((name, op, value)) = compared(filter) else { return false };

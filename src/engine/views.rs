@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use async_trait::async_trait;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
@@ -71,10 +73,23 @@ impl Views {
 
 async fn worked_out(frame: DataFrame) -> Result<Arc<dyn TableProvider>> {
     let schema = Arc::clone(frame.schema().inner());
-    let batches = frame.collect().await?;
+    held(schema, frame.collect().await?)
+}
+
+/// Rows as a table.
+pub(super) fn held(schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
     // A batch's string type may differ from the plan's.
     let schema = batches.first().map_or(schema, RecordBatch::schema);
+    let batches = batches.iter().map(by_itself).collect::<Result<_, _>>()?;
     Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+}
+
+/// The same rows without the pages that their texts point into: a few rows would keep a whole file in memory.
+fn by_itself(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let column = |column: &ArrayRef| -> ArrayRef {
+        column.as_string_view_opt().map_or_else(|| Arc::clone(column), |texts| Arc::new(texts.gc()))
+    };
+    RecordBatch::try_new(batch.schema(), batch.columns().iter().map(column).collect())
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

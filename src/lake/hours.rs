@@ -151,9 +151,8 @@ impl Gathered {
         let mut names = vec![String::new(); self.names.len()];
         self.names.into_iter().for_each(|(name, number)| names[number] = name);
         let name = |number: Option<usize>| number.map(|number| names[number].clone());
-        let hour = |((account, region, hour), seen)| {
-            Hour { account_id: name(account), region: name(region), hour, seen }
-        };
+        let hour =
+            |((account, region, hour), seen)| Hour { account_id: name(account), region: name(region), hour, seen };
         let mut rows: Vec<Hour> = self.hours.into_iter().map(hour).collect();
         rows.sort_by(|one, other| {
             (&one.account_id, &one.region, one.hour).cmp(&(&other.account_id, &other.region, other.hour))

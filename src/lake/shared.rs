@@ -15,12 +15,12 @@ use futures::future::BoxFuture;
 use hashbrown::HashSet;
 use object_store::ObjectStore;
 
+use super::LakeError;
 use super::calls::{self, COPY, MARKED_BY, Mark};
 use super::parquet::{self, FileWriter, Read};
 use super::settling::{Day, Settled, days, each};
 use super::table::{DataFile, LakeTable};
 use super::tables::SHARED_CALLS;
-use super::LakeError;
 use crate::cloudtrail::columns::CALL;
 
 /// Rows that are merged at a time.

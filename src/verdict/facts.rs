@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::users::users;
 use super::{Asked, VerdictError};
-use crate::engine::Engine;
+use crate::engine::{Engine, Rows};
 use crate::query::Catalog;
 
 /// An account and the id of its key: siblings of a multi-Region key are one.
@@ -261,11 +261,22 @@ pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
 }
 
 /// Views with few rows, which the queries name more than once.
-const KEPT: [&str; 7] =
-    ["event_hours", "key_inventory", "lanes", "own_accounts", "trail_changes", "trail_states", "unnamed_uses"];
+const KEPT: [&str; 8] = [
+    "control_events",
+    "event_hours",
+    "key_inventory",
+    "lanes",
+    "own_accounts",
+    "trail_changes",
+    "trail_states",
+    "unnamed_uses",
+];
+
+/// The view of what is known of keys.
+const KNOWN_KEYS: &str = "known_keys";
 
 /// Views that are kept for all keys: for one, its rows are found in a few pages, and all rows take all pages.
-const KEPT_FOR_ALL: [&str; 2] = ["expected_keys", "known_keys"];
+const KEPT_FOR_ALL: [&str; 2] = ["expected_keys", KNOWN_KEYS];
 
 /// Reads the facts: of one set with its assets, or of every key without them.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
@@ -348,6 +359,8 @@ impl Source<'_> {
         // A record may say anything; an ARN with a blank in it cannot be one of a list, and then the id has to do.
         if !arns.iter().any(|arn| arn.contains(' ')) {
             self.given.push(("key_arns".to_owned(), arns.into_iter().collect::<Vec<_>>().join(" ")));
+            // What is known of other keys is asked nowhere.
+            self.engine.put(KNOWN_KEYS, self.answer("deletion-known-keys", &[]).await?)?;
         }
         Ok(())
     }
@@ -362,6 +375,10 @@ impl Source<'_> {
         name: &str,
         more: &[(String, String)],
     ) -> Result<Vec<T>, VerdictError> {
+        Ok(self.answer(name, more).await?.read()?)
+    }
+
+    async fn answer(&self, name: &str, more: &[(String, String)]) -> Result<Rows, VerdictError> {
         let query = self.catalog.get(name)?;
         let takes = |name: &str| query.params.iter().any(|param| param.name == name);
         let mut given: Vec<(String, String)> =
@@ -369,7 +386,6 @@ impl Source<'_> {
         if takes("since") {
             given.push(("since".to_owned(), self.since.clone()));
         }
-        let rows = self.engine.run(query, query.bind(&given, self.now)?).await?;
-        Ok(rows.read()?)
+        Ok(self.engine.run(query, query.bind(&given, self.now)?).await?)
     }
 }

@@ -201,8 +201,7 @@ impl Case {
 /// The names of the cases of a detector, in order.
 fn files(detector: &str) -> Vec<String> {
     let entries = fs::read_dir(folder().join(detector)).unwrap();
-    let mut files: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut files: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
     files
 }

@@ -30,7 +30,8 @@ mod tests {
     async fn one_is_singular() {
         let session = SessionContext::new();
         crate::engine::functions::register(&session);
-        let sql = "SELECT concat_ws(', ', counted(0, 'call'), counted(1, 'call'), counted(2, 'call'), counted(NULL, 'call'))";
+        let sql =
+            "SELECT concat_ws(', ', counted(0, 'call'), counted(1, 'call'), counted(2, 'call'), counted(NULL, 'call'))";
         let rows = session.sql(sql).await.unwrap().collect().await.unwrap();
         let said = arrow::util::display::array_value_to_string(rows[0].column(0), 0).unwrap();
         assert_eq!(said, "0 calls, 1 call, 2 calls");

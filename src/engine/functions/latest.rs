@@ -191,7 +191,8 @@ impl GroupsAccumulator for LatestTexts {
         self.reach(groups_in_all);
         let [texts, times, ..] = values else { return Ok(()) };
         let (texts, times) = (texts.as_string_view(), times.as_primitive::<TimestampMicrosecondType>());
-        for (row, &group) in groups.iter().enumerate() {
+        // Rows come in order of time nearly always: from their end, most are seen to be too early at once.
+        for (row, &group) in groups.iter().enumerate().rev() {
             if texts.is_valid(row) && times.is_valid(row) && is_chosen(filter, row) {
                 self.see(group, texts.value(row), times.value(row));
             }

@@ -11,8 +11,8 @@ use object_store::ObjectStoreExt;
 use proptest::prelude::*;
 
 use super::lake::engine;
-use crate::engine::{Engine, Horizon, functions};
 use crate::cloudtrail::columns::{CALL, Event, EventBuilder, PARTITION, Text};
+use crate::engine::{Engine, Horizon, functions};
 use crate::lake::events::EventsWriter;
 use crate::lake::hours::hours;
 use crate::lake::maintain::maintain;
@@ -215,7 +215,12 @@ async fn holds(events: &[Drawn], cuts: [usize; 3]) {
     let done = maintain(&lake, Duration::days(1)).await;
     assert!(done.failed.is_empty(), "{:?}", done.failed);
     says_the_same(&lake, "all merged and settled").await;
-    assert_eq!(hours(&lake.open(&EVENTS).await.unwrap().unwrap(), lake.open(&SETTLED_HOURS).await.unwrap().as_ref()).events.len(), 0);
+    assert_eq!(
+        hours(&lake.open(&EVENTS).await.unwrap().unwrap(), lake.open(&SETTLED_HOURS).await.unwrap().as_ref())
+            .events
+            .len(),
+        0
+    );
     // At rest, merged calls are read from one file a day, and only files of another version or engine have events that are looked up.
     let shared = lake.open(&SHARED_CALLS).await.unwrap().unwrap();
     let events = lake.open(&EVENTS).await.unwrap().unwrap();
