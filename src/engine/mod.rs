@@ -248,7 +248,7 @@ impl Engine {
     /// # Errors
     /// When the rows are not of one kind, which an answer's are.
     pub fn put(&self, view: &str, rows: Rows) -> Result<(), EngineError> {
-        self.session.register_table(view, views::held(rows.schema, rows.batches)?)?;
+        self.session.register_table(view, views::held(rows.schema, &rows.batches)?)?;
         Ok(())
     }
 

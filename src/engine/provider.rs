@@ -164,11 +164,8 @@ impl TableProvider for LakeProvider {
     /// above it, unless the scan says that it did. A filter that the log proves for all rows is checked nowhere, and its column
     /// is not read for it.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match self.is_proved(filter) {
-            true => TableProviderFilterPushDown::Exact,
-            false => TableProviderFilterPushDown::Inexact,
-        };
-        Ok(filters.iter().map(answer).collect())
+        use TableProviderFilterPushDown::{Exact, Inexact};
+        Ok(filters.iter().map(|filter| if self.is_proved(filter) { Exact } else { Inexact }).collect())
     }
 
     async fn scan(

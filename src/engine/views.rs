@@ -73,11 +73,11 @@ impl Views {
 
 async fn worked_out(frame: DataFrame) -> Result<Arc<dyn TableProvider>> {
     let schema = Arc::clone(frame.schema().inner());
-    held(schema, frame.collect().await?)
+    held(schema, &frame.collect().await?)
 }
 
 /// Rows as a table.
-pub(super) fn held(schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
+pub(super) fn held(schema: SchemaRef, batches: &[RecordBatch]) -> Result<Arc<dyn TableProvider>> {
     // A batch's string type may differ from the plan's.
     let schema = batches.first().map_or(schema, RecordBatch::schema);
     let batches = batches.iter().map(by_itself).collect::<Result<_, _>>()?;

@@ -32,7 +32,7 @@ const MADE_OF: [&str; 6] = ["account_id", "region", "event_time", "event_type", 
 struct Hour {
     account_id: Option<String>,
     region: Option<String>,
-    hour: Option<i64>,
+    begin: Option<i64>,
     seen: Seen,
 }
 
@@ -47,7 +47,7 @@ struct Seen {
 const COLUMNS: [Column<Hour>; 6] = [
     text("account_id", |row| row.account_id.as_deref(), "Account that logged the events"),
     text("region", |row| row.region.as_deref(), "Its Region"),
-    instant("hour", |row| row.hour, "Begin of the hour, UTC"),
+    instant("hour", |row| row.begin, "Begin of the hour, UTC"),
     instant("first_event", |row| row.seen.first_event, "Time of the first event in it"),
     instant("last_event", |row| row.seen.last_event, "Time of the last event in it"),
     flag("has_reads", |row| row.seen.has_reads, "Whether one of them read from KMS"),
@@ -81,7 +81,7 @@ pub fn hours(events: &LakeTable, settled: Option<&LakeTable>) -> Hours {
     found
 }
 
-fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>> {
+fn settled(store: Arc<dyn ObjectStore>, day: &Day) -> BoxFuture<'_, Result<FileWriter, LakeError>> {
     Box::pin(async move {
         let mut hours = Gathered::default();
         let of = read_as()?;
@@ -106,11 +106,14 @@ fn read_as() -> Result<SchemaRef, LakeError> {
     Ok(parquet::dictionary_schema(&Schema::new(fields), None))
 }
 
-/// Hours by their account and Region, which are numbers here.
+/// Where and when: account and Region, which are numbers here, and the begin of the hour.
+type Place = (Option<usize>, Option<usize>, Option<i64>);
+
+/// Hours by their place.
 #[derive(Debug, Default)]
 struct Gathered {
     names: HashMap<String, usize>,
-    hours: HashMap<(Option<usize>, Option<usize>, Option<i64>), Seen>,
+    hours: HashMap<Place, Seen>,
 }
 
 impl Gathered {
@@ -151,11 +154,15 @@ impl Gathered {
         let mut names = vec![String::new(); self.names.len()];
         self.names.into_iter().for_each(|(name, number)| names[number] = name);
         let name = |number: Option<usize>| number.map(|number| names[number].clone());
-        let hour =
-            |((account, region, hour), seen)| Hour { account_id: name(account), region: name(region), hour, seen };
+        let hour = |((account, region, begin), seen): (Place, Seen)| Hour {
+            account_id: name(account),
+            region: name(region),
+            begin,
+            seen,
+        };
         let mut rows: Vec<Hour> = self.hours.into_iter().map(hour).collect();
         rows.sort_by(|one, other| {
-            (&one.account_id, &one.region, one.hour).cmp(&(&other.account_id, &other.region, other.hour))
+            (&one.account_id, &one.region, one.begin).cmp(&(&other.account_id, &other.region, other.begin))
         });
         rows
     }

@@ -33,6 +33,9 @@ const GAINED: (u64, u64) = (4096, 256 * 1024);
 /// Files and days that are read at once.
 const AT_ONCE: usize = 2;
 
+/// Makes the rows of a day.
+type Make = for<'d> fn(Arc<dyn ObjectStore>, &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>>;
+
 /// A table with a file for each settled day.
 #[derive(Debug)]
 pub(super) struct Settled {
@@ -40,7 +43,7 @@ pub(super) struct Settled {
     /// Prefix of the names of its files.
     pub prefix: &'static str,
     /// Makes the file of a day.
-    pub make: for<'d> fn(Arc<dyn ObjectStore>, &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>>,
+    pub make: Make,
 }
 
 /// All of them.

@@ -186,7 +186,7 @@ fn in_order(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
     Ok(take_record_batch(batch, &lexsort_to_indices(&by, None)?)?)
 }
 
-fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>> {
+fn settled(store: Arc<dyn ObjectStore>, day: &Day) -> BoxFuture<'_, Result<FileWriter, LakeError>> {
     Box::pin(async move {
         let parts = parts(&store, day).await?;
         let mut writer = FileWriter::new(&schema(), parts.iter().map(Vec::len).sum())?;
