@@ -29,7 +29,8 @@ WITH told AS (
         key_arn, account_id, region, last_usage_time, last_usage_operation, last_usage_event_id,
         date_trunc('hour', last_usage_time) AS hour
     FROM key_inventory
-    WHERE last_usage_time >= $since AND last_usage_time < $until
+    -- The event may be a little later than the time that KMS tells: the last minutes are the next run's.
+    WHERE last_usage_time >= $since - minutes($minutes) AND last_usage_time < $until - minutes($minutes)
 ),
 -- The few ids come first in the join.
 found AS (

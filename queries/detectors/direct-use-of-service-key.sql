@@ -14,7 +14,7 @@
 -- Takes the keys that were used at least `baseline_calls` times through AWS services in the baseline, and never directly but in its
 -- last `news_days`. It reports each principal that has now used one by calling KMS itself, to encrypt, decrypt or make data keys.
 -- ## When it does not judge
--- A key that was used less often in the baseline, though through services only, is not evaluated.
+-- A key that was used less often through services in the baseline is not evaluated.
 -- ## Why it matters
 -- With a key that protects a bucket or a database, the service makes all calls. Who calls KMS directly holds
 -- ciphertext or data keys outside the service, or tries what the key's policy lets pass.
@@ -25,7 +25,8 @@
 -- Ask the principal's owner. If the key is for one service only, say so in its policy (`kms:ViaService`) or declare
 -- its `services` in the expectations file.
 
--- Keys that were used directly in the window and, as far as decryptions tell, never before: few, of which all is looked at.
+-- Keys that were used directly in the window and, as far as decryptions tell, never before the last `news_days`: few, of which all is
+-- looked at.
 WITH direct AS (
     SELECT
         c.key_arn, c.principal, min(c.account_id) AS account_id, min(c.region) AS region, min(c.event_time) AS first_seen,
@@ -74,7 +75,7 @@ SELECT
     CASE
         WHEN s.calls < $baseline_calls
         THEN concat(
-            'the key was used ', s.calls, ' times before, through AWS services only; ',
+            'the key was used ', s.calls, ' times before through AWS services; ',
             $baseline_calls, ' are needed to call it a service''s key'
         )
     END AS not_evaluated

@@ -66,7 +66,8 @@ visits AS (
 SELECT
     v.key_arn, v.principal, v.account_id, v.region, v.first_seen, v.last_seen, v.calls AS events, v.evidence,
     concat(
-        v.calls, ' direct calls from ', v.told, '; on ', h.days, ' days before it came from ', counted(v.networks, 'other network'), '.'
+        v.calls, ' direct calls from ', v.told, '; before, it came from ', counted(v.networks, 'other network'),
+        ', and decrypted directly on ', counted(h.days, 'day'), '.'
     ) AS detail,
     CASE
         WHEN h.days < $often_days OR 2 * v.networks >= h.days THEN 'low'

@@ -80,9 +80,11 @@ newcomers AS (
     FROM used AS n
     LEFT ANTI JOIN declared AS d ON d.key_arn = n.key_arn
     LEFT ANTI JOIN (SELECT * FROM used WHERE is_past) AS p ON p.key_set = n.key_set AND p.principal = n.principal
-    LEFT ANTI JOIN (SELECT * FROM used WHERE is_past) AS i ON i.key_set = n.key_set AND i.principal_id = n.principal_id
+    LEFT JOIN (SELECT key_set, principal_id FROM used WHERE is_past GROUP BY 1, 2) AS i
+        ON i.key_set = n.key_set AND i.principal_id = n.principal_id
     WHERE NOT n.is_past
     GROUP BY n.key_arn, n.principal
+    HAVING count(i.key_set) = 0
 ),
 -- Who wrote with a key reads what is its own.
 writers AS (

@@ -33,6 +33,8 @@ WITH places AS (
     SELECT k.account_id, k.region, k.key_id, max(greatest(k.last_used, i.last_usage_time)) AS last_used
     FROM known_keys AS k
     LEFT JOIN key_inventory AS i ON i.key_arn = k.key_arn
+    -- A call that failed may have named a Region without the key.
+    WHERE k.in_inventory OR k.last_used IS NOT NULL
     GROUP BY k.account_id, k.region, k.key_id
 ),
 hours AS (

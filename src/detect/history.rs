@@ -43,12 +43,12 @@ pub async fn run_instant(engine: &Engine, catalog: &Catalog, now: DateTime<Utc>)
     Ok(runs.into_iter().map(|run| run.run_at + TimeDelta::microseconds(1)).fold(now, DateTime::max))
 }
 
-/// What the last run of some detectors has not seen; a row of `unjudged-logs`.
+/// What the runs of some detectors have not seen; a row of `unjudged-logs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 pub struct Unseen {
-    /// Until when it looked.
+    /// Until when they looked.
     pub seen_until: DateTime<Utc>,
-    /// How many logs came since that have events of before the next window.
+    /// How many logs came after a run over their time, and have events of before the next window.
     pub logs: i64,
     /// The time of their first event.
     pub late_from: Option<DateTime<Utc>>,
@@ -75,7 +75,9 @@ pub async fn unseen(
 ) -> Result<Option<Unseen>, DetectError> {
     let query = catalog.get("unjudged-logs")?;
     let names: Vec<&str> = detectors.iter().map(|detector| detector.name.as_str()).collect();
-    let given = [("detectors", names.join(" ")), ("since", window.since.to_rfc3339())];
+    let earliest = window.since - (window.until - window.since);
+    let given =
+        [("detectors", names.join(" ")), ("since", window.since.to_rfc3339()), ("earliest", earliest.to_rfc3339())];
     let given = given.map(|(name, value)| (name.to_owned(), value));
     let found = engine.run(query, query.bind(&given, window.until)?).await?;
     Ok(found.read()?.into_iter().next())
@@ -179,6 +181,7 @@ pub fn recorded(detection: &Detection, now: DateTime<Utc>) -> Detected {
         findings: i64::try_from(of(detector)).unwrap_or(i64::MAX),
         since: since.timestamp_micros(),
         until: until.timestamp_micros(),
+        looked_from: micros(detection.looked_from),
         lake_version: i64::try_from(detection.lake_version).unwrap_or(i64::MAX),
     };
     let skipped = detection.not_evaluated.iter().filter(|gap| !detection.evaluated.contains(&gap.detector));

@@ -69,9 +69,8 @@ pub enum DetectError {
 
 /// Views that many detectors read, worked out once: with a row per account, key, trail or change of one, and what the calls
 /// of the time that is looked at come to by day and half hour.
-const KEPT: [&str; 19] = [
+const KEPT: [&str; 18] = [
     "control_calls",
-    "control_events",
     "coverage",
     "decrypts_by_day",
     "decrypts_by_half_hour",

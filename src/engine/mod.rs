@@ -248,7 +248,17 @@ impl Engine {
     /// # Errors
     /// When the rows are not of one kind, which an answer's are.
     pub fn put(&self, view: &str, rows: Rows) -> Result<(), EngineError> {
+        self.restore(view)?;
         self.session.register_table(view, views::held(rows.schema, &rows.batches)?)?;
+        Ok(())
+    }
+
+    /// Lets a view be itself again.
+    ///
+    /// # Errors
+    /// Never, as long as tables are kept in memory.
+    pub fn restore(&self, view: &str) -> Result<(), EngineError> {
+        self.session.deregister_table(view)?;
         Ok(())
     }
 

@@ -134,13 +134,24 @@ fn compared(filter: &Expr) -> Option<(&str, Operator, &ScalarValue)> {
     }
 }
 
+/// The largest value that a range may stand for: the log keeps milliseconds, and other engines cut an instant to them.
+fn at_most(value: &ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::TimestampMicrosecond(Some(micros), zone) => {
+            ScalarValue::TimestampMicrosecond(Some(micros.saturating_add(999)), zone.clone())
+        }
+        other => other.clone(),
+    }
+}
+
 /// Whether every value of a column compares like this, as its statistics prove; a null never does.
 fn holds(column: &ColumnStatistics, op: Operator, value: &ScalarValue) -> bool {
     if column.null_count != Precision::Exact(0) {
         return false;
     }
-    let ordering = |end: &Precision<ScalarValue>| end.get_value()?.partial_cmp(value);
-    let (least, most) = (ordering(&column.min_value), ordering(&column.max_value));
+    let (least, most) = (column.min_value.get_value(), column.max_value.get_value().map(at_most));
+    let least = least.and_then(|least| least.partial_cmp(value));
+    let most = most.and_then(|most| most.partial_cmp(value));
     match op {
         Operator::Gt => least.is_some_and(Ordering::is_gt),
         Operator::GtEq => least.is_some_and(Ordering::is_ge),
@@ -253,9 +264,11 @@ mod tests {
         for (filter, counted, reads) in [
             ("event_time >= arrow_cast(86400000000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 3, false),
             ("event_time > arrow_cast(86400000000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 2, true),
-            ("arrow_cast(259200000000, 'Timestamp(Microsecond, Some(\"UTC\"))') >= event_time", 3, false),
+            ("arrow_cast(259200000000, 'Timestamp(Microsecond, Some(\"UTC\"))') >= event_time", 3, true),
+            ("arrow_cast(259201000000, 'Timestamp(Microsecond, Some(\"UTC\"))') >= event_time", 3, false),
             ("event_time < arrow_cast(259200000000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 2, true),
-            ("event_time < arrow_cast(259200000001, 'Timestamp(Microsecond, Some(\"UTC\"))')", 3, false),
+            ("event_time < arrow_cast(259200000001, 'Timestamp(Microsecond, Some(\"UTC\"))')", 3, true),
+            ("event_time < arrow_cast(259200001000, 'Timestamp(Microsecond, Some(\"UTC\"))')", 3, false),
             ("event_time IS NOT NULL AND event_time < now()", 3, true),
         ] {
             assert_eq!(asked(&engine, filter).await, (counted, reads), "{filter} at {}", Utc::now());

@@ -126,6 +126,9 @@ impl SchemaProvider for Views {
     }
 
     fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if self.sql.contains_key(name) {
+            locked(&self.planned).clear();
+        }
         self.tables.deregister_table(name)
     }
 

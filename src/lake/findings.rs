@@ -43,6 +43,7 @@ pub struct DetectionRow {
     pub findings: i64,
     pub since: i64,
     pub until: i64,
+    pub looked_from: Option<i64>,
     pub lake_version: i64,
 }
 
@@ -80,6 +81,7 @@ pub static DETECTION_COLUMNS: &[Column<DetectionRow>] = &[
     number("findings", |row| Some(row.findings), "How many findings it had"),
     instant("since", |row| Some(row.since), "The window's begin"),
     instant("until", |row| Some(row.until), "The window's end"),
+    instant("looked_from", |row| row.looked_from, "From when on it looked, where that was before the window"),
     number("lake_version", |row| Some(row.lake_version), "Version of `events` that it read"),
 ];
 

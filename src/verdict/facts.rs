@@ -261,22 +261,14 @@ pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
 }
 
 /// Views with few rows, which the queries name more than once.
-const KEPT: [&str; 8] = [
-    "control_events",
-    "event_hours",
-    "key_inventory",
-    "lanes",
-    "own_accounts",
-    "trail_changes",
-    "trail_states",
-    "unnamed_uses",
-];
+const KEPT: [&str; 7] =
+    ["event_hours", "key_inventory", "lanes", "own_accounts", "trail_changes", "trail_states", "unnamed_uses"];
 
 /// The view of what is known of keys.
 const KNOWN_KEYS: &str = "known_keys";
 
 /// Views that are kept for all keys: for one, its rows are found in a few pages, and all rows take all pages.
-const KEPT_FOR_ALL: [&str; 2] = ["expected_keys", KNOWN_KEYS];
+const KEPT_FOR_ALL: [&str; 3] = ["control_events", "expected_keys", KNOWN_KEYS];
 
 /// Reads the facts: of one set with its assets, or of every key without them.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
@@ -284,6 +276,8 @@ pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> R
     let given = vec![("until".to_owned(), asked.until.max(asked.now).to_rfc3339())];
     let mut source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
     engine.keep(&KEPT);
+    // The verdict before may have been about another key.
+    engine.restore(KNOWN_KEYS)?;
     let set = asked.key_arn.as_deref().and_then(set_of);
     match (&asked.key_arn, &set) {
         (Some(arn), Some(set)) => source.narrow(arn, set).await?,

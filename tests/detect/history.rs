@@ -413,6 +413,9 @@ fn a_log_that_comes_after_the_run_over_its_day_is_looked_at_by_the_next() {
 fn a_run_by_age_goes_on_where_the_last_one_ended_and_takes_in_what_came_late() {
     let dir = case(&[used("e1", "2026-01-06T10:00:00Z")]);
     assert_eq!(statuses(&daily(&dir, "2026-01-07", "-1d").0, "findings"), ["new"]);
+    // A look in between, at less and at what is over, has not seen the day either.
+    daily(&dir, "2026-01-07", "2026-01-06T23:00:00Z");
+    daily(&dir, "2026-01-03", "2026-01-02");
     let bob = |id: &str, time: &str| {
         let bob = json!({"type": "IAMUser", "principalId": "AIDABOB", "arn": "arn:aws:iam::111122223333:user/bob",
             "accountId": "111122223333", "userName": "bob"});

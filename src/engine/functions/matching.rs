@@ -16,7 +16,7 @@ pub(super) fn matches_any() -> ScalarUDF {
     compared("matches_any", None)
 }
 
-/// Whether the text is of one of the patterns, or there are none to be of.
+/// Whether the text is of one of the patterns, or there are none to be of; null where only the text is null.
 pub(super) fn is_within() -> ScalarUDF {
     compared("is_within", Some(true))
 }
@@ -34,7 +34,8 @@ fn any(arguments: &[ColumnarValue], without: Option<bool>) -> Result<ColumnarVal
         .iter()
         .zip(lists.iter())
         .map(|(text, patterns)| {
-            let (Some(text), Some(patterns)) = (text, patterns) else { return without };
+            let Some(patterns) = patterns else { return without };
+            let text = text?;
             Some(patterns.as_string::<i32>().iter().flatten().any(|pattern| matches(pattern, text)))
         })
         .collect();

@@ -94,12 +94,8 @@ async fn what_is_asked_by_the_arns_of_siblings_reads_only_the_pages_that_hold_th
         let plan = session.sql(&query.sql).await.unwrap().with_param_values(values).unwrap();
         let plan = session.state().optimize(plan.logical_plan()).unwrap();
         let is_narrow = |filters: &&Vec<String>| {
-            // Events of trails name no key; the one event that the inventory tells of is found by its id. Control events are kept.
-            let reaches = |filter: &String| {
-                filter.contains("key_arn = Utf8(\"k\")")
-                    || filter == "key_arn IS NULL"
-                    || filter.contains("Utf8(\"read\")]) IS NOT TRUE")
-            };
+            // Events of trails name no key; the one event that the inventory tells of is found by its id.
+            let reaches = |filter: &String| filter.contains("key_arn = Utf8(\"k\")") || filter == "key_arn IS NULL";
             filters.iter().any(reaches)
         };
         let of_events = |filters: &&Vec<String>| filters.iter().any(|filter| filter.contains("event_time"));
