@@ -13,7 +13,8 @@
 -- `proven` or `observed` for the key's account and Region, the lake must have a successful use of the key from then,
 -- or later, and where the hour is proven the very event that KMS names. An hour that is only observed counts once the
 -- lake has logs of two hours after it. A use whose event the lake has is there, whatever its time. What lies in other
--- hours is known to be lacking already (see coverage-gap), and no finding.
+-- hours is known to be lacking already (see coverage-gap), and no finding. Last uses in the last `minutes` of the window are left
+-- to the next run, since their event may lie behind its end.
 -- ## Why it matters
 -- KMS counts uses by itself, and no one can edit that. When the logs have fewer, they are not complete: selectors left
 -- something out, files were removed or not read, or a log was forged. All that rests on them, such as that a key is
@@ -29,7 +30,6 @@ WITH told AS (
         key_arn, account_id, region, last_usage_time, last_usage_operation, last_usage_event_id,
         date_trunc('hour', last_usage_time) AS hour
     FROM key_inventory
-    -- The event may be a little later than the time that KMS tells: the last minutes are the next run's.
     WHERE last_usage_time >= $since - minutes($minutes) AND last_usage_time < $until - minutes($minutes)
 ),
 -- The few ids come first in the join.

@@ -12,7 +12,8 @@
 -- ---
 -- ## What it does
 -- Takes the keys that were used at least `baseline_calls` times through AWS services in the baseline, and never directly but in its
--- last `news_days`. It reports each principal that has now used one by calling KMS itself, to encrypt, decrypt or make data keys.
+-- last `news_days`, and there no more than once in fifty calls. It reports each principal that has now used one by calling KMS itself,
+-- to encrypt, decrypt or make data keys.
 -- ## When it does not judge
 -- A key that was used less often through services in the baseline is not evaluated.
 -- ## Why it matters
@@ -64,13 +65,13 @@ services AS (
         GROUP BY 1, 2, 3
     )
     GROUP BY key_arn
-    HAVING NOT bool_or(is_direct AND days_between(first_seen, $since) > $news_days) AND NOT bool_and(is_direct)
+    HAVING NOT bool_or(is_direct AND days_between(first_seen, $since) > $news_days) AND 50 * direct_calls <= calls
 )
 SELECT
     d.key_arn, d.principal, d.account_id, d.region, d.first_seen, d.last_seen, d.calls AS events, d.evidence,
     concat(
         'direct ', d.operations, '; all ', s.calls, ' calls before came through AWS services, such as ', s.service,
-        CASE WHEN s.direct_calls > 0 THEN concat(', but for ', s.direct_calls, ' of the last ', $news_days, ' days') ELSE '' END, '.'
+        CASE WHEN s.direct_calls > 0 THEN concat(', but for ', s.direct_calls, ' in the last ', $news_days, ' days') ELSE '' END, '.'
     ) AS detail,
     CASE
         WHEN s.calls < $baseline_calls
