@@ -42,7 +42,7 @@ const ZSTD_LEVEL: i32 = 1;
 const UNIQUE: [&str; 5] = ["event_id", "request_id", "grant_id", "uri", "raw"];
 
 /// Columns with statistics per page, because queries narrow by them inside a file.
-const PAGED: [&str; 3] = ["dest_key_arn", "event_time", "key_arn"];
+const PAGED: [&str; 2] = ["key_arn", "event_time"];
 
 /// Text columns whose range is kept, per file in Delta's log and per row group in the file, to skip both by.
 ///
@@ -50,7 +50,7 @@ const PAGED: [&str; 3] = ["dest_key_arn", "event_time", "key_arn"];
 const RANGED: [&str; 6] = ["key_arn", "account_id", "region", "event_source", "event_type", CALL];
 
 /// Columns that are null nearly everywhere; their statistics let a query for values skip whole files.
-const RARE: [&str; 1] = ["original_event_id"];
+const RARE: [&str; 2] = ["original_event_id", "dest_key_arn"];
 
 /// A range's text longer than this is left out of the log.
 const RANGE_TEXT_MAX: usize = 256;
