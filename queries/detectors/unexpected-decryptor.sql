@@ -126,8 +126,8 @@ weighed AS (
         GROUP BY key_arn
     ) AS c ON c.key_arn = n.key_arn
 ),
--- Each sort of call that no rule of its key lets pass. A list that is not declared lets anything pass. Assets are many; they are told
--- apart where a rule speaks of them.
+-- Calls that match none of their key's rules, by principal, service and asset. A list that is not declared matches everything; assets
+-- are kept apart only where a rule names any.
 offences AS (
     SELECT
         s.key_arn, s.principal, s.is_aws, s.way, s.asset, max(s.account_id) AS account_id, max(s.region) AS region,

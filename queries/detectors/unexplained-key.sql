@@ -25,20 +25,14 @@
 -- Ask those who use it, or who made it. Give it an alias, a description and an owner's tag, or declare it with a
 -- `[[key]]` entry. Before it is deleted see unused-key.
 
-WITH listings AS (
-    SELECT account_id, region, max(taken_at) AS listed_at
-    FROM inventories
-    WHERE source = 'aws' AND keys IS NOT NULL
-    GROUP BY account_id, region
-),
 -- Keys that nothing explains, and those that the last listing of their place does not have.
-nameless AS (
+WITH nameless AS (
     SELECT
         k.key_arn, k.account_id, k.region, i.key_arn IS NOT NULL AS is_listed, i.creation_date, i.unknown_fields, l.listed_at,
         i.key_arn IS NOT NULL AND (i.aliases IS NULL OR i.tags IS NULL OR i.key_manager IS NULL) AS is_half_known
     FROM known_keys AS k
     LEFT JOIN key_inventory AS i ON i.key_arn = k.key_arn
-    LEFT JOIN listings AS l ON l.account_id = k.account_id AND l.region = k.region
+    LEFT JOIN key_listings AS l ON l.account_id = k.account_id AND l.region = k.region
     LEFT ANTI JOIN expected_keys AS e ON e.key_arn = k.key_arn
     WHERE (i.key_arn IS NULL AND l.listed_at IS NOT NULL)
        OR (

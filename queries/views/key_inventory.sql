@@ -8,13 +8,7 @@
 -- ## What null means
 -- Where a part could not be read, its columns are null and `unknown_fields` says why, as a JSON object. A part that is
 -- there and empty is an empty list: `grants = '[]'` is a key without grants.
-WITH listings AS (
-    SELECT account_id, region, max(taken_at) AS listed_at
-    FROM inventories
-    WHERE source = 'aws' AND keys IS NOT NULL
-    GROUP BY account_id, region
-),
-ranked AS (
+WITH ranked AS (
     -- If two rows have the same time and source, the one with fewer unknown fields comes first.
     SELECT
         *,
@@ -34,5 +28,5 @@ SELECT
     ranked.* EXCEPT (place),
     coalesce(listings.listed_at > ranked.taken_at, false) AS gone
 FROM ranked
-LEFT JOIN listings ON listings.account_id = ranked.account_id AND listings.region = ranked.region
+LEFT JOIN key_listings AS listings ON listings.account_id = ranked.account_id AND listings.region = ranked.region
 WHERE ranked.place = 1

@@ -3,9 +3,9 @@
 -- ---
 -- ## What it holds
 -- One row per successful PutEventSelectors, UpdateTrail, StopLogging or DeleteTrail that took something away: `act` says what. `blinds`
--- is false where the trail goes on and only its files are in question (another bucket or key, no validation). `loses_regions`: it is
--- no longer of other Regions, `loses_members`: nor of the organization's other accounts. What a trail is told to be and has been all
--- along takes nothing away; where nothing is known of it, it does.
+-- is false where the trail goes on and only its files are in question (another bucket or key, no validation). With `loses_regions`
+-- it no longer records other Regions, with `loses_members` no longer the organization's other accounts. A call that repeats what the
+-- trail was set to takes nothing away; where that is not known, it counts as a loss.
 WITH changes AS (
     SELECT
         *,

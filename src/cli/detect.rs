@@ -163,8 +163,8 @@ pub(super) fn window(
     Ok((Window { since, until }, ended.is_some()))
 }
 
-/// From when on to look, where the last run that was kept has not seen all before the window: the time since it ended, and logs that
-/// came late. Whoever names the instant from which to look gets no other window, and is told.
+/// From when on to look, where earlier runs have not seen everything before the window: the time since they ended, and logs that came
+/// late. A window that begins at a fixed instant stays as it is, and a note says what it leaves out.
 fn unseen_from(
     context: &Context,
     engine: &Engine,

@@ -63,7 +63,7 @@ impl Unseen {
     }
 }
 
-/// What the last run of these detectors has not seen of the time before a window; nothing where none was ever evaluated.
+/// What the runs of these detectors have not seen of the time before a window; nothing where none was ever evaluated.
 ///
 /// # Errors
 /// When the lake cannot be read.

@@ -174,7 +174,7 @@ impl Case {
     /// A lake of these records.
     pub fn trial_of(&self, records: Vec<Value>) -> Trial {
         let dir = Dir::new();
-        write_logs(&dir, "abcdefgh", records);
+        write_logs(&dir, records);
         read_logs(&dir);
         self.open(dir.into())
     }

@@ -36,12 +36,12 @@ fn catalog() -> &'static Catalog {
 }
 
 /// Writes records as log objects, one for each account and Region.
-pub fn write_logs(dir: &Dir, name: &str, records: impl IntoIterator<Item = Value>) {
+pub fn write_logs(dir: &Dir, records: impl IntoIterator<Item = Value>) {
     let mut logs: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for record in records {
         let text = |name: &str| record[name].as_str().unwrap_or("none").to_owned();
         let (account, region) = (text("recipientAccountId"), text("awsRegion"));
-        logs.entry(format!("{account}_CloudTrail_{region}_20260105T0005Z_{name}.json.gz")).or_default().push(record);
+        logs.entry(format!("{account}_CloudTrail_{region}_20260105T0005Z_abcdefgh.json.gz")).or_default().push(record);
     }
     for (name, records) in logs {
         dir.object(&name, gzip(json!({ "Records": records }).to_string().as_bytes()));
