@@ -28,47 +28,49 @@
 
 -- Keys that were used directly in the window and, as far as decryptions tell, never before the last `news_days`: few, of which all is
 -- looked at.
-WITH direct AS (
-    SELECT
-        c.key_arn, c.principal, min(c.account_id) AS account_id, min(c.region) AS region, min(c.event_time) AS first_seen,
-        max(c.event_time) AS last_seen, count(*) AS calls, listed(c.event_name) AS operations,
-        evidence(c.event_id, c.event_time) AS evidence
-    FROM calls AS c
-    LEFT ANTI JOIN (
-        SELECT key_arn
-        FROM decrypts_by_day
-        WHERE via IS NULL AND principal NOT LIKE 'service:%'
-          AND day > CAST($since - days($baseline_days) AS DATE)
-          AND day < CAST($since - days($news_days) AS DATE)
-    ) AS d ON d.key_arn = c.key_arn
-    WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
-      AND c.outcome = 'ok'
-      AND c.key_arn IS NOT NULL
-      AND c.via IS NULL
-      AND c.principal NOT LIKE 'service:%'
-      AND c.event_time >= $since AND c.event_time < $until
-    GROUP BY c.key_arn, c.principal
+WITH used AS (
+    SELECT *, via IS NULL AND principal NOT LIKE 'service:%' AS is_direct
+    FROM call_counts
+    WHERE is_call
+      AND usage_class IN ('decrypt', 'encrypt', 'generate')
+      AND outcome = 'ok'
+      AND key_arn IS NOT NULL
+      AND half >= date_trunc('day', $since - days($baseline_days))
 ),
 services AS (
     SELECT
         key_arn, sum(calls) FILTER (WHERE NOT is_direct) AS calls, coalesce(sum(calls) FILTER (WHERE is_direct), 0) AS direct_calls,
         first_value(via ORDER BY is_direct, calls DESC, via) AS service
     FROM (
-        SELECT
-            c.key_arn, c.via, c.via IS NULL AND c.principal NOT LIKE 'service:%' AS is_direct, count(*) AS calls,
-            min(c.event_time) AS first_seen
-        FROM (SELECT key_arn FROM direct GROUP BY key_arn) AS d
-        JOIN calls AS c ON c.key_arn = d.key_arn
-        WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
-          AND c.outcome = 'ok'
-          AND c.event_time >= $since - days($baseline_days) AND c.event_time < $since
-        GROUP BY 1, 2, 3
+        SELECT key_arn, via, is_direct, sum(calls) AS calls, min(first_seen) AS first_seen
+        FROM used
+        WHERE is_past
+        GROUP BY key_arn, via, is_direct
     )
     GROUP BY key_arn
-    HAVING NOT bool_or(is_direct AND days_between(first_seen, $since) > $news_days) AND 50 * direct_calls <= calls
+    HAVING NOT coalesce(bool_or(is_direct AND days_between(first_seen, $since) > $news_days), false) AND 50 * direct_calls <= calls
+),
+direct AS (
+    SELECT
+        u.key_arn, u.principal, min(u.account_id) AS account_id, min(u.region) AS region, min(u.first_seen) AS first_seen,
+        max(u.last_seen) AS last_seen, sum(u.calls) AS calls, listed(u.event_name) AS operations
+    FROM used AS u
+    JOIN services AS s ON s.key_arn = u.key_arn
+    WHERE u.is_direct AND NOT u.is_past
+    GROUP BY u.key_arn, u.principal
+),
+told AS (
+    SELECT d.key_arn, d.principal, evidence(c.event_id, c.event_time) AS evidence
+    FROM direct AS d
+    JOIN calls AS c ON c.key_arn = d.key_arn AND c.principal = d.principal
+    WHERE c.usage_class IN ('decrypt', 'encrypt', 'generate')
+      AND c.outcome = 'ok'
+      AND c.via IS NULL
+      AND c.event_time >= $since AND c.event_time < $until
+    GROUP BY d.key_arn, d.principal
 )
 SELECT
-    d.key_arn, d.principal, d.account_id, d.region, d.first_seen, d.last_seen, d.calls AS events, d.evidence,
+    d.key_arn, d.principal, d.account_id, d.region, d.first_seen, d.last_seen, d.calls AS events, t.evidence,
     concat(
         'direct ', d.operations, '; all ', s.calls, ' calls before came through AWS services, such as ', s.service,
         CASE WHEN s.direct_calls > 0 THEN concat(', but for ', s.direct_calls, ' in the last ', $news_days, ' days') ELSE '' END, '.'
@@ -82,3 +84,4 @@ SELECT
     END AS not_evaluated
 FROM direct AS d
 JOIN services AS s ON s.key_arn = d.key_arn
+JOIN told AS t ON t.key_arn = d.key_arn AND t.principal = d.principal

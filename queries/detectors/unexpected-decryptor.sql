@@ -90,10 +90,11 @@ newcomers AS (
 writers AS (
     SELECT n.key_arn, n.principal
     FROM newcomers AS n
-    JOIN kms_events AS e ON e.key_arn = n.key_arn AND e.principal = n.principal
-    WHERE e.usage_class IN ('encrypt', 'generate')
+    JOIN call_counts AS e ON e.key_arn = n.key_arn AND e.principal = n.principal
+    WHERE e.is_event
+      AND e.usage_class IN ('encrypt', 'generate')
       AND e.outcome = 'ok'
-      AND e.event_time >= $since - days($baseline_days) AND e.event_time < $since
+      AND e.is_past AND e.last_seen >= $since - days($baseline_days)
     GROUP BY n.key_arn, n.principal
 ),
 weighed AS (

@@ -8,19 +8,21 @@
 -- asked by them, not by the id, is answered from a few pages.
 SELECT CAST(key_arn AS VARCHAR) AS key_arn
 FROM (
-    SELECT key_arn FROM events WHERE key_id = $key_id AND key_account_id = $account
+    SELECT key_arn FROM call_counts
+    UNION ALL
+    SELECT dest_key_arn FROM call_counts
+    UNION ALL
+    SELECT key_arn
+    FROM events
+    WHERE event_time < horizon_from() OR event_time >= window_until() OR event_time IS NULL
     UNION ALL
     SELECT dest_key_arn
     FROM events
-    WHERE dest_key_arn IS NOT NULL
-      AND split_part(dest_key_arn, ':key/', 2) = $key_id
-      AND split_part(dest_key_arn, ':', 5) = $account
+    WHERE event_time < horizon_from() OR event_time >= window_until() OR event_time IS NULL
     UNION ALL
-    SELECT key_arn
-    FROM keys
-    WHERE split_part(key_arn, ':key/', 2) = $key_id
-      AND split_part(key_arn, ':', 5) = $account
+    SELECT key_arn FROM keys
 )
-WHERE key_arn IS NOT NULL
+WHERE split_part(key_arn, ':key/', 2) = $key_id
+  AND split_part(key_arn, ':', 5) = $account
 GROUP BY 1
 ORDER BY 1

@@ -21,17 +21,14 @@ WITH named AS (
             WHEN bool_or(asset_trust = 'service') THEN 'service'
             ELSE 'claimed'
         END AS asset_trust,
-        count(*) AS calls,
-        min(event_time) AS first_used,
-        max(event_time) AS last_used
-    FROM usage
-    WHERE outcome = 'ok'
-      AND asset IS NOT NULL
-      AND key_arn IS NOT NULL
-      AND ($key_id IS NULL OR key_id = $key_id)
+        CAST(sum(calls) AS BIGINT) AS calls,
+        min(first_seen) AS first_used,
+        max(last_seen) AS last_used
+    FROM named_uses
+    WHERE ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
       AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
-      AND ($account IS NULL OR key_account_id = $account)
-      AND event_time < $until
+      AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
+      AND first_seen < $until
     GROUP BY key_arn, asset
 )
 SELECT key_arn, asset, asset_type, asset_trust, calls, first_used, last_used, assets

@@ -12,19 +12,19 @@
 SELECT
     key_account_id AS account_id,
     key_id,
-    event_date AS day,
-    count(*) FILTER (WHERE outcome = 'ok') AS calls,
-    count(*) FILTER (WHERE outcome = 'key_unusable') AS failing,
-    min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_used,
-    max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_used,
-    last_value(principal ORDER BY event_time, event_id) FILTER (WHERE outcome = 'ok') AS last_principal,
-    last_value(event_id ORDER BY event_time, event_id) FILTER (WHERE outcome = 'ok') AS last_event_id
-FROM usage
+    CAST(half AS DATE) AS day,
+    CAST(coalesce(sum(calls) FILTER (WHERE outcome = 'ok'), 0) AS BIGINT) AS calls,
+    CAST(coalesce(sum(calls) FILTER (WHERE outcome = 'key_unusable'), 0) AS BIGINT) AS failing,
+    min(first_seen) FILTER (WHERE outcome = 'ok') AS first_used,
+    max(last_seen) FILTER (WHERE outcome = 'ok') AS last_used,
+    last_value(principal ORDER BY last_seen, last_event_id) FILTER (WHERE outcome = 'ok') AS last_principal,
+    last_value(last_event_id ORDER BY last_seen, last_event_id) FILTER (WHERE outcome = 'ok') AS last_event_id
+FROM use_counts
 WHERE outcome IN ('ok', 'key_unusable')
   AND key_arn IS NOT NULL
   AND ($key_id IS NULL OR key_id = $key_id)
   AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
   AND ($account IS NULL OR key_account_id = $account)
-  AND event_time < $until
-GROUP BY key_account_id, key_id, event_date
+  AND first_seen < $until
+GROUP BY key_account_id, key_id, CAST(half AS DATE)
 ORDER BY account_id, key_id, day

@@ -54,11 +54,12 @@ called AS (
             SELECT
                 key_arn,
                 CAST(key_alias AS VARCHAR) AS key_alias,
-                max(CASE WHEN key_alias IS NOT NULL AND event_time >= $since THEN event_time END) AS called_at,
-                count(*) FILTER (WHERE event_name = 'GetPublicKey') AS public_key_reads,
-                max(CASE WHEN event_name = 'GetPublicKey' THEN event_time END) AS public_key_read_at
-            FROM kms_events
-            WHERE outcome = 'ok'
+                max(last_seen) FILTER (WHERE key_alias IS NOT NULL AND last_seen >= $since) AS called_at,
+                CAST(coalesce(sum(calls) FILTER (WHERE event_name = 'GetPublicKey'), 0) AS BIGINT) AS public_key_reads,
+                max(last_seen) FILTER (WHERE event_name = 'GetPublicKey') AS public_key_read_at
+            FROM call_counts
+            WHERE is_event
+              AND outcome = 'ok'
               AND (
                   event_name = 'GetPublicKey'
                   OR (
@@ -68,11 +69,11 @@ called AS (
                           -- Who describes a key by hand only looks at it.
                           OR (usage_class = 'read' AND via IS NOT NULL)
                       )
-                      AND event_time >= $since
+                      AND last_seen >= $since
                   )
               )
               AND key_arn IS NOT NULL
-              AND event_time < $until
+              AND first_seen < $until
               AND ($key_id IS NULL OR key_id = $key_id)
               AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
             GROUP BY key_arn, key_alias
@@ -144,10 +145,8 @@ trail_settings AS (
                 (regexp_match(response_elements, '"trailARN":"(arn:[^"]*)"'))[1],
                 (regexp_match(response_elements, '"kmsKeyId":"([^"]*)"'))[1],
                 event_time
-            FROM timely_events
+            FROM uncommon_events
             WHERE event_source = 'cloudtrail.amazonaws.com'
-              -- Only KMS events name a key: pages with keys are skipped.
-              AND key_arn IS NULL
               AND event_name IN ('CreateTrail', 'UpdateTrail')
               AND error_code IS NULL
               AND event_time < $until

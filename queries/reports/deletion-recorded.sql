@@ -14,22 +14,59 @@
 -- the records that `calls` may have dropped in favor of others: of one key, principal, service and asset those of which any shows a
 -- use, or a failed attempt, of a key of which calls show none of that kind (`used`, `failing`, `unserved`). What shares no id with
 -- another record, repeats none and comes from no endpoint is a call as it is.
-WITH records AS (
+WITH counted AS (
+    SELECT
+        *,
+        outcome = 'throttled'
+            OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
+            AS is_unserved
+    FROM (
+        SELECT key_arn, dest_key_arn, outcome, error_code
+        FROM call_counts
+        WHERE NOT is_call
+          AND NOT is_past
+          AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+        UNION ALL
+        -- Records of a time that the lake cannot tell of.
+        SELECT key_arn, dest_key_arn, outcome, error_code
+        FROM recorded_uses
+        WHERE event_time < horizon_from() OR event_time >= horizon_until()
+    )
+),
+-- Nearly always there are none, and then the joins' other sides read no file.
+doubted AS (
+    SELECT key_arn
+    FROM (
+        SELECT key_arn, outcome, is_unserved FROM counted
+        UNION ALL
+        SELECT dest_key_arn, outcome, is_unserved FROM counted
+    )
+    WHERE key_arn IS NOT NULL
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
+      AND (
+          (outcome = 'ok' AND ($used IS NULL OR NOT array_has(string_to_array($used, ' '), key_arn)))
+          OR (outcome = 'key_unusable' AND ($failing IS NULL OR NOT array_has(string_to_array($failing, ' '), key_arn)))
+          OR (is_unserved AND ($unserved IS NULL OR NOT array_has(string_to_array($unserved, ' '), key_arn)))
+      )
+    GROUP BY key_arn
+),
+records AS (
     SELECT
         key_arn, principal, principal_type, via, outcome, is_failing, is_unserved, error_message, event_time, event_id,
         CASE WHEN outcome = 'ok' OR is_failing THEN asset END AS asset
     FROM (
         SELECT
-            *,
+            u.*,
             coalesce(
                 outcome = 'key_unusable'
-                    AND (key_role IS NULL OR coalesce(error_message, '') NOT LIKE '%:key/%' OR strpos(error_message, key_arn) > 0),
+                    AND (key_role IS NULL OR coalesce(error_message, '') NOT LIKE '%:key/%' OR strpos(error_message, u.key_arn) > 0),
                 false
             ) AS is_failing,
             outcome = 'throttled'
                 OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
                 AS is_unserved
-        FROM recorded_uses
+        FROM doubted AS d
+        JOIN recorded_uses AS u ON u.key_arn = d.key_arn
     )
     WHERE key_arn IS NOT NULL
       AND (call IS DISTINCT FROM 'single')
@@ -39,7 +76,6 @@ WITH records AS (
       AND event_time >= $since
       AND event_time < $until
 ),
--- Nearly always there are none, and then the join's other side reads no file.
 telling AS (
     SELECT key_arn, principal, via, asset
     FROM records

@@ -13,19 +13,26 @@
 -- source key; dry runs are no calls. A call whose record names no key is in `all` and `day` only.
 WITH fine AS (
     SELECT
-        event_date AS day,
+        CAST(half AS DATE) AS day,
         via,
         key_arn,
         principal,
-        count(*) FILTER (WHERE outcome = 'ok') AS decrypts,
-        count(*) FILTER (WHERE outcome IS DISTINCT FROM 'ok') AS failed,
-        count(*) FILTER (WHERE outcome = 'ok' AND event_time >= $recent) AS recent,
-        min(CASE WHEN outcome = 'ok' THEN event_time END) AS first_seen,
-        max(CASE WHEN outcome = 'ok' THEN event_time END) AS last_seen
-    FROM usage
+        coalesce(sum(calls) FILTER (WHERE outcome = 'ok'), 0) AS decrypts,
+        coalesce(sum(calls) FILTER (WHERE outcome IS DISTINCT FROM 'ok'), 0) AS failed,
+        coalesce(sum(calls) FILTER (WHERE outcome = 'ok' AND half > $recent), 0) AS recent,
+        min(first_seen) FILTER (WHERE outcome = 'ok') AS first_seen,
+        max(last_seen) FILTER (WHERE outcome = 'ok') AS last_seen
+    FROM use_counts
     WHERE usage_class = 'decrypt'
       AND (key_role IS DISTINCT FROM 'destination')
-      AND event_time >= $since
+      AND last_seen >= $since
+    GROUP BY CAST(half AS DATE), via, key_arn, principal
+    UNION ALL
+    -- Of the half hour in which the news begin, what is of them.
+    SELECT event_date, via, key_arn, principal, 0, 0, count(*), NULL, NULL
+    FROM decrypts
+    WHERE event_time >= $recent
+      AND event_time < date_bin(INTERVAL '30 minutes', $recent) + minutes(30)
       AND event_time < $until
     GROUP BY event_date, via, key_arn, principal
 ),

@@ -19,7 +19,7 @@ SELECT
     via,
     request_parameters,
     response_elements
-FROM calls
+FROM uncommon_calls
 WHERE usage_class IN ('lifecycle', 'rotation', 'access', 'internal')
   AND outcome = 'ok'
   AND key_arn IS NOT NULL

@@ -6,6 +6,8 @@
 -- not. `control_calls` has each call once, for the time of a run.
 SELECT
     event_time, event_date, event_id, event_name, usage_class, outcome, original_event_id, shared_event_id, account_id, region,
-    key_arn, key_id, key_account_id, key_region, key_alias, grant_id, principal, via, request_parameters, response_elements
-FROM kms_events
-WHERE (usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other', 'read')) IS NOT TRUE
+    key_arn, key_id, key_account_id, key_region, key_alias, grant_id, coalesce(principal, principal_id, 'unknown') AS principal, via, request_parameters, response_elements
+FROM uncommon_events
+WHERE event_source = 'kms.amazonaws.com'
+  AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
+  AND (usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other', 'read')) IS NOT TRUE

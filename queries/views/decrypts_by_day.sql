@@ -7,16 +7,26 @@
 -- `is_past` is true for what happened before the window began, and `is_before_hour` for what happened before the hour in
 -- which it began. In other statements it is about all of the logs, and
 -- nothing is past. `key_set` is the same for a key and its multi-Region siblings, which read each other's data.
-SELECT *, concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set
-FROM (
-    SELECT
-        key_arn, principal, principal_id, principal_account_id, home, is_aws, account_id, region, via, event_date AS day,
-        event_time < window_since() AS is_past, event_time < date_trunc('hour', window_since()) AS is_before_hour,
-        count(*) AS calls,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen
-    FROM decrypts
-    WHERE event_time >= date_trunc('day', window_from())
-      AND event_time < window_until()
-    GROUP BY key_arn, principal, principal_id, principal_account_id, home, is_aws, account_id, region, via, event_date, 11, 12
-)
+SELECT
+    key_arn,
+    concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set,
+    principal,
+    principal_id,
+    principal_account_id,
+    home,
+    is_aws,
+    account_id,
+    region,
+    via,
+    CAST(half AS DATE) AS day,
+    is_past,
+    half < date_trunc('hour', window_since()) AS is_before_hour,
+    CAST(sum(calls) AS BIGINT) AS calls,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen
+FROM call_counts
+WHERE is_call
+  AND usage_class = 'decrypt'
+  AND outcome = 'ok'
+  AND half >= date_trunc('day', window_from())
+GROUP BY ALL

@@ -15,14 +15,16 @@ SELECT
     is_aws,
     account_id,
     region,
-    date_bin(INTERVAL '30 minutes', event_time) AS half,
-    count(*) AS calls,
-    count(*) FILTER (WHERE via IS NULL) AS direct_calls,
-    count(*) FILTER (WHERE via IS NULL AND asset IS NOT NULL) AS named_calls,
-    count(*) FILTER (WHERE asset_type IN ('secret', 'ssm-parameter')) AS secret_calls,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen
-FROM decrypts
-WHERE event_time >= date_trunc('hour', window_since() - hours(1))
-  AND event_time < window_until()
-GROUP BY key_arn, principal, home, is_aws, account_id, region, 7
+    half,
+    CAST(sum(calls) AS BIGINT) AS calls,
+    CAST(coalesce(sum(calls) FILTER (WHERE via IS NULL), 0) AS BIGINT) AS direct_calls,
+    CAST(coalesce(sum(calls) FILTER (WHERE via IS NULL AND asset_trust IS NOT NULL), 0) AS BIGINT) AS named_calls,
+    CAST(coalesce(sum(calls) FILTER (WHERE asset_type IN ('secret', 'ssm-parameter')), 0) AS BIGINT) AS secret_calls,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen
+FROM call_counts
+WHERE is_call
+  AND usage_class = 'decrypt'
+  AND outcome = 'ok'
+  AND half >= date_trunc('hour', window_since() - hours(1))
+GROUP BY ALL

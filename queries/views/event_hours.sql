@@ -7,12 +7,12 @@
 -- `has_reads` says whether one of them read from KMS, all without the events of VPC endpoints, which are another log: null where there
 -- are no others.
 -- ## Why
--- Several answers need no more of the events of other services. Of settled days the hours are in the lake already, and no event is read.
+-- Several answers need no more of the events of other services. The hours of settled days are in the lake already, and no event is read.
 SELECT account_id, region, event_date AS day, hour, first_event, last_event, has_reads
 FROM settled_hours
-WHERE event_date >= CAST(horizon_from() AS DATE)
-  AND event_date < CAST(horizon_until() AS DATE)
+WHERE (event_date < CAST(horizon_from() AS DATE) OR event_date >= CAST(horizon_until() AS DATE)) IS NOT TRUE
 UNION ALL
+-- The horizon may end within an hour.
 SELECT
     account_id,
     region,
@@ -25,15 +25,7 @@ SELECT
     max(event_time) FILTER (WHERE coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')) AS last_event,
     bool_or(event_source = 'kms.amazonaws.com' AND read_only)
         FILTER (WHERE coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')) AS has_reads
-FROM (
-    SELECT *
-    FROM unsettled_events
-    WHERE (event_date < CAST(horizon_from() AS DATE) OR event_date >= CAST(horizon_until() AS DATE)) IS NOT TRUE
-    UNION ALL
-    -- The horizon may end within an hour.
-    SELECT *
-    FROM events
-    WHERE event_date < CAST(horizon_from() AS DATE)
-       OR event_date >= CAST(horizon_until() AS DATE)
-)
+FROM events
+WHERE event_date < CAST(horizon_from() AS DATE)
+   OR event_date >= CAST(horizon_until() AS DATE)
 GROUP BY 1, 2, 3, 4

@@ -16,7 +16,7 @@
 -- `aliases` holds those of the inventory and those by which a call named the key with success, in order. A key may
 -- have lost some of them since: `key_inventory` has those that it had at last.
 
--- Grouped by alias first, since the keys' names are few and their calls are many.
+-- Grouped by alias first, since the keys' names are few.
 WITH named AS (
     SELECT
         key_arn,
@@ -30,22 +30,27 @@ WITH named AS (
             )
             AND outcome = 'ok'
         ) AS is_managed,
-        max(
-            CASE WHEN event_name = 'CreateKey' THEN (regexp_match(response_elements, '"keyManager":"(AWS|CUSTOMER)"'))[1] END
-        ) AS created_for,
-        min(event_time) AS first_seen,
-        max(event_time) AS last_seen,
-        max(event_time) FILTER (
+        NULL AS created_for,
+        min(first_seen) AS first_seen,
+        max(last_seen) AS last_seen,
+        max(last_seen) FILTER (
             WHERE outcome = 'ok' AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
         ) AS last_used
-    FROM kms_events
-    WHERE key_arn IS NOT NULL AND event_time < window_until()
+    FROM call_counts
+    WHERE is_event AND key_arn IS NOT NULL
     GROUP BY key_arn, key_alias
     UNION ALL
-    SELECT dest_key_arn, NULL, false, NULL, min(event_time), max(event_time), max(event_time) FILTER (WHERE outcome = 'ok')
-    FROM kms_events
-    WHERE dest_key_arn IS NOT NULL AND event_time < window_until()
+    SELECT dest_key_arn, NULL, false, NULL, min(first_seen), max(last_seen), max(last_seen) FILTER (WHERE outcome = 'ok')
+    FROM call_counts
+    WHERE is_event AND dest_key_arn IS NOT NULL
     GROUP BY dest_key_arn
+    UNION ALL
+    SELECT
+        key_arn, NULL, false, max((regexp_match(response_elements, '"keyManager":"(AWS|CUSTOMER)"'))[1]),
+        NULL, NULL, NULL
+    FROM control_events
+    WHERE event_name = 'CreateKey' AND key_arn IS NOT NULL AND event_time < window_until()
+    GROUP BY key_arn
 ),
 seen AS (
     SELECT

@@ -20,10 +20,8 @@ WITH control AS (
             WHEN 'PutEventSelectors' THEN (regexp_match(request_parameters, '"trailName":"([^"]*)"'))[1]
             ELSE (regexp_match(request_parameters, '"name":"([^"]*)"'))[1]
         END AS called
-    FROM events
+    FROM uncommon_events
     WHERE event_source = 'cloudtrail.amazonaws.com'
-      -- Only KMS events name a key: pages with keys are skipped.
-      AND key_arn IS NULL
       AND event_name IN (
           'CreateTrail', 'PutEventSelectors', 'UpdateTrail', 'StartLogging', 'StopLogging', 'DeleteTrail'
       )

@@ -16,12 +16,7 @@ SELECT
     CASE WHEN key_arn IS NULL THEN key_region END AS key_region,
     CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias,
     event_name = 'ReEncrypt' AND key_arn IS NULL AND dest_key_arn IS NULL AS is_of_two
-FROM (
-    -- Apart, so that of the first only the pages without keys are read.
-    SELECT * FROM calls WHERE key_arn IS NULL
-    UNION ALL
-    SELECT * FROM calls WHERE key_arn IS NOT NULL AND event_name = 'ReEncrypt' AND dest_key_arn IS NULL
-)
+FROM uncommon_calls
 WHERE usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
   AND outcome IN ('ok', 'key_unusable')
   AND event_name <> 'GenerateRandom'

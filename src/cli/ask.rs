@@ -58,6 +58,7 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
             narrow(&mut given, query, key.span(), now)?;
         }
         let values = query.bind(&given, now)?;
+        engine.look_at(engine.span_of(&values));
         anyhow::Ok(context.runtime.block_on(engine.run(query, values))?)
     };
     // A query may have no question for calls that name no key.

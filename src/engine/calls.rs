@@ -15,39 +15,66 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, col};
+use tokio::sync::OnceCell;
 
 use super::functions::{CallIds, call_mark};
 use super::provider::LakeProvider;
 use crate::cloudtrail::columns::{CALL, PARTITION};
 use crate::lake::calls::{MARKED_BY, UNCERTAIN};
-use crate::lake::hours::hours;
-use crate::lake::shared::{is_marked, shared_calls};
-use crate::lake::tables::{EVENTS, SETTLED_HOURS, SHARED_CALLS};
-use crate::lake::{DataFile, LakeTable};
+use crate::lake::settling::{self, Found};
+use crate::lake::shared::{SharedCalls, is_marked, shared_calls};
+use crate::lake::tables::{EVENTS, SETTLED_COUNTS, SETTLED_HOURS, SETTLED_UNCOMMON, SHARED_CALLS};
+use crate::lake::{DataFile, LakeError, LakeTable, TableSpec};
 
 /// The name of the relation of events that may repeat another one.
 const UNCERTAIN_EVENTS: &str = "uncertain_events";
-
-/// The name of the relation of events of the days of which `settled_hours` does not have the hours.
-const UNSETTLED_EVENTS: &str = "unsettled_events";
 
 /// A lake's events, and the calls that several of them log.
 #[derive(Debug)]
 pub(super) struct Calls {
     events: Option<LakeTable>,
-    shared: Option<LakeTable>,
-    hours: Option<LakeTable>,
+    settled: Vec<AtRest>,
     ids: CallIds,
 }
 
+/// A table whose rows follow from the events of a day.
+#[derive(Debug)]
+struct AtRest {
+    spec: &'static TableSpec,
+    /// What the lake has of it.
+    table: Option<LakeTable>,
+    /// All its rows: those of days that are not settled take time.
+    rows: OnceCell<LogicalPlan>,
+}
+
+impl AtRest {
+    async fn plan(&self, events: Option<&LakeTable>, ids: &CallIds) -> Result<LogicalPlan> {
+        let plan = self.rows.get_or_try_init(|| async {
+            let Some(events) = events else { return at_rest(self.spec, &Found::default()) };
+            let table = self.table.as_ref();
+            if !std::ptr::eq(self.spec, &raw const SHARED_CALLS) {
+                return at_rest(self.spec, &settling::found(self.spec, events, table).await.map_err(failed)?);
+            }
+            let SharedCalls { found, open } = shared_calls(events, table).await.map_err(failed)?;
+            drop(ids.set(open));
+            at_rest(self.spec, &found)
+        });
+        plan.await.cloned()
+    }
+}
+
+/// Tables whose rows follow from the events of a day.
+pub(super) const SETTLED: [&TableSpec; 4] = [&SHARED_CALLS, &SETTLED_HOURS, &SETTLED_COUNTS, &SETTLED_UNCOMMON];
+
 impl Calls {
-    pub fn new(events: Option<LakeTable>, shared: Option<LakeTable>, hours: Option<LakeTable>, ids: CallIds) -> Self {
-        Self { events, shared, hours, ids }
+    pub fn new(events: Option<LakeTable>, settled: Vec<(&'static TableSpec, Option<LakeTable>)>, ids: CallIds) -> Self {
+        let settled = settled.into_iter().map(|(spec, table)| AtRest { spec, table, rows: OnceCell::new() });
+        Self { events, settled: settled.collect(), ids }
     }
 
     /// What statements can name.
-    pub fn names() -> [&'static str; 5] {
-        [EVENTS.name, SHARED_CALLS.name, UNCERTAIN_EVENTS, SETTLED_HOURS.name, UNSETTLED_EVENTS]
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        [EVENTS.name, UNCERTAIN_EVENTS].into_iter().chain(SETTLED.map(|spec| spec.name))
     }
 
     /// The plan of one of them.
@@ -60,34 +87,31 @@ impl Calls {
             let uncertain: Vec<DataFile> = files().into_iter().filter(may_be_uncertain).collect();
             return if uncertain.is_empty() { nothing().map(Some) } else { events(&uncertain).map(Some) };
         }
-        if name == SETTLED_HOURS.name || name == UNSETTLED_EVENTS {
-            let hours = self.events.as_ref().map(|events| hours(events, self.hours.as_ref())).unwrap_or_default();
-            if name == UNSETTLED_EVENTS {
-                return events(&hours.events).map(Some);
-            }
-            let settled = LakeProvider::new(url(SETTLED_HOURS.name)?, &SETTLED_HOURS, &hours.settled);
-            return scan(SETTLED_HOURS.name, Arc::new(settled)).map(Some);
+        if let Some(settled) = self.settled.iter().find(|settled| settled.spec.name == name) {
+            return settled.plan(self.events.as_ref(), &self.ids).await.map(Some);
         }
-        if name != SHARED_CALLS.name {
-            return Ok(None);
-        }
-        let Some(events) = &self.events else { return nothing().map(Some) };
-        let found = shared_calls(events, self.shared.as_ref()).await;
-        let found = found.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        drop(self.ids.set(found.open));
-        let mut parts = Vec::new();
-        let settled = LakeProvider::new(url(SHARED_CALLS.name)?, &SHARED_CALLS, &found.files);
-        let schema = settled.schema();
-        if !found.files.is_empty() {
-            parts.push(scan(SHARED_CALLS.name, Arc::new(settled))?);
-        }
-        if !found.fresh.is_empty() {
-            let fresh = found.fresh.iter().map(|(day, batch)| conformed(day, batch, &schema));
-            let fresh = MemTable::try_new(Arc::clone(&schema), vec![fresh.collect::<Result<_>>()?])?;
-            parts.push(scan(SHARED_CALLS.name, Arc::new(fresh))?);
-        }
-        union(parts).map(Some)
+        Ok(None)
     }
+}
+
+fn failed(error: LakeError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Rows of the settled days, and of those that are not settled.
+fn at_rest(spec: &TableSpec, found: &Found) -> Result<LogicalPlan> {
+    let settled = LakeProvider::new(url(spec.name)?, spec, &found.files);
+    let schema = settled.schema();
+    let mut parts = Vec::new();
+    if !found.files.is_empty() {
+        parts.push(scan(spec.name, Arc::new(settled))?);
+    }
+    if !found.fresh.is_empty() {
+        let fresh = found.fresh.iter().map(|(day, batch)| conformed(day, batch, &schema));
+        let fresh = MemTable::try_new(Arc::clone(&schema), vec![fresh.collect::<Result<_>>()?])?;
+        parts.push(scan(spec.name, Arc::new(fresh))?);
+    }
+    if parts.is_empty() { without_rows(schema) } else { union(parts) }
 }
 
 /// Whether a file may have events that repeat another.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::json::ArrayWriter;
+use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
@@ -165,7 +166,8 @@ impl Engine {
         functions::share(&session, Arc::clone(&ids));
         let events = table(&tables::EVENTS);
         let events_version = events.as_ref().map_or(0, LakeTable::version);
-        let calls = Calls::new(events, table(&tables::SHARED_CALLS), table(&tables::SETTLED_HOURS), ids);
+        let settled = calls::SETTLED.into_iter().map(|spec| (spec, table(spec))).collect();
+        let calls = Calls::new(events, settled, ids);
         let shipped = catalog.views().filter(|view| view.path.is_none());
         let views = Views::new(&session, calls, shipped.map(|view| (view.name.clone(), view.sql.clone())));
         let views = Arc::new(views);
@@ -269,6 +271,18 @@ impl Engine {
         self.views.keep(&[]);
     }
 
+    /// The time that a question with these values is about: all that the lake can tell of, where they say nothing else.
+    #[must_use]
+    pub fn span_of(&self, values: &[(String, ScalarValue)]) -> Span {
+        let instant = |wanted: &str| {
+            let (_, value) = values.iter().find(|(name, _)| name == wanted)?;
+            let ScalarValue::TimestampMicrosecond(micros, _) = value else { return None };
+            DateTime::from_timestamp_micros((*micros)?)
+        };
+        let all = Span::from(self.horizon);
+        Span { since: instant("since").unwrap_or(all.since), until: instant("until").unwrap_or(all.until), ..all }
+    }
+
     async fn plan(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<DataFrame, EngineError> {
         let frame = self.session.sql_with_options(sql, only_read()).await?;
         if values.is_empty() {
@@ -300,7 +314,7 @@ fn register(session: &SessionContext, spec: &TableSpec, table: Option<&LakeTable
     if let Some(table) = table {
         session.register_object_store(url.as_ref(), table.store());
     }
-    if Calls::names().contains(&spec.name) {
+    if Calls::names().any(|name| name == spec.name) {
         return Ok(());
     }
     let files = table.map(LakeTable::files).unwrap_or_default();

@@ -99,7 +99,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[async_trait]
 impl SchemaProvider for Views {
     fn table_names(&self) -> Vec<String> {
-        let planned = Calls::names().into_iter().map(str::to_owned).chain(self.sql.keys().cloned());
+        let planned = Calls::names().map(str::to_owned).chain(self.sql.keys().cloned());
         self.tables.table_names().into_iter().chain(planned.filter(|name| !self.tables.table_exist(name))).collect()
     }
 
@@ -133,7 +133,7 @@ impl SchemaProvider for Views {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.tables.table_exist(name) || self.sql.contains_key(name) || Calls::names().contains(&name)
+        self.tables.table_exist(name) || self.sql.contains_key(name) || Calls::names().any(|known| known == name)
     }
 }
 

@@ -56,6 +56,29 @@ pub const COPY: &str = MARKS[Mark::Copy as usize];
 /// What a mark follows from.
 pub const MARKED_BY: [&str; 5] = ["event_source", "event_type", "event_id", "original_event_id", "shared_event_id"];
 
+/// What it follows from which rows become one, and of which of them its values are.
+pub(super) const MERGED_BY: [&str; 19] = [
+    "event_time",
+    "record_index",
+    "shared_event_id",
+    "event_id",
+    "account_id",
+    "region",
+    "source_object",
+    "event_name",
+    "usage_class",
+    "outcome",
+    "key_arn",
+    "key_id",
+    "key_account_id",
+    "key_region",
+    "dest_key_arn",
+    "principal",
+    "principal_id",
+    "principal_account_id",
+    "asset",
+];
+
 impl Mark {
     /// Its name in the column.
     #[must_use]
@@ -74,7 +97,7 @@ impl Mark {
         if source != Some("kms.amazonaws.com") {
             return Self::None;
         }
-        let is_endpoint = matches!(event_type, Some("AwsVpceEvent" | "AwsVpceEvents"));
+        let is_endpoint = is_of_endpoint(event_type);
         // A patch under its event's own id repeats that event, unless it is one of two copies.
         let is_patch = original.is_some() && (original != id || shared.is_none());
         let has_no_id = id.is_some_and(|id| id.starts_with("fp:"));
@@ -85,6 +108,11 @@ impl Mark {
             None => Self::Single,
         }
     }
+}
+
+/// Whether a VPC endpoint logged an event of this type, in a log of its own.
+pub(super) fn is_of_endpoint(event_type: Option<&str>) -> bool {
+    matches!(event_type, Some("AwsVpceEvent" | "AwsVpceEvents"))
 }
 
 /// The marks of some rows: those that the column has, and for the rest what follows from [`MARKED_BY`].

@@ -10,11 +10,11 @@ use hashbrown::HashMap;
 use object_store::ObjectStore;
 
 use super::LakeError;
+use super::calls;
 use super::columns::{self, Column, flag, instant, text};
 use super::identity::Texts;
-use super::parquet::{self, FileWriter, Read};
-use super::settling::{Day, Settled, days};
-use super::table::{DataFile, LakeTable};
+use super::parquet::{self, Read};
+use super::settling::{Day, Settled, Sink};
 use super::tables::{EVENTS, SETTLED_HOURS};
 use crate::cloudtrail::columns::PARTITION;
 
@@ -59,29 +59,7 @@ pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(columns::schema(&COLUMNS).fields().iter().cloned().chain([day]).collect::<Vec<_>>()))
 }
 
-/// Where the hours of a lake are.
-#[derive(Debug, Default)]
-pub struct Hours {
-    /// Files of `settled_hours` with those of the settled days.
-    pub settled: Vec<DataFile>,
-    /// Files of `events` of the other days.
-    pub events: Vec<DataFile>,
-}
-
-/// The hours of a lake.
-#[must_use]
-pub fn hours(events: &LakeTable, settled: Option<&LakeTable>) -> Hours {
-    let mut found = Hours::default();
-    for day in days(events, settled, SETTLED.prefix) {
-        match day.settled {
-            Some(file) => found.settled.push(file),
-            None => found.events.extend(day.files),
-        }
-    }
-    found
-}
-
-fn settled(store: Arc<dyn ObjectStore>, day: &Day) -> BoxFuture<'_, Result<FileWriter, LakeError>> {
+fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day, sink: Sink<'d>) -> BoxFuture<'d, Result<(), LakeError>> {
     Box::pin(async move {
         let mut hours = Gathered::default();
         let of = read_as()?;
@@ -92,10 +70,7 @@ fn settled(store: Arc<dyn ObjectStore>, day: &Day) -> BoxFuture<'_, Result<FileW
                 hours.add(&parquet::completed(&batch, &of)?)?;
             }
         }
-        let rows = columns::batch(&COLUMNS, &hours.rows())?;
-        let mut writer = FileWriter::new(rows.schema_ref(), rows.num_rows())?;
-        writer.write(&rows)?;
-        Ok(writer)
+        sink(columns::batch(&COLUMNS, &hours.rows())?)
     })
 }
 
@@ -129,7 +104,7 @@ impl Gathered {
             let place = [accounts, regions].map(|names| names.get(row).map(|name| self.number(name)));
             let hour = time.map(|time| time.div_euclid(HOUR) * HOUR);
             let seen = self.hours.entry((place[0], place[1], hour)).or_default();
-            if matches!(types.get(row), Some("AwsVpceEvent" | "AwsVpceEvents")) {
+            if calls::is_of_endpoint(types.get(row)) {
                 continue;
             }
             seen.first_event = seen.first_event.into_iter().chain(time).min();

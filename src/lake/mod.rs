@@ -10,10 +10,11 @@
 
 pub mod calls;
 pub mod columns;
+mod counts;
 pub mod events;
 pub mod evidence;
 pub mod findings;
-pub mod hours;
+mod hours;
 pub mod identity;
 pub mod inventory;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub mod snapshots;
 mod sorting;
 pub mod table;
 pub mod tables;
+mod uncommon;
 
 pub use place::Lake;
 pub use table::{DataFile, LakeTable};

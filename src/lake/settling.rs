@@ -1,7 +1,8 @@
 //! What follows from the events of a day, kept at rest.
 //!
 //! ```text
-//! event files of a day ─► made from them: shared_calls, settled_hours ─► TABLE/event_date=…/settled-N-OF-ROWS-….parquet
+//! event files of a day ─► made from them ─┬─► settled: TABLE/event_date=…/settled-N-OF-ROWS-….parquet
+//!                                         └─► not settled yet: in memory, for one session
 //! ```
 //!
 //! Rows of the same call have the same time, and an hour is of one day, so both follow from the files of a day. A day is *settled* in
@@ -12,16 +13,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use deltalake_core::kernel::Add;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::parquet::FileWriter;
+use super::parquet::{self, FileWriter};
 use super::table::{Commit, DataFile, LakeTable};
 use super::tables::TableSpec;
-use super::{Lake, LakeError, hours, shared};
+use super::{Lake, LakeError, counts, hours, shared, uncommon};
 use crate::cloudtrail::columns::PARTITION;
 
 /// Unsettled days at which a writer settles all: each question works them out again.
@@ -33,8 +35,11 @@ const GAINED: (u64, u64) = (4096, 256 * 1024);
 /// Files and days that are read at once.
 const AT_ONCE: usize = 2;
 
+/// Takes the rows of a day, part by part.
+pub(super) type Sink<'s> = &'s mut (dyn FnMut(RecordBatch) -> Result<(), LakeError> + Send);
+
 /// Makes the rows of a day.
-type Make = for<'d> fn(Arc<dyn ObjectStore>, &'d Day) -> BoxFuture<'d, Result<FileWriter, LakeError>>;
+type Make = for<'d> fn(Arc<dyn ObjectStore>, &'d Day, Sink<'d>) -> BoxFuture<'d, Result<(), LakeError>>;
 
 /// A table with a file for each settled day.
 #[derive(Debug)]
@@ -42,12 +47,53 @@ pub(super) struct Settled {
     pub table: &'static TableSpec,
     /// Prefix of the names of its files.
     pub prefix: &'static str,
-    /// Makes the file of a day.
+    /// Makes the rows of a day.
     pub make: Make,
 }
 
 /// All of them.
-const SETTLED: [&Settled; 2] = [&shared::SETTLED, &hours::SETTLED];
+const SETTLED: [&Settled; 4] = [&shared::SETTLED, &hours::SETTLED, &counts::SETTLED, &uncommon::SETTLED];
+
+/// What the days of a lake come to.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The files of the settled days.
+    pub files: Vec<DataFile>,
+    /// The rows of the other days, with the names of these.
+    pub fresh: Vec<(String, RecordBatch)>,
+}
+
+/// What the events come to, as one of the tables has it.
+///
+/// # Errors
+/// When a file cannot be read.
+pub async fn found(spec: &TableSpec, events: &LakeTable, table: Option<&LakeTable>) -> Result<Found, LakeError> {
+    let mut found = Found::default();
+    let Some(settled) = SETTLED.into_iter().find(|settled| std::ptr::eq(settled.table, spec)) else {
+        return Ok(found);
+    };
+    let mut fresh = Vec::new();
+    for day in days(events, table, settled.prefix) {
+        match day.settled {
+            Some(file) => found.files.push(file),
+            None => fresh.push(day),
+        }
+    }
+    let fresh = each(fresh, events.store(), |store, day| async move {
+        let mut batches = Vec::new();
+        let mut put = |batch| {
+            batches.push(batch);
+            Ok(())
+        };
+        (settled.make)(store, &day, &mut put).await?;
+        Ok((day.name, batches))
+    });
+    for (day, batches) in fresh.await? {
+        found.fresh.extend(batches.into_iter().map(|batch| (day.clone(), batch)));
+    }
+    found.files.retain(|file| file.rows != Some(0));
+    Ok(found)
+}
 
 /// Whether each file of a table belongs to one set of event files.
 pub(super) fn is_settled_by_day(table: &TableSpec) -> bool {
@@ -214,15 +260,27 @@ async fn made(
     into: Arc<dyn ObjectStore>,
     day: &Day,
 ) -> Result<Add, LakeError> {
-    let mut writer = (settled.make)(from, day).await?;
+    let schema = parquet::dictionary_schema(&(settled.table.schema)(), settled.table.partition);
+    let rows = usize::try_from(day.rows()).unwrap_or(usize::MAX);
+    let mut writer = None;
+    let mut put = |batch: RecordBatch| {
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => none.insert(FileWriter::new(batch.schema_ref(), rows)?),
+        };
+        writer.write(&batch)
+    };
+    (settled.make)(from, day, &mut put).await?;
+    let mut writer = match writer {
+        Some(writer) => writer,
+        None => FileWriter::new(&schema, 0)?,
+    };
     writer.named(format!("{}{:032x}-{}-", settled.prefix, day.stamp(), day.rows()));
     writer.finish(into.as_ref(), Some((PARTITION, &day.name)), true).await
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::RecordBatch;
-
     use super::*;
     use crate::cloudtrail::columns::{Event, EventBuilder};
     use crate::lake::events::EventsWriter;
@@ -270,18 +328,18 @@ mod tests {
         let mut writer = EventsWriter::open(&lake).await.unwrap();
         writer.append(&batch(ONE, 0..DAYS, "a")).await.unwrap();
         writer.append(&batch(OTHER, 0..DAYS, "a")).await.unwrap();
-        assert_eq!((found(&lake).await.files.len(), found(&lake).await.fresh.len()), (0, 9));
+        assert_eq!((found(&lake).await.found.files.len(), found(&lake).await.found.fresh.len()), (0, 9));
         writer.upkeep().await;
         let settled = found(&lake).await;
-        assert_eq!((settled.files.len(), settled.fresh.len(), settled.open.len()), (9, 0, 9));
+        assert_eq!((settled.found.files.len(), settled.found.fresh.len(), settled.open.len()), (9, 0, 9));
         writer.append(&batch(BOTH, 3..4, "b")).await.unwrap();
         writer.upkeep().await;
         let added = found(&lake).await;
-        assert_eq!((added.files.len(), added.fresh.len(), added.open.len()), (8, 1, 9));
-        assert_eq!((added.fresh[0].0.as_str(), added.fresh[0].1.num_rows()), ("1970-01-04", 2));
+        assert_eq!((added.found.files.len(), added.found.fresh.len(), added.open.len()), (8, 1, 9));
+        assert_eq!((added.found.fresh[0].0.as_str(), added.found.fresh[0].1.num_rows()), ("1970-01-04", 2));
         settle(&lake, &lake.open(&EVENTS).await.unwrap().unwrap(), true).await.unwrap();
         let settled = found(&lake).await;
-        assert_eq!((settled.files.len(), settled.fresh.len(), settled.open.len()), (9, 0, 9));
+        assert_eq!((settled.found.files.len(), settled.found.fresh.len(), settled.open.len()), (9, 0, 9));
         assert_eq!(lake.open(&SHARED_CALLS).await.unwrap().unwrap().files().len(), 9);
     }
 
@@ -328,7 +386,7 @@ mod tests {
         // It read the events before there were more.
         settle(&lake, &before, true).await.unwrap();
         let found = found(&lake).await;
-        let settled: u64 = found.files.iter().filter_map(|file| file.rows).sum();
-        assert_eq!((found.fresh.len(), settled, found.open.len()), (0, 18, 0));
+        let settled: u64 = found.found.files.iter().filter_map(|file| file.rows).sum();
+        assert_eq!((found.found.fresh.len(), settled, found.open.len()), (0, 18, 0));
     }
 }

@@ -17,8 +17,8 @@ use object_store::ObjectStore;
 
 use super::LakeError;
 use super::calls::{self, COPY, MARKED_BY, Mark};
-use super::parquet::{self, FileWriter, Read};
-use super::settling::{Day, Settled, days, each};
+use super::parquet::{self, Read};
+use super::settling::{self, Day, Found, Settled, Sink, each};
 use super::table::{DataFile, LakeTable};
 use super::tables::SHARED_CALLS;
 use crate::cloudtrail::columns::CALL;
@@ -33,10 +33,8 @@ pub(super) const SETTLED: Settled = Settled { table: &SHARED_CALLS, prefix: "set
 /// Calls logged in several rows.
 #[derive(Debug, Default)]
 pub struct SharedCalls {
-    /// Files of `shared_calls` with those of the settled days.
-    pub files: Vec<DataFile>,
-    /// Those of the other days, day by day.
-    pub fresh: Vec<(String, RecordBatch)>,
+    /// The calls.
+    pub found: Found,
     /// The [`call_id`](calls::call_id) of calls with rows not marked as copies.
     pub open: HashSet<u128>,
 }
@@ -46,30 +44,17 @@ pub struct SharedCalls {
 /// # Errors
 /// When a file cannot be read.
 pub async fn shared_calls(events: &LakeTable, shared: Option<&LakeTable>) -> Result<SharedCalls, LakeError> {
-    let mut found = SharedCalls::default();
-    let (settled, unsettled): (Vec<Day>, Vec<Day>) =
-        days(events, shared, SETTLED.prefix).into_iter().partition(|day| day.settled.is_some());
-    found.files.extend(settled.into_iter().filter_map(|day| day.settled).filter(|file| file.rows != Some(0)));
+    let found = settling::found(&SHARED_CALLS, events, shared).await?;
+    let mut open = HashSet::new();
     if let Some(shared) = shared {
-        let open: Vec<DataFile> = found.files.iter().filter(|file| !is_closed(file)).cloned().collect();
-        let ids = each(open, shared.store(), |store, file| async move { open_ids(store, &file).await }).await?;
-        found.open.extend(ids.into_iter().flatten());
+        let files: Vec<DataFile> = found.files.iter().filter(|file| !is_closed(file)).cloned().collect();
+        let ids = each(files, shared.store(), |store, file| async move { open_ids(store, &file).await }).await?;
+        open.extend(ids.into_iter().flatten());
     }
-    let unsettled = each(unsettled, events.store(), |store, day| async move {
-        let mut batches = Vec::new();
-        for part in parts(&store, &day).await? {
-            batches.push(merged(&store, &day, &part).await?);
-        }
-        Ok((day.name, batches))
-    })
-    .await?;
-    for (day, batches) in unsettled {
-        for batch in batches {
-            found.open.extend(open_of(&batch)?);
-            found.fresh.push((day.clone(), batch));
-        }
+    for (_, batch) in &found.fresh {
+        open.extend(open_of(batch)?);
     }
-    Ok(found)
+    Ok(SharedCalls { found, open })
 }
 
 /// Whether all rows of the calls of a file are marked as copies.
@@ -94,15 +79,27 @@ fn open_of(batch: &RecordBatch) -> Result<Vec<u128>, LakeError> {
 
 /// A row whose call may have other rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
+pub(super) struct Row {
     call: u128,
     file: usize,
     place: usize,
     is_copy: bool,
 }
 
+impl Row {
+    /// Which call it is of.
+    pub(super) fn call(&self) -> u128 {
+        self.call
+    }
+
+    /// Its place, if it is in this of the day's files.
+    pub(super) fn place_in(&self, file: usize) -> Option<usize> {
+        (self.file == file).then_some(self.place)
+    }
+}
+
 /// The rows of a day whose calls were logged in several, in parts that can be merged one by one.
-async fn parts(store: &Arc<dyn ObjectStore>, day: &Day) -> Result<Vec<Vec<Row>>, LakeError> {
+pub(super) async fn parts(store: &Arc<dyn ObjectStore>, day: &Day) -> Result<Vec<Vec<Row>>, LakeError> {
     let mut rows = Vec::new();
     for (at, file) in day.files.iter().enumerate() {
         rows.extend(sharing(store, at, file).await?);
@@ -125,9 +122,14 @@ async fn parts(store: &Arc<dyn ObjectStore>, day: &Day) -> Result<Vec<Vec<Row>>,
     Ok(parts)
 }
 
-/// The calls that these rows of a day are of.
-async fn merged(store: &Arc<dyn ObjectStore>, day: &Day, part: &[Row]) -> Result<RecordBatch, LakeError> {
-    in_order(&calls::merged(&whole(store, day, part).await?)?)
+/// The calls that these rows of a day are of, in these columns.
+pub(super) async fn merged(
+    store: &Arc<dyn ObjectStore>,
+    day: &Day,
+    part: &[Row],
+    schema: &SchemaRef,
+) -> Result<RecordBatch, LakeError> {
+    in_order(&calls::merged(&rows(store, day, part, schema).await?)?)
 }
 
 /// The rows of a file whose calls may have other rows.
@@ -156,9 +158,13 @@ pub fn is_marked(file: &DataFile) -> bool {
     file.stats.max_values.contains_key(CALL) && file.stats.null_count.get(CALL) == Some(&0)
 }
 
-/// These rows, in all their columns.
-async fn whole(store: &Arc<dyn ObjectStore>, day: &Day, rows: &[Row]) -> Result<RecordBatch, LakeError> {
-    let schema = schema();
+/// These rows, in these columns.
+async fn rows(
+    store: &Arc<dyn ObjectStore>,
+    day: &Day,
+    rows: &[Row],
+    schema: &SchemaRef,
+) -> Result<RecordBatch, LakeError> {
     let mut batches = Vec::new();
     for (at, file) in day.files.iter().enumerate() {
         let failed = |source| LakeError::Parquet { path: file.path.to_string(), source };
@@ -167,15 +173,16 @@ async fn whole(store: &Arc<dyn ObjectStore>, day: &Day, rows: &[Row]) -> Result<
             continue;
         }
         places.sort_unstable();
-        let mut rows = parquet::open_rows(Arc::clone(store), file, Read::As(&schema), &places).await?;
+        let mut rows = parquet::open_rows(Arc::clone(store), file, Read::As(schema), &places).await?;
         while let Some(batch) = rows.try_next().await.map_err(failed)? {
-            batches.push(parquet::completed(&batch, &schema)?);
+            batches.push(parquet::completed(&batch, schema)?);
         }
     }
-    Ok(concat_batches(&schema, &batches)?)
+    Ok(concat_batches(schema, &batches)?)
 }
 
-fn schema() -> SchemaRef {
+/// All columns of a call.
+pub(super) fn schema() -> SchemaRef {
     parquet::dictionary_schema(&(SHARED_CALLS.schema)(), SHARED_CALLS.partition)
 }
 
@@ -186,13 +193,12 @@ fn in_order(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
     Ok(take_record_batch(batch, &lexsort_to_indices(&by, None)?)?)
 }
 
-fn settled(store: Arc<dyn ObjectStore>, day: &Day) -> BoxFuture<'_, Result<FileWriter, LakeError>> {
+fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day, sink: Sink<'d>) -> BoxFuture<'d, Result<(), LakeError>> {
     Box::pin(async move {
-        let parts = parts(&store, day).await?;
-        let mut writer = FileWriter::new(&schema(), parts.iter().map(Vec::len).sum())?;
-        for part in &parts {
-            writer.write(&merged(&store, day, part).await?)?;
+        let schema = schema();
+        for part in parts(&store, day).await? {
+            sink(merged(&store, day, &part, &schema).await?)?;
         }
-        Ok(writer)
+        Ok(())
     })
 }

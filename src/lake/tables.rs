@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
 
-use super::{findings, hours, inventory, reports};
+use super::{counts, findings, hours, inventory, reports, uncommon};
 use crate::cloudtrail::columns;
 
 /// One table of the lake.
@@ -43,6 +43,22 @@ pub static SETTLED_HOURS: TableSpec = TableSpec {
     partition: Some(columns::PARTITION),
     schema: hours::schema,
     doc: "in which hours each account and Region has events; a file's name identifies the event files that it covers",
+};
+
+/// How many calls there were in each half hour.
+pub static SETTLED_COUNTS: TableSpec = TableSpec {
+    name: "settled_counts",
+    partition: Some(columns::PARTITION),
+    schema: counts::schema,
+    doc: "how many KMS calls each principal made of each kind in each half hour; a file's name identifies the event files that it covers",
+};
+
+/// Events that are no ordinary use or read of a key.
+pub static SETTLED_UNCOMMON: TableSpec = TableSpec {
+    name: "settled_uncommon",
+    partition: Some(columns::PARTITION),
+    schema: uncommon::schema,
+    doc: "the events that are neither a use of a key that they name nor a read; a file's name identifies the event files that it covers",
 };
 
 /// The ledger: one row per source object and attempt.
@@ -142,10 +158,12 @@ pub static NOTIFICATIONS: TableSpec = TableSpec {
 };
 
 /// Every table.
-pub static TABLES: [&TableSpec; 15] = [
+pub static TABLES: [&TableSpec; 17] = [
     &EVENTS,
     &SHARED_CALLS,
     &SETTLED_HOURS,
+    &SETTLED_COUNTS,
+    &SETTLED_UNCOMMON,
     &OBJECTS,
     &REJECTS,
     &LISTINGS,

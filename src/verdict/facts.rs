@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::users::users;
 use super::{Asked, VerdictError};
-use crate::engine::{Engine, Rows};
+use crate::engine::{Engine, Rows, Span};
 use crate::query::Catalog;
 
 /// An account and the id of its key: siblings of a multi-Region key are one.
@@ -261,23 +261,41 @@ pub(super) fn set_of(key_arn: &str) -> Option<SetId> {
 }
 
 /// Views with few rows, which the queries name more than once.
-const KEPT: [&str; 7] =
-    ["event_hours", "key_inventory", "lanes", "own_accounts", "trail_changes", "trail_states", "unnamed_uses"];
+const KEPT: [&str; 8] = [
+    "event_hours",
+    "key_changes",
+    "key_inventory",
+    "lanes",
+    "own_accounts",
+    "trail_changes",
+    "trail_states",
+    "unnamed_uses",
+];
 
-/// The view of what is known of keys.
-const KNOWN_KEYS: &str = "known_keys";
+/// Views that are narrowed to the keys that are asked about, and the queries that do so, each of which reads those before it.
+const NARROWED: [(&str, &str); 3] =
+    [("call_counts", "deletion-counts"), ("named_uses", "deletion-named-uses"), ("known_keys", "deletion-known-keys")];
 
-/// Views that are kept for all keys: for one, its rows are found in a few pages, and all rows take all pages.
-const KEPT_FOR_ALL: [&str; 3] = ["control_events", "expected_keys", KNOWN_KEYS];
+/// Views that are kept where all keys are asked about.
+const KEPT_FOR_ALL: [&str; 3] = ["control_events", "expected_keys", "known_keys"];
 
-/// Reads the facts: of one set with its assets, or of every key without them.
+/// Reads the facts: of one set with its assets, or of every key without them. Afterwards the engine's views are about everything again.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
+    let facts = gathered(engine, catalog, asked).await;
+    for (view, _) in NARROWED {
+        engine.restore(view)?;
+    }
+    engine.look_at(engine.span_of(&[]));
+    facts
+}
+
+async fn gathered(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
     // What is later than the instant that is asked about is known all the same, and may speak against deletion.
-    let given = vec![("until".to_owned(), asked.until.max(asked.now).to_rfc3339())];
+    let until = asked.until.max(asked.now);
+    let given = vec![("until".to_owned(), until.to_rfc3339())];
     let mut source = Source { engine, catalog, given, since: asked.since.to_rfc3339(), now: asked.until };
+    engine.look_at(Span { from: asked.since, since: asked.since, until });
     engine.keep(&KEPT);
-    // The verdict before may have been about another key.
-    engine.restore(KNOWN_KEYS)?;
     let set = asked.key_arn.as_deref().and_then(set_of);
     match (&asked.key_arn, &set) {
         (Some(arn), Some(set)) => source.narrow(arn, set).await?,
@@ -353,8 +371,10 @@ impl Source<'_> {
         // A record may say anything; an ARN with a blank in it cannot be one of a list, and then the id has to do.
         if !arns.iter().any(|arn| arn.contains(' ')) {
             self.given.push(("key_arns".to_owned(), arns.into_iter().collect::<Vec<_>>().join(" ")));
-            // What is known of other keys is asked nowhere.
-            self.engine.put(KNOWN_KEYS, self.answer("deletion-known-keys", &[]).await?)?;
+            // Of other keys nothing is asked.
+            for (view, query) in NARROWED {
+                self.engine.put(view, self.answer(query, &[]).await?)?;
+            }
         }
         Ok(())
     }

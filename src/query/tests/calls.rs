@@ -1,4 +1,4 @@
-//! `calls` and `event_hours` say the same as their naive definitions, however a lake came to be.
+//! `calls`, `event_hours` and `call_counts` say the same as their naive definitions, however a lake came to be.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,12 @@ use proptest::prelude::*;
 
 use super::lake::engine;
 use crate::cloudtrail::columns::{CALL, Event, EventBuilder, PARTITION, Text};
-use crate::engine::{Engine, Horizon, functions};
+use crate::engine::{Engine, Horizon, Span, functions};
 use crate::lake::events::EventsWriter;
-use crate::lake::hours::hours;
 use crate::lake::maintain::maintain;
-use crate::lake::shared::{is_marked, shared_calls};
-use crate::lake::tables::{EVENTS, SETTLED_HOURS, SHARED_CALLS};
+use crate::lake::settling;
+use crate::lake::shared::{SharedCalls, is_marked, shared_calls};
+use crate::lake::tables::{EVENTS, SETTLED_COUNTS, SETTLED_HOURS, SETTLED_UNCOMMON, SHARED_CALLS};
 use crate::lake::{Lake, parquet};
 
 /// The naive definition.
@@ -32,6 +32,12 @@ const HOURS_BY_GROUPING: &str = "
         bool_or(CASE WHEN is_other THEN event_source = 'kms.amazonaws.com' AND read_only END) AS has_reads
     FROM (SELECT *, event_type IS DISTINCT FROM 'AwsVpceEvent' AS is_other FROM events)
     GROUP BY 1, 2, 3, 4";
+
+/// What is neither a use of a key that the record names nor a read.
+const UNCOMMON: &str = "
+    event_source = 'cloudtrail.amazonaws.com'
+    OR (event_source = 'kms.amazonaws.com' AND (usage_class IS NULL OR usage_class = 'lifecycle'
+        OR (usage_class = 'decrypt' AND (key_arn IS NULL OR (event_name = 'ReEncrypt' AND dest_key_arn IS NULL)))))";
 
 /// What an event is drawn from, a byte per choice.
 type Drawn = [u8; 24];
@@ -55,8 +61,9 @@ fn event(drawn: &Drawn, place: i32) -> Event<'static> {
     let key = of(key, &keys);
     // Two days, and a time that no event can have.
     let day = [20454, 20454, 20454, 20455, 2_932_896][usize::from(time) % 5];
-    let second = i64::from(time / 5 % 3);
-    let name = of(operation, &[Some("Decrypt"), Some("Decrypt"), Some("DescribeKey"), Some("ReEncrypt")]);
+    let second = [0, 1, 2000][usize::from(time / 5 % 3)];
+    let name =
+        of(operation, &[Some("Decrypt"), Some("Decrypt"), Some("DescribeKey"), Some("ReEncrypt"), Some("DisableKey")]);
     let asset = of(asset, &[None, Some("b/1"), Some("b/2")]);
     Event {
         event_id: of(id, &ids),
@@ -64,8 +71,12 @@ fn event(drawn: &Drawn, place: i32) -> Event<'static> {
         original_event_id: of(patch, &[None, None, None, None, Some("e1"), Some("e2"), Some("e3")]),
         event_time: Some((i64::from(day) * 86_400 + second) * 1_000_000),
         event_date: Some(day),
-        event_source: of(source / 32, &[Some("sts.amazonaws.com"), K, K, K, K, K, K]),
-        usage_class: Some(if name.as_deref() == Some("DescribeKey") { "read".into() } else { "decrypt".into() }),
+        event_source: of(source / 32, &[Some("sts.amazonaws.com"), Some("cloudtrail.amazonaws.com"), K, K, K, K, K, K]),
+        usage_class: match name.as_deref() {
+            Some("DescribeKey") => Some("read".into()),
+            Some("DisableKey") => of(flags / 4, &[Some("lifecycle"), None]),
+            _ => Some("decrypt".into()),
+        },
         event_name: name,
         event_type: of(kind, &[Some("AwsApiCall"), Some("AwsApiCall"), None, Some("AwsVpceEvent")]),
         account_id: of(account, &accounts),
@@ -167,7 +178,7 @@ async fn rows(engine: &Engine, sql: &str) -> Vec<String> {
     rows
 }
 
-async fn says_the_same(lake: &Lake, when: &str) {
+async fn says_the_same(lake: &Lake, window: (i64, i64), when: &str) {
     let meant = format!(
         "SELECT *, coalesce(principal_type = 'AWSService', false) OR starts_with(principal, 'service:') \
          OR strpos(principal, ':role/aws-service-role/') > 0 AS is_aws FROM (\n{BY_GROUPING}\n)"
@@ -175,11 +186,48 @@ async fn says_the_same(lake: &Lake, when: &str) {
     let engine = engine(lake).await;
     agrees(&engine, "SELECT * FROM calls", &meant, when).await;
     agrees(&engine, "SELECT * FROM event_hours", HOURS_BY_GROUPING, when).await;
+    for (view, of) in
+        [("uncommon_calls", "SELECT * FROM calls"), ("uncommon_events", "SELECT * EXCEPT (call) FROM timely_events")]
+    {
+        agrees(&engine, &format!("SELECT * FROM {view}"), &format!("{of} WHERE {UNCOMMON}"), when).await;
+    }
+    let at = |seconds: i64| DateTime::from_timestamp(20454 * 86_400 + seconds, 0).unwrap();
+    let (since, until) = window;
+    engine.look_at(Span { from: at(0), since: at(since), until: at(until) });
+    counts_the_same(&engine, &format!("{when}, from {since} to {until}")).await;
     // A horizon that ends within an hour of the day.
     let until = DateTime::from_timestamp(20454 * 86_400 + 1, 0).unwrap();
     functions::see(engine.session(), Horizon { until, ..engine.horizon() });
     engine.keep(&[]);
     agrees(&engine, "SELECT * FROM event_hours", HOURS_BY_GROUPING, when).await;
+    counts_the_same(&engine, &format!("{when}, horizon within a half hour")).await;
+}
+
+/// Counted at rest, or one by one.
+async fn counts_the_same(engine: &Engine, when: &str) {
+    let alike = "key_arn, key_id, key_account_id, key_region, key_alias, dest_key_arn, principal, principal_id, \
+        principal_type, principal_account_id, account_id, region, event_name, usage_class, outcome, error_code, via, \
+        asset_type, asset_trust";
+    let of_endpoints = "SELECT * REPLACE (coalesce(principal, principal_id, 'unknown') AS principal) FROM timely_events \
+        WHERE event_source = 'kms.amazonaws.com' AND event_type = 'AwsVpceEvent'";
+    for (kind, of) in [
+        ("is_call", "SELECT * FROM calls"),
+        ("is_event", "SELECT * FROM kms_events"),
+        ("NOT is_call AND NOT is_event", of_endpoints),
+    ] {
+        let said = format!(
+            "SELECT {alike}, half, is_past, sum(calls) AS calls, min(first_seen) AS first_seen, max(last_seen) AS last_seen, \
+             last_value(last_event_id ORDER BY last_seen, last_event_id) AS last_event_id \
+             FROM call_counts WHERE {kind} GROUP BY {alike}, half, is_past"
+        );
+        let meant = format!(
+            "SELECT {alike}, date_bin(INTERVAL '30 minutes', event_time) AS half, event_time < window_since() AS is_past, \
+             count(*) AS calls, min(event_time) AS first_seen, max(event_time) AS last_seen, \
+             last_value(event_id ORDER BY event_time, event_id) AS last_event_id \
+             FROM ({of}) WHERE event_time < window_until() GROUP BY {alike}, 20, 21"
+        );
+        agrees(engine, &said, &meant, &format!("{when}, {kind}")).await;
+    }
 }
 
 async fn agrees(engine: &Engine, view: &str, meant: &str, when: &str) {
@@ -196,42 +244,41 @@ async fn holds(events: &[Drawn], cuts: [usize; 3]) {
     let folder = tempfile::tempdir().unwrap();
     let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
     let mut cuts = cuts.map(|cut| cut % (events.len() + 1));
+    let window = [(1, 2000), (1800, 1801), (2001, 86_400)][cuts[0] % 3];
     cuts.sort_unstable();
     let [one, two, three] = cuts;
     let mut writer = EventsWriter::open(&lake).await.unwrap();
     writer.append(&batch(&events[..one], 0)).await.unwrap();
-    says_the_same(&lake, "one file a day").await;
+    says_the_same(&lake, window, "one file a day").await;
     writer.append(&batch(&events[one..two], one)).await.unwrap();
-    says_the_same(&lake, "two files a day").await;
+    says_the_same(&lake, window, "two files a day").await;
     maintain(&lake, Duration::days(1)).await;
-    says_the_same(&lake, "merged and settled").await;
+    says_the_same(&lake, window, "merged and settled").await;
     rewritten_by_another_engine(&lake).await;
-    says_the_same(&lake, "rewritten by another engine").await;
+    says_the_same(&lake, window, "rewritten by another engine").await;
     writer = EventsWriter::open(&lake).await.unwrap();
     writer.append(&batch(&events[two..three], two)).await.unwrap();
-    says_the_same(&lake, "settled, and more since").await;
+    says_the_same(&lake, window, "settled, and more since").await;
     add_as_before(&lake, &batch(&events[three..], three)).await;
-    says_the_same(&lake, "beside files of an earlier version").await;
+    says_the_same(&lake, window, "beside files of an earlier version").await;
     let done = maintain(&lake, Duration::days(1)).await;
     assert!(done.failed.is_empty(), "{:?}", done.failed);
-    says_the_same(&lake, "all merged and settled").await;
-    assert_eq!(
-        hours(&lake.open(&EVENTS).await.unwrap().unwrap(), lake.open(&SETTLED_HOURS).await.unwrap().as_ref())
-            .events
-            .len(),
-        0
-    );
+    says_the_same(&lake, window, "all merged and settled").await;
     // At rest, merged calls are read from one file a day, and only files of another version or engine have events that are looked up.
     let shared = lake.open(&SHARED_CALLS).await.unwrap().unwrap();
     let events = lake.open(&EVENTS).await.unwrap().unwrap();
-    let found = shared_calls(&events, Some(&shared)).await.unwrap();
-    let is_ours = events.files().iter().all(is_marked);
-    assert!(found.fresh.is_empty() && (found.open.is_empty() || !is_ours), "{found:?}");
+    let SharedCalls { open, .. } = shared_calls(&events, Some(&shared)).await.unwrap();
+    assert!(open.is_empty() || !events.files().iter().all(is_marked), "{open:?}");
+    for spec in [&SHARED_CALLS, &SETTLED_HOURS, &SETTLED_COUNTS, &SETTLED_UNCOMMON] {
+        let table = lake.open(spec).await.unwrap();
+        let found = settling::found(spec, &events, table.as_ref()).await.unwrap();
+        assert!(found.fresh.is_empty(), "{}: {:?}", spec.name, found.fresh);
+    }
 }
 
 proptest! {
     // Some of it in each run; PROPTEST_CASES asks for more.
-    #![proptest_config(ProptestConfig { max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::with_cases(
+    #![proptest_config(ProptestConfig { max_shrink_iters: 8, failure_persistence: None, ..ProptestConfig::with_cases(
         std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(6)
     ) })]
 
