@@ -9,7 +9,6 @@
 -- nothing is past. `key_set` is the same for a key and its multi-Region siblings, which read each other's data.
 SELECT
     key_arn,
-    concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set,
     principal,
     principal_id,
     principal_account_id,
@@ -23,7 +22,8 @@ SELECT
     half < date_trunc('hour', window_since()) AS is_before_hour,
     CAST(sum(calls) AS BIGINT) AS calls,
     min(first_seen) AS first_seen,
-    max(last_seen) AS last_seen
+    max(last_seen) AS last_seen,
+    concat(split_part(key_arn, ':', 5), split_part(key_arn, ':key', 2)) AS key_set
 FROM call_counts
 WHERE is_call
   AND usage_class = 'decrypt'
