@@ -1,5 +1,5 @@
 -- ---
--- title = "Calls that only an event that may repeat another one tells of"
+-- title = "Calls known only from events that may be repeats of others"
 -- ---
 -- ## What it holds
 -- The rows of `calls` made of CloudTrail's patches of events, of events without an id and of events of VPC endpoints, where the lake lacks

@@ -5,7 +5,7 @@
 //!                                         └─► not settled yet: in memory, for one session
 //! ```
 //!
-//! Rows of the same call have the same time, and an hour is of one day, so both follow from the files of a day. A day is *settled* in
+//! Rows of the same call have the same time, and an hour is of one day, so all of these follow from the files of a day. A day is *settled* in
 //! a table when that has a file made from exactly the day's current files; its name has their hash. Adding or merging a file unsettles
 //! the day, so that the tables need no common commit: stale and duplicate files are ignored, and what an unsettled day's rows would say is
 //! worked out when it is asked about.

@@ -97,7 +97,7 @@ async fn what_is_asked_by_the_arns_of_siblings_reads_only_the_pages_that_hold_th
         let plan = session.sql(&query.sql).await.unwrap().with_param_values(values).unwrap();
         let plan = session.state().optimize(plan.logical_plan()).unwrap();
         let is_narrow = |filters: &&Vec<String>| {
-            // The one event that the inventory tells of is found by its id, and a half hour that is cut is in the files of a day.
+            // The one event that an inventory names is found by its id. A half hour that the window cuts is read from one day's files.
             let is_cut = |filter: &String| filter.contains(" OR event_time >= ");
             filters.iter().any(|filter| filter.contains("key_arn = Utf8(\"k\")") || is_cut(filter))
         };
