@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono::{DateTime, TimeDelta, Utc};
-use keytrail::engine::{Engine, Rows};
+use keytrail::engine::{Answer, Engine, Rows};
 use keytrail::instant::{self, plain};
 use keytrail::lake::tables::TABLES;
 use keytrail::query::{Kind, Query, QueryError};
@@ -27,12 +27,57 @@ pub(super) fn set_window(given: &mut Given, window: &Window) {
     set(given, "until", window.until.as_deref());
 }
 
+/// Rows of an answer, of which some may still be on their way.
+pub(super) struct Coming<'c> {
+    schema: SchemaRef,
+    /// The first that there are, once they were waited for.
+    first: Option<RecordBatch>,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>> + 'c>,
+}
+
+impl<'c> Coming<'c> {
+    fn new(context: &'c Context, mut answer: Answer) -> Self {
+        let schema = Arc::clone(&answer.schema);
+        let next = move || context.runtime.block_on(answer.next()).map(|batch| Ok(batch?));
+        Self { schema, first: None, batches: Box::new(std::iter::from_fn(next)) }
+    }
+
+    /// Whether there are none. Waits for the first.
+    pub fn is_empty(&mut self) -> Result<bool> {
+        while self.first.is_none()
+            && let Some(batch) = self.batches.next().transpose()?
+        {
+            self.first = Some(batch).filter(|batch| batch.num_rows() > 0);
+        }
+        Ok(self.first.is_none())
+    }
+
+    /// All of them.
+    pub fn rows(self) -> Result<Rows> {
+        let schema = Arc::clone(&self.schema);
+        let batches = self.first.map(Ok).into_iter().chain(self.batches).collect::<Result<_>>()?;
+        Ok(Rows { schema, batches })
+    }
+
+    fn print(self, context: &Context) -> Result<usize> {
+        context.printer.coming(&self.schema, self.first.map(Ok).into_iter().chain(self.batches))
+    }
+}
+
+impl From<Rows> for Coming<'_> {
+    fn from(rows: Rows) -> Self {
+        Self { schema: rows.schema, first: None, batches: Box::new(rows.batches.into_iter().map(Ok)) }
+    }
+}
+
 /// The answer to a question, with a word on what an empty or a shortened one means.
-pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: &Rows) -> Result<Outcome> {
+pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: Coming<'_>) -> Result<Outcome> {
     let limit = given.iter().find(|(name, _)| name == "limit").map(|(_, value)| value.as_str());
     let by_default = query.params.iter().find(|param| param.name == "limit").and_then(|param| param.default.as_deref());
-    let count = rows.count();
-    if count == 0 && !given.is_empty() {
+    let count = rows.print(context)?;
+    if context.printer.is_closed() {
+        // Nobody has seen all of it.
+    } else if count == 0 && !given.is_empty() {
         let is_of_time = |name: &str| ["since", "until", "at", "limit"].contains(&name);
         let names = if given.iter().all(|(name, _)| is_of_time(name)) {
             ""
@@ -43,13 +88,18 @@ pub(super) fn answer(context: &Context, query: &Query, given: &Given, rows: &Row
     } else if limit.or(by_default).is_some_and(|limit| limit.parse() == Ok(count)) {
         context.printer.note(&format!("note: these are the first {count}; there may be more beyond the limit"));
     }
-    context.printer.rows(rows)?;
     Ok(Outcome::Done)
 }
 
 /// Runs a query once per key, or once without a key, and joins the rows. An alias that named several keys is asked for with each
 /// key's own time; rows that do not say which key they are of get a column that does.
-pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &[Key], given: &Given) -> Result<Rows> {
+pub(super) fn per_key<'c>(
+    context: &'c Context,
+    engine: &Engine,
+    query: &Query,
+    keys: &[Key],
+    given: &Given,
+) -> Result<Coming<'c>> {
     let now = Utc::now();
     let run = |key: Option<&Key>| {
         let mut given = given.clone();
@@ -59,7 +109,7 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
         }
         let values = query.bind(&given, now)?;
         engine.look_at(engine.span_of(&values));
-        anyhow::Ok(context.runtime.block_on(engine.run(query, values))?)
+        anyhow::Ok(Coming::new(context, context.runtime.block_on(engine.ask(query, values))?))
     };
     // A query may have no question for calls that name no key.
     let takes = |name: &str| query.params.iter().any(|param| param.name == name);
@@ -82,23 +132,24 @@ pub(super) fn per_key(context: &Context, engine: &Engine, query: &Query, keys: &
             .printer
             .note("note: calls that name only the alias, and no key, are left out here; `keytrail who` shows them");
     }
-    let mut rows = run(Some(first))?;
+    let rows = run(Some(first))?;
     if rest.is_empty() {
         return Ok(rows);
     }
+    let mut rows = rows.rows()?;
     let is_named = rows.schema.column_with_name("key_arn").is_some();
     if !is_named {
         rows = of_key(&rows, first)?;
     }
     for key in rest {
-        let more = run(Some(key))?;
+        let more = run(Some(key))?.rows()?;
         rows.batches.extend(if is_named { more } else { of_key(&more, key)? }.batches);
     }
     if rows.schema.column_with_name("event_time").is_some() {
         let limit = given.iter().find(|(name, _)| name == "limit").and_then(|(_, value)| value.parse().ok());
         rows = in_order_of_time(&rows, limit)?;
     }
-    Ok(rows)
+    Ok(rows.into())
 }
 
 /// Narrows the time of a question to a key's own.
@@ -156,13 +207,13 @@ pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
         By::Asset => "who-by-asset",
         By::Person => "who-by-person",
     };
-    let rows = per_key(context, &engine, context.catalog.get(name)?, &keys, &given)?;
-    if rows.count() == 0 {
+    let mut rows = per_key(context, &engine, context.catalog.get(name)?, &keys, &given)?;
+    if rows.is_empty()? {
         key::must_be_known(context, &engine, &arguments.key, &keys)?;
         let narrowed = if given.is_empty() { "" } else { " as asked" };
         context.printer.note(&format!("note: the lake knows {}, but holds no use of it{narrowed}", arguments.key));
     }
-    context.printer.rows(&rows)?;
+    rows.print(context)?;
     Ok(Outcome::Done)
 }
 
@@ -186,20 +237,20 @@ pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome
         Some(at) => {
             let (_, name) = given.remove(at);
             let keys = key::resolve(context, &engine, &name)?;
-            let rows = per_key(context, &engine, query, &keys, &given)?;
-            if rows.count() == 0 {
+            let mut rows = per_key(context, &engine, query, &keys, &given)?;
+            if rows.is_empty()? {
                 key::must_be_known(context, &engine, &name, &keys)?;
             }
             rows
         }
-        None => context.runtime.block_on(engine.run(query, values))?,
+        None => Coming::new(context, context.runtime.block_on(engine.ask(query, values))?),
     };
-    answer(context, query, &given, &rows)
+    answer(context, query, &given, rows)
 }
 
 pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {
     let engine = context.engine()?;
-    let rows = context.runtime.block_on(engine.sql(&arguments.statement, Vec::new())).map_err(|error| {
+    let answer = context.runtime.block_on(engine.ask_sql(&arguments.statement, Vec::new())).map_err(|error| {
         let error = anyhow::Error::from(error);
         let unknown = error.chain().any(|cause| cause.to_string().contains("not found"));
         if !unknown {
@@ -209,7 +260,7 @@ pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {
         let names: Vec<&str> = tables.chain(context.catalog.views().map(|view| view.name.as_str())).collect();
         Hinted::new(error.to_string(), format!("there are {}", names.join(", "))).into()
     })?;
-    context.printer.rows(&rows)?;
+    Coming::new(context, answer).print(context)?;
     Ok(Outcome::Done)
 }
 

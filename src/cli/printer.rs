@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keytrail::engine::Rows;
-use keytrail::report::{Form, Format, RowOptions, json_text, write_rows};
+use keytrail::report::{Form, Format, RowOptions, json_text, thousands, write_rows};
 use serde::Serialize;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -86,34 +88,48 @@ impl Printer {
 
     /// Rows in the format asked for; a table fits the terminal.
     pub fn rows(self, rows: &Rows) -> Result<()> {
+        self.coming(&rows.schema, rows.batches.iter().cloned().map(Ok)).map(drop)
+    }
+
+    /// The same for rows that are still on their way, as they come. Says how many there were, as long as somebody reads them.
+    pub fn coming(self, schema: &Schema, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<usize> {
         let is_terminal = io::stdout().is_terminal();
         let width = is_terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0);
-        let (all, mut shown) = (rows.count(), rows.batches.clone());
-        if is_terminal && self.format == Format::Table && all > ROWS_SHOWN {
+        let mut all = 0;
+        let counted = batches.inspect(|batch| all += batch.as_ref().map_or(0, RecordBatch::num_rows));
+        if is_terminal && self.format == Format::Table {
+            let mut shown = Vec::new();
             let mut room = ROWS_SHOWN;
-            for batch in &mut shown {
-                *batch = batch.slice(0, batch.num_rows().min(room));
-                room -= batch.num_rows();
+            for batch in counted {
+                let batch = batch?;
+                shown.push(Ok(batch.slice(0, batch.num_rows().min(room))));
+                room -= batch.num_rows().min(room);
             }
-            self.note(&format!("the first {ROWS_SHOWN} of {all} rows; --format csv or ndjson writes all of them"));
+            if all > ROWS_SHOWN {
+                let all = thousands(u64::try_from(all).unwrap_or(u64::MAX));
+                self.note(&format!("the first {ROWS_SHOWN} of {all} rows; --format csv or ndjson writes all of them"));
+            }
+            self.print(|out| write_rows(out, self.format, schema, shown, &RowOptions { width }))?;
+        } else {
+            self.print(|out| write_rows(out, self.format, schema, counted, &RowOptions { width }))?;
         }
-        self.print(|out| write_rows(out, self.format, &rows.schema, &shown, &RowOptions { width }))
+        Ok(all)
     }
 
     /// Writes to standard output, as long as somebody reads it.
     #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
-    fn print(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    fn print(self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         if self.is_closed() {
             return Ok(());
         }
         let mut out = io::BufWriter::new(Out(io::stdout().lock()));
-        let written = write(&mut out).and_then(|()| out.flush());
+        let written = write(&mut out).and_then(|()| Ok(out.flush()?));
         if self.is_closed() {
             // What is left in the buffer is for nobody.
             drop(out.into_parts());
             return Ok(());
         }
-        Ok(written?)
+        written
     }
 
     /// Whether standard output has lost its reader, so that not all that was printed was read.
@@ -129,7 +145,7 @@ impl Printer {
 
     /// A line of text that is the answer.
     pub fn line(self, text: &str) -> Result<()> {
-        self.print(|out| writeln!(out, "{text}"))
+        self.print(|out| Ok(writeln!(out, "{text}")?))
     }
 
     /// A line that says what was done, where that is not what was asked for.

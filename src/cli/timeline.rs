@@ -45,13 +45,13 @@ pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
     }
     let query = context.catalog.get("timeline")?;
     let mut rows = per_key(context, &engine, query, &keys, &given)?;
-    if let (0, Some(name)) = (rows.count(), &arguments.involved.key) {
+    if let (true, Some(name)) = (rows.is_empty()?, &arguments.involved.key) {
         key::must_be_known(context, &engine, name, &keys)?;
     }
     if arguments.chain {
-        rows = with_origins(context, &engine, &rows)?;
+        rows = with_origins(context, &engine, &rows.rows()?)?.into();
     }
-    answer(context, query, &given, &rows)
+    answer(context, query, &given, rows)
 }
 
 /// The time around an event, both ends included.

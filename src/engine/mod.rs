@@ -5,11 +5,13 @@
 
 mod calls;
 pub(crate) mod functions;
+mod memory;
 mod provider;
 mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,8 +21,11 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 
 use crate::expectations::{self, Expectations};
@@ -121,6 +126,28 @@ impl Rows {
     }
 }
 
+/// An answer whose rows come one batch after the other, so that it needs no more memory than its question does.
+pub struct Answer {
+    /// Their columns.
+    pub schema: SchemaRef,
+    batches: BoxStream<'static, Result<RecordBatch, EngineError>>,
+}
+
+impl Answer {
+    /// The next rows; nothing after the last.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, EngineError>> {
+        self.batches.next().await
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn rows(self) -> Result<Rows, EngineError> {
+        Ok(Rows { schema: self.schema, batches: self.batches.try_collect().await? })
+    }
+}
+
 /// A session over one lake, as it was when the session began.
 #[derive(Clone)]
 pub struct Engine {
@@ -149,7 +176,8 @@ impl Engine {
         options.execution.time_zone = Some("UTC".to_owned());
         // An error says on which line of a query's file it is.
         options.sql_parser.collect_spans = true;
-        let session = SessionContext::new_with_config(config);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(memory::Spilling::new(memory::ROOM)));
+        let session = SessionContext::new_with_config_rt(config, runtime.build_arc()?);
         functions::register(&session);
         let mut opened = Vec::with_capacity(tables::TABLES.len());
         for spec in tables::TABLES {
@@ -226,7 +254,21 @@ impl Engine {
     /// # Errors
     /// When the query is wrong or fails.
     pub async fn run(&self, query: &Query, values: Vec<(String, ScalarValue)>) -> Result<Rows, EngineError> {
-        self.sql(&query.sql, values).await.map_err(|error| error.of(query))
+        let started = Instant::now();
+        let rows = self.ask(query, values).await?.rows().await;
+        tracing::debug!(query = query.name, rows = rows.as_ref().map(Rows::count).ok(), took = ?started.elapsed());
+        rows
+    }
+
+    /// Begins to run a catalog's query.
+    ///
+    /// # Errors
+    /// When the query is wrong.
+    pub async fn ask(&self, query: &Query, values: Vec<(String, ScalarValue)>) -> Result<Answer, EngineError> {
+        let Answer { schema, batches } =
+            self.ask_sql(&query.sql, values).await.map_err(|error| error.of(query))?;
+        let query = query.clone();
+        Ok(Answer { schema, batches: batches.map_err(move |error| error.of(&query)).boxed() })
     }
 
     /// Runs one statement.
@@ -234,10 +276,18 @@ impl Engine {
     /// # Errors
     /// When the statement is wrong, would change something, or fails.
     pub async fn sql(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<Rows, EngineError> {
+        self.ask_sql(sql, values).await?.rows().await
+    }
+
+    /// Begins to run one statement.
+    ///
+    /// # Errors
+    /// When the statement is wrong or would change something.
+    pub async fn ask_sql(&self, sql: &str, values: Vec<(String, ScalarValue)>) -> Result<Answer, EngineError> {
         let frame = self.plan(sql, values).await?;
         let schema = Arc::clone(frame.schema().inner());
-        let batches = frame.collect().await?;
-        Ok(Rows { schema, batches })
+        let batches = frame.execute_stream().await?.map_err(EngineError::from).boxed();
+        Ok(Answer { schema, batches })
     }
 
     /// Materializes these views on first use, and keeps their rows for the questions that follow.

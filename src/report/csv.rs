@@ -15,15 +15,21 @@ use super::value::{Value, plain, value};
 /// First characters that make a formula, their full-width forms among them.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
-pub(super) fn write(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+pub(super) fn write<E: From<io::Error>>(
+    out: &mut dyn io::Write,
+    schema: &Schema,
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<(), E> {
     let mut writer = csv::WriterBuilder::new().from_writer(out);
-    writer.write_record(schema.fields().iter().map(|field| harmless(field.name())))?;
+    writer.write_record(schema.fields().iter().map(|field| harmless(field.name()))).map_err(io::Error::from)?;
     for batch in batches {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
-            writer.write_record(batch.columns().iter().map(|column| cell(&value(column, row))))?;
+            let cells = batch.columns().iter().map(|column| cell(&value(column, row)));
+            writer.write_record(cells).map_err(io::Error::from)?;
         }
     }
-    writer.flush()
+    Ok(writer.flush()?)
 }
 
 fn cell(value: &Value<'_>) -> String {

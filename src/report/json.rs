@@ -11,32 +11,41 @@ use super::clean::acts;
 use super::value::{Value, value};
 
 /// One array, an object a line.
-pub(super) fn write_array(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+pub(super) fn write_array<E: From<io::Error>>(
+    out: &mut dyn io::Write,
+    schema: &Schema,
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<(), E> {
     let mut first = true;
     write_objects(schema, batches, |object| {
         let lead = if std::mem::take(&mut first) { "[\n" } else { ",\n" };
         out.write_all(lead.as_bytes())?;
         out.write_all(object.as_bytes())
     })?;
-    out.write_all(if first { b"[]\n" } else { b"\n]\n" })
+    Ok(out.write_all(if first { b"[]\n" } else { b"\n]\n" })?)
 }
 
 /// One object a line.
-pub(super) fn write_lines(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+pub(super) fn write_lines<E: From<io::Error>>(
+    out: &mut dyn io::Write,
+    schema: &Schema,
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<(), E> {
     write_objects(schema, batches, |object| {
         out.write_all(object.as_bytes())?;
         out.write_all(b"\n")
     })
 }
 
-fn write_objects(
+fn write_objects<E: From<io::Error>>(
     schema: &Schema,
-    batches: &[RecordBatch],
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
     mut write: impl FnMut(&str) -> io::Result<()>,
-) -> io::Result<()> {
+) -> Result<(), E> {
     let names = member_names(schema);
     let mut object = String::new();
     for batch in batches {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
             object.clear();
             for (at, (name, column)) in names.iter().zip(batch.columns()).enumerate() {

@@ -8,12 +8,17 @@ use arrow::datatypes::Schema;
 use super::clean::clean;
 use super::value::{is_number, plain, value};
 
-pub(super) fn write(out: &mut dyn io::Write, schema: &Schema, batches: &[RecordBatch]) -> io::Result<()> {
+pub(super) fn write<E: From<io::Error>>(
+    out: &mut dyn io::Write,
+    schema: &Schema,
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+) -> Result<(), E> {
     let names: Vec<String> = schema.fields().iter().map(|field| escape(field.name())).collect();
     writeln!(out, "| {} |", names.join(" | "))?;
     let rules = schema.fields().iter().map(|field| if is_number(field.data_type()) { "---:" } else { "---" });
     writeln!(out, "| {} |", rules.collect::<Vec<_>>().join(" | "))?;
     for batch in batches {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
             let cells: Vec<String> = batch.columns().iter().map(|column| escape(&plain(&value(column, row)))).collect();
             writeln!(out, "| {} |", cells.join(" | "))?;

@@ -194,34 +194,37 @@ pub struct RowOptions {
     pub width: Option<u16>,
 }
 
-/// Writes rows, all of the schema's columns in each, in the order given.
+/// Writes rows as they come, all of the schema's columns in each, in the order given; only a table needs all of them first.
 ///
 /// Instants are RFC 3339 in UTC with a `Z` and no fraction when it is zero; null is `null` in JSON, nothing in CSV and
 /// Markdown, and `-` in a table.
 ///
 /// ```
+/// use std::io;
 /// use std::sync::Arc;
 /// use arrow::array::{Int64Array, RecordBatch};
 /// use keytrail::report::{Format, RowOptions, write_rows};
 ///
 /// let calls = Arc::new(Int64Array::from(vec![Some(3), None]));
 /// let batch = RecordBatch::try_from_iter([("calls", calls as _)]).unwrap();
+/// let (schema, rows) = (batch.schema(), [io::Result::Ok(batch)]);
 /// let mut out = Vec::new();
-/// write_rows(&mut out, Format::Ndjson, &batch.schema(), &[batch], &RowOptions::default()).unwrap();
+/// write_rows(&mut out, Format::Ndjson, &schema, rows, &RowOptions::default()).unwrap();
 /// assert_eq!(out, b"{\"calls\":3}\n{\"calls\":null}\n");
 /// ```
 ///
 /// # Errors
-/// When `out` does.
-pub fn write_rows(
+/// When `out` does, or no rows can be had.
+pub fn write_rows<E: From<io::Error>>(
     out: &mut dyn io::Write,
     format: Format,
     schema: &Schema,
-    batches: &[RecordBatch],
+    batches: impl IntoIterator<Item = Result<RecordBatch, E>>,
     options: &RowOptions,
-) -> io::Result<()> {
+) -> Result<(), E> {
+    let batches = batches.into_iter();
     match format {
-        Format::Table => table::write(out, schema, batches, options.width),
+        Format::Table => Ok(table::write(out, schema, &batches.collect::<Result<Vec<_>, E>>()?, options.width)?),
         Format::Json => json::write_array(out, schema, batches),
         Format::Ndjson => json::write_lines(out, schema, batches),
         Format::Csv => csv::write(out, schema, batches),

@@ -13,7 +13,8 @@ use super::*;
 
 fn write(format: Format, batch: &RecordBatch, width: Option<u16>) -> String {
     let mut out = Vec::new();
-    write_rows(&mut out, format, &batch.schema(), std::slice::from_ref(batch), &RowOptions { width }).unwrap();
+    let rows = [io::Result::Ok(batch.clone())];
+    write_rows(&mut out, format, &batch.schema(), rows, &RowOptions { width }).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -268,7 +269,8 @@ fn no_rows_and_no_columns_are_still_well_formed() {
     let schema = Schema::new(vec![Field::new("a", DataType::Utf8, true), Field::new("a", DataType::Int64, true)]);
     let empty = |format, schema: &Schema| {
         let mut out = Vec::new();
-        write_rows(&mut out, format, schema, &[], &RowOptions { width: Some(80) }).unwrap();
+        let none: [io::Result<RecordBatch>; 0] = [];
+        write_rows(&mut out, format, schema, none, &RowOptions { width: Some(80) }).unwrap();
         String::from_utf8(out).unwrap()
     };
     let written = Format::ALL.map(|format| empty(format, &schema));

@@ -12,7 +12,8 @@ use crate::report::{Format, RowOptions, write_rows};
 pub(super) fn write(posture: &Posture) -> std::io::Result<String> {
     let batch = rows(posture).map_err(std::io::Error::other)?;
     let mut out = Vec::new();
-    write_rows(&mut out, Format::Csv, &batch.schema(), &[batch], &RowOptions::default())?;
+    let (schema, rows) = (batch.schema(), [std::io::Result::Ok(batch)]);
+    write_rows(&mut out, Format::Csv, &schema, rows, &RowOptions::default())?;
     String::from_utf8(out).map_err(std::io::Error::other)
 }
 
