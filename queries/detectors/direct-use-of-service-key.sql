@@ -8,11 +8,11 @@
 -- params.until = { type = "timestamp", required = true, doc = "only what happened before this instant" }
 -- params.baseline_days = { type = "days", default = 90, doc = "so many days before `since` tell what is usual" }
 -- params.baseline_calls = { type = "integer", default = 50, doc = "calls through services that make it a service's key" }
--- params.news_days = { type = "days", default = 14, doc = "direct use that began so many days before `since`, or later, is no habit yet" }
+-- params.news_days = { type = "days", default = 14, doc = "direct use that began so many days before `since`, or later, is no habit yet; of a key that is known for less than twice as long, in the later half of that time" }
 -- ---
 -- ## What it does
 -- Takes the keys that were used at least `baseline_calls` times through AWS services in the baseline, and never directly but in its
--- last `news_days`, and there no more than once in fifty calls. It reports each principal that has now used one by calling KMS itself,
+-- last `news_days` (of a key with a shorter history, its later half), and there no more than once in fifty calls. It reports each principal that has now used one by calling KMS itself,
 -- to encrypt, decrypt or make data keys.
 -- ## When it does not judge
 -- A key that was used less often through services in the baseline is not evaluated.
@@ -48,7 +48,9 @@ services AS (
         GROUP BY key_arn, via, is_direct
     )
     GROUP BY key_arn
-    HAVING NOT coalesce(bool_or(is_direct AND days_between(first_seen, $since) > $news_days), false) AND 50 * direct_calls <= calls
+    HAVING 50 * direct_calls <= calls
+       AND coalesce(days_between(min(first_seen) FILTER (WHERE is_direct), $since), 0)
+           <= least($news_days, days_between(min(first_seen), $since) / 2)
 ),
 direct AS (
     SELECT
