@@ -38,6 +38,11 @@ const ROW_GROUP_ROWS: usize = 256 * 1024;
 /// The compression level: dictionaries have taken out what repeats, and higher levels make these columns larger.
 const ZSTD_LEVEL: i32 = 1;
 
+/// Bytes of a page, and of a column's dictionary. To answer about a key that is in little use, a few rows of a file are read: of
+/// each column a page, and its dictionary. What repeats is in few pages all the same, since they have up to 20,000 rows.
+const PAGE_BYTES: usize = 64 * 1024;
+const DICTIONARY_BYTES: usize = 128 * 1024;
+
 /// Columns whose values rarely repeat: a dictionary would only cost time.
 const UNIQUE: [&str; 5] = ["event_id", "request_id", "grant_id", "uri", "raw"];
 
@@ -60,6 +65,8 @@ fn properties(schema: &Schema, rows: usize) -> WriterProperties {
         .set_created_by(concat!("keytrail ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
