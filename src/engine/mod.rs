@@ -265,8 +265,7 @@ impl Engine {
     /// # Errors
     /// When the query is wrong.
     pub async fn ask(&self, query: &Query, values: Vec<(String, ScalarValue)>) -> Result<Answer, EngineError> {
-        let Answer { schema, batches } =
-            self.ask_sql(&query.sql, values).await.map_err(|error| error.of(query))?;
+        let Answer { schema, batches } = self.ask_sql(&query.sql, values).await.map_err(|error| error.of(query))?;
         let query = query.clone();
         Ok(Answer { schema, batches: batches.map_err(move |error| error.of(&query)).boxed() })
     }
