@@ -36,7 +36,7 @@ named AS (
             e.key_arn ORDER BY e.event_time, e.event_name IN ('CreateAlias', 'UpdateAlias'), e.event_id
         ) FILTER (WHERE e.key_arn IS NOT NULL) AS key_arn,
         count(DISTINCT coalesce(e.shared_event_id, e.event_id)) FILTER (
-            WHERE e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+            WHERE is_use(e.usage_class)
         ) AS uses
     FROM moved AS m
     JOIN kms_events AS e ON e.key_alias = m.key_alias AND e.key_account_id = m.account_id AND e.key_region = m.region

@@ -33,7 +33,7 @@ used AS (
     FROM (SELECT account_id, replica_region FROM replicas GROUP BY account_id, replica_region) AS r
     JOIN kms_events AS e ON e.key_account_id = r.account_id AND e.key_region = r.replica_region
     WHERE e.outcome = 'ok'
-      AND e.usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+      AND is_use(e.usage_class)
       AND e.event_time >= $since - days($baseline_days) AND e.event_time < $since
     GROUP BY e.key_account_id, e.key_region
 ),

@@ -65,7 +65,7 @@ called AS (
                   OR (
                       key_alias IS NOT NULL
                       AND (
-                          usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+                          is_use(usage_class)
                           -- Who describes a key by hand only looks at it.
                           OR (usage_class = 'read' AND via IS NOT NULL)
                       )

@@ -17,15 +17,13 @@
 WITH counted AS (
     SELECT
         *,
-        outcome = 'throttled'
-            OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
-            AS is_unserved
+        is_unserved(outcome, error_code) AS is_unserved
     FROM (
         SELECT key_arn, dest_key_arn, outcome, error_code
         FROM call_counts
         WHERE NOT is_call
           AND NOT is_past
-          AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+          AND is_use(usage_class)
         UNION ALL
         -- Records of a time that the lake cannot tell of.
         SELECT key_arn, dest_key_arn, outcome, error_code
@@ -62,9 +60,7 @@ records AS (
                     AND (key_role IS NULL OR coalesce(error_message, '') NOT LIKE '%:key/%' OR strpos(error_message, u.key_arn) > 0),
                 false
             ) AS is_failing,
-            outcome = 'throttled'
-                OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
-                AS is_unserved
+            is_unserved(outcome, error_code) AS is_unserved
         FROM doubted AS d
         JOIN recorded_uses AS u ON u.key_arn = d.key_arn
     )

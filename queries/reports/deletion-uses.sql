@@ -20,9 +20,7 @@
 WITH counted AS (
     SELECT
         *,
-        outcome = 'throttled'
-            OR coalesce(regexp_like(error_code, '^(KMSInternal|DependencyTimeout|KeyUnavailable|CloudHsm|CustomKeyStore|Xks|InternalFailure)'), false)
-            AS is_unserved
+        is_unserved(outcome, error_code) AS is_unserved
     FROM use_counts
     WHERE key_arn IS NOT NULL
       AND NOT is_past
@@ -30,30 +28,33 @@ WITH counted AS (
       AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
       AND ($account IS NULL OR key_account_id = $account)
 ),
+detailed AS (
+    SELECT *
+    FROM detailed_uses
+    WHERE NOT is_past
+      AND ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
+      AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
+),
 -- Only a call's message says which key is unusable. Nearly always there is none, and then the join's other side reads no file.
 unusable AS (
     SELECT
-        u.key_arn, u.principal, u.principal_type, u.via, u.asset, u.event_time, u.event_id, u.error_message, c.is_unserved,
+        u.*,
+        c.is_unserved,
         u.key_role IS NULL OR coalesce(u.error_message, '') NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0
             AS is_failing
     FROM (
         SELECT key_arn, error_code, is_unserved FROM counted WHERE outcome = 'key_unusable' GROUP BY 1, 2, 3
     ) AS c
-    JOIN usage AS u ON u.key_arn = c.key_arn AND (u.error_code IS NOT DISTINCT FROM c.error_code)
+    JOIN detailed AS u ON u.key_arn = c.key_arn AND (u.error_code IS NOT DISTINCT FROM c.error_code)
     WHERE u.outcome = 'key_unusable'
-      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), u.key_arn))
-      AND u.event_time >= $since
-      AND u.event_time < $until
+      AND u.last_seen >= $since
+      AND u.first_seen < $until
 ),
 named AS (
-    SELECT key_arn, principal, via, asset, last_seen
-    FROM named_uses
-    WHERE NOT is_past
-      AND ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
-      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
-      AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
+    SELECT key_arn, principal, via, asset, last_seen FROM detailed WHERE outcome = 'ok'
     UNION ALL
-    SELECT key_arn, principal, via, asset, event_time FROM unusable WHERE is_failing AND asset IS NOT NULL
+    SELECT key_arn, principal, via, asset, last_seen FROM unusable WHERE is_failing AND asset IS NOT NULL
 )
 SELECT
     key_arn,
@@ -93,13 +94,13 @@ FROM (
     SELECT
         key_arn, principal, via, NULL,
         0,
-        count(*) FILTER (WHERE is_failing),
-        count(*) FILTER (WHERE is_unserved AND NOT is_failing),
-        count(*) FILTER (WHERE NOT is_failing AND NOT is_unserved),
+        sum(calls) FILTER (WHERE is_failing),
+        sum(calls) FILTER (WHERE is_unserved AND NOT is_failing),
+        sum(calls) FILTER (WHERE NOT is_failing AND NOT is_unserved),
         0, NULL, NULL, NULL, NULL,
-        min(event_time) FILTER (WHERE is_failing),
-        max(event_time) FILTER (WHERE is_failing),
-        last_value(event_id ORDER BY event_time, event_id) FILTER (WHERE is_failing),
+        min(first_seen) FILTER (WHERE is_failing),
+        max(last_seen) FILTER (WHERE is_failing),
+        last_value(last_event_id ORDER BY last_seen, last_event_id) FILTER (WHERE is_failing),
         max(error_message) FILTER (WHERE is_failing)
     FROM unusable
     GROUP BY key_arn, principal, via

@@ -10,4 +10,4 @@ SELECT
 FROM uncommon_events
 WHERE event_source = 'kms.amazonaws.com'
   AND coalesce(event_type, '') NOT IN ('AwsVpceEvent', 'AwsVpceEvents')
-  AND (usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other', 'read')) IS NOT TRUE
+  AND (is_use(usage_class) OR usage_class = 'read') IS NOT TRUE

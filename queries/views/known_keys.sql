@@ -34,7 +34,7 @@ WITH named AS (
         min(first_seen) AS first_seen,
         max(last_seen) AS last_seen,
         max(last_seen) FILTER (
-            WHERE outcome = 'ok' AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+            WHERE outcome = 'ok' AND is_use(usage_class)
         ) AS last_used
     FROM call_counts
     WHERE is_event AND key_arn IS NOT NULL

@@ -10,7 +10,7 @@ WITH used AS (
     SELECT * REPLACE (coalesce(principal, principal_id, 'unknown') AS principal), (outcome IS DISTINCT FROM 'ok') AS failed
     FROM events
     WHERE event_source = 'kms.amazonaws.com'
-      AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+      AND is_use(usage_class)
       AND (outcome IS DISTINCT FROM 'dry_run')
 )
 SELECT *, CASE WHEN dest_key_arn IS NOT NULL THEN 'source' END AS key_role

@@ -20,7 +20,7 @@ UNION ALL
 SELECT *
 FROM uncertain_calls
 WHERE CASE
-        WHEN usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+        WHEN is_use(usage_class)
         THEN (key_arn IS NULL OR (event_name = 'ReEncrypt' AND dest_key_arn IS NULL))
             AND (event_name IS DISTINCT FROM 'GenerateRandom')
         ELSE (usage_class IS DISTINCT FROM 'read')

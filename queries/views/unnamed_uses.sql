@@ -17,6 +17,6 @@ SELECT
     CASE WHEN key_arn IS NULL THEN CAST(key_alias AS VARCHAR) END AS key_alias,
     event_name = 'ReEncrypt' AND key_arn IS NULL AND dest_key_arn IS NULL AS is_of_two
 FROM uncommon_calls
-WHERE usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+WHERE is_use(usage_class)
   AND outcome IN ('ok', 'key_unusable')
   AND event_name <> 'GenerateRandom'

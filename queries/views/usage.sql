@@ -12,7 +12,7 @@
 WITH used AS (
     SELECT *
     FROM calls
-    WHERE usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+    WHERE is_use(usage_class)
       AND (outcome IS DISTINCT FROM 'dry_run')
 )
 SELECT *, CASE WHEN dest_key_arn IS NOT NULL THEN 'source' END AS key_role

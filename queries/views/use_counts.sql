@@ -7,7 +7,7 @@ WITH used AS (
     SELECT *
     FROM call_counts
     WHERE is_call
-      AND usage_class IN ('decrypt', 'encrypt', 'generate', 'sign', 'mac', 'other')
+      AND is_use(usage_class)
       AND (outcome IS DISTINCT FROM 'dry_run')
 )
 SELECT *, CASE WHEN dest_key_arn IS NOT NULL THEN 'source' END AS key_role

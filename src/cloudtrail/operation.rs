@@ -113,6 +113,9 @@ pub enum UsageClass {
     Other,
 }
 
+/// The names of the classes that use key material, or may do so.
+pub const USES: [&str; 6] = ["decrypt", "encrypt", "generate", "sign", "mac", "other"];
+
 impl UsageClass {
     /// The class of a kept event.
     #[must_use]

@@ -1,50 +1,73 @@
-//! How much memory a question may take up for sorting; what is more goes to temporary files.
+//! How much memory a question may take up for sorting and grouping, as far as these can do with less.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
-/// For all sorts that run at the same time, in bytes.
-pub(super) const ROOM: usize = 256 * 1024 * 1024;
+/// Bytes for all sorts, and for all first steps of groups, that run at the same time.
+pub(super) const ROOM: Room = Room { sorts: 256 * 1024 * 1024, groups: 64 * 1024 * 1024, least: 16 * 1024 * 1024 };
 
-/// Nobody is refused that has less: to put files together takes some rows of each.
-pub(super) const LEAST: usize = 16 * 1024 * 1024;
+/// How much there is of each kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// What is more goes to temporary files.
+    pub sorts: usize,
+    /// What is more goes on to the second step, which puts the same groups together.
+    pub groups: usize,
+    /// Nobody is refused that has less: to put files together takes some rows of each.
+    pub least: usize,
+}
 
-/// What DataFusion calls a sort that can go on with files.
-const SORT: &str = "ExternalSorter[";
-
-/// Once the room is full, refuses to give more to a sort that has an equal share of it: the sort then writes what it has to a file. All
-/// else gets what it needs, since it would fail without (DataFusion 55's groups do so where little is left): an answer that takes memory is
-/// better than none.
+/// Once its room is full, refuses to give more to who has an equal share of it and can do without: then that makes room itself, and gets
+/// what it asks for next. All else gets what it needs, since it would fail without (in DataFusion 55 also the second step of groups,
+/// where little is left): an answer that takes memory is better than none.
 #[derive(Debug)]
-pub(super) struct Spilling {
-    room: usize,
-    least: usize,
+pub(super) struct Shared {
+    room: Room,
     taken: Mutex<Taken>,
 }
 
-#[derive(Debug, Default)]
-struct Taken {
-    sorts: usize,
-    by_sorts: usize,
-    by_others: usize,
+/// Who takes memory: DataFusion tells it by the name only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sort,
+    Groups,
+    Other,
 }
 
-impl Taken {
-    fn by(&mut self, consumer: &MemoryConsumer) -> &mut usize {
-        if is_sort(consumer) { &mut self.by_sorts } else { &mut self.by_others }
+impl Kind {
+    fn of(consumer: &MemoryConsumer) -> Self {
+        match consumer.name().split_once('[') {
+            Some(("ExternalSorter", _)) => Self::Sort,
+            Some(("PartialHashAggregateStream", _)) => Self::Groups,
+            _ => Self::Other,
+        }
     }
 }
 
-fn is_sort(consumer: &MemoryConsumer) -> bool {
-    consumer.name().starts_with(SORT)
+/// What is taken by each kind.
+#[derive(Debug, Default)]
+struct Taken {
+    consumers: [usize; 3],
+    bytes: [usize; 3],
+    /// Ids of those that were refused last.
+    refused: HashSet<usize>,
 }
 
-impl Spilling {
-    pub fn new(room: usize, least: usize) -> Self {
-        Self { room, least, taken: Mutex::default() }
+impl Shared {
+    pub fn new(room: Room) -> Self {
+        Self { room, taken: Mutex::default() }
+    }
+
+    fn room(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Sort => self.room.sorts,
+            Kind::Groups => self.room.groups,
+            Kind::Other => usize::MAX,
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -52,47 +75,48 @@ impl Spilling {
     }
 }
 
-impl MemoryPool for Spilling {
+impl MemoryPool for Shared {
     fn name(&self) -> &'static str {
-        "spilling"
+        "shared"
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.taken().sorts += usize::from(is_sort(consumer));
+        self.taken().consumers[Kind::of(consumer) as usize] += 1;
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         let mut taken = self.taken();
-        taken.sorts = taken.sorts.saturating_sub(usize::from(is_sort(consumer)));
+        taken.consumers[Kind::of(consumer) as usize] -= 1;
+        taken.refused.remove(&consumer.id());
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        *self.taken().by(reservation.consumer()) += additional;
+        self.taken().bytes[Kind::of(reservation.consumer()) as usize] += additional;
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        let mut taken = self.taken();
-        let by = taken.by(reservation.consumer());
-        *by = by.saturating_sub(shrink);
+        self.taken().bytes[Kind::of(reservation.consumer()) as usize] -= shrink;
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let consumer = reservation.consumer();
+        let kind = Kind::of(consumer);
+        let (room, has) = (self.room(kind), reservation.size());
         let mut taken = self.taken();
-        let (has, share) = (reservation.size(), (self.room / taken.sorts.max(1)).max(self.least));
-        let is_full = taken.by_sorts + additional > self.room;
-        // Who has nothing could write nothing either.
-        if is_sort(consumer) && is_full && has > 0 && has + additional > share {
+        let share = (room / taken.consumers[kind as usize].max(1)).max(self.room.least);
+        let is_full = taken.bytes[kind as usize] + additional > room;
+        // Who has nothing cannot make room either.
+        if is_full && has > 0 && has + additional > share && taken.refused.insert(consumer.id()) {
             let what = consumer.name();
             return Err(DataFusionError::ResourcesExhausted(format!("{what} has its share of {share} bytes")));
         }
-        *taken.by(consumer) += additional;
+        taken.refused.remove(&consumer.id());
+        taken.bytes[kind as usize] += additional;
         Ok(())
     }
 
     fn reserved(&self) -> usize {
-        let taken = self.taken();
-        taken.by_sorts + taken.by_others
+        self.taken().bytes.iter().sum()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
@@ -100,9 +124,9 @@ impl MemoryPool for Spilling {
     }
 }
 
-impl fmt::Display for Spilling {
+impl fmt::Display for Shared {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} of {} bytes", self.name(), self.room)
+        write!(out, "{}: {:?}", self.name(), self.room)
     }
 }
 
@@ -129,7 +153,7 @@ mod tests {
 
     /// The answer to a statement with this much room, and how often something was written to a file for it.
     async fn answer(room: usize, sql: &str) -> (String, usize) {
-        let pool = Spilling::new(room, 16 * 1024);
+        let pool = Shared::new(Room { sorts: room, groups: room, least: 16 * 1024 });
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().unwrap();
         let config = SessionConfig::new().with_target_partitions(4).with_batch_size(512);
         let session = SessionContext::new_with_config_rt(config, runtime);
@@ -147,7 +171,7 @@ mod tests {
             "SELECT text, count(DISTINCT number), first_value(number ORDER BY number) FROM rows GROUP BY text ORDER BY text",
             "SELECT a.text, b.number FROM rows AS a JOIN rows AS b ON b.number = a.number + 1 ORDER BY a.text, b.number",
         ] {
-            let (whole, none) = answer(ROOM, sql).await;
+            let (whole, none) = answer(1 << 30, sql).await;
             assert_eq!(none, 0, "{sql}");
             for room in [1, 256 * 1024] {
                 let (answer, spills) = answer(room, sql).await;

@@ -176,8 +176,7 @@ impl Engine {
         options.execution.time_zone = Some("UTC".to_owned());
         // An error says on which line of a query's file it is.
         options.sql_parser.collect_spans = true;
-        let runtime =
-            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(memory::Spilling::new(memory::ROOM, memory::LEAST)));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(memory::Shared::new(memory::ROOM)));
         let session = SessionContext::new_with_config_rt(config, runtime.build_arc()?);
         functions::register(&session);
         let mut opened = Vec::with_capacity(tables::TABLES.len());

@@ -21,6 +21,7 @@ use super::shared;
 use super::table::DataFile;
 use super::tables::{EVENTS, SETTLED_UNCOMMON};
 use crate::cloudtrail::columns::CALL;
+use crate::cloudtrail::operation::USES;
 
 /// How a day's events are set apart. The number changes with what the rows are.
 pub(super) const SETTLED: Settled = Settled { table: &SETTLED_UNCOMMON, prefix: "settled-1-", make: settled };
@@ -121,7 +122,7 @@ fn uncommon(batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
 fn is_uncommon([source, class, name, key, dest]: [Option<&str>; 5]) -> bool {
     match (source, class) {
         (Some("cloudtrail.amazonaws.com"), _) => true,
-        (Some("kms.amazonaws.com"), Some("decrypt" | "encrypt" | "generate" | "sign" | "mac" | "other")) => {
+        (Some("kms.amazonaws.com"), Some(class)) if USES.contains(&class) => {
             let is_nameless = key.is_none() || (name == Some("ReEncrypt") && dest.is_none());
             is_nameless && name != Some("GenerateRandom")
         }

@@ -272,12 +272,12 @@ const KEPT: [&str; 8] = [
     "unnamed_uses",
 ];
 
-/// The view that is narrowed first, to the id of the keys that are asked about, and the query that does so.
-const NARROWED_BY_ID: (&str, &str) = ("call_counts", "deletion-counts");
+/// Views that are narrowed first, to the id of the keys that are asked about, and the queries that do so.
+const NARROWED_BY_ID: [(&str, &str); 2] = [("call_counts", "deletion-counts"), ("control_events", "deletion-changes")];
 
 /// Views that are narrowed to the ARNs of these keys, and the queries that do so, each of which reads those before it.
 const NARROWED_BY_ARN: [(&str, &str); 2] =
-    [("named_uses", "deletion-named-uses"), ("known_keys", "deletion-known-keys")];
+    [("detailed_uses", "deletion-detailed-uses"), ("known_keys", "deletion-known-keys")];
 
 /// Views that are kept where all keys are asked about.
 const KEPT_FOR_ALL: [&str; 3] = ["control_events", "expected_keys", "known_keys"];
@@ -285,7 +285,7 @@ const KEPT_FOR_ALL: [&str; 3] = ["control_events", "expected_keys", "known_keys"
 /// Reads the facts: of one set with its assets, or of every key without them. Afterwards the engine's views are about everything again.
 pub(super) async fn read(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<Facts, VerdictError> {
     let facts = gathered(engine, catalog, asked).await;
-    for (view, _) in [NARROWED_BY_ID].into_iter().chain(NARROWED_BY_ARN) {
+    for (view, _) in NARROWED_BY_ID.into_iter().chain(NARROWED_BY_ARN) {
         engine.restore(view)?;
     }
     engine.look_at(engine.span_of(&[]));
@@ -367,8 +367,9 @@ impl Source<'_> {
     async fn narrow(&mut self, key_arn: &str, (account, key_id): &SetId) -> Result<(), VerdictError> {
         self.given.push(("account".to_owned(), account.clone()));
         self.given.push(("key_id".to_owned(), key_id.clone()));
-        let (view, query) = NARROWED_BY_ID;
-        self.engine.put(view, self.answer(query, &[]).await?)?;
+        for (view, query) in NARROWED_BY_ID {
+            self.engine.put(view, self.answer(query, &[]).await?)?;
+        }
         let found = self.rows::<Named>("deletion-arns").await?;
         let mut arns: BTreeSet<String> = found.into_iter().map(|row| row.key_arn).collect();
         // There may be no event of it.

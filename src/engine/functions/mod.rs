@@ -17,6 +17,8 @@
 //! - `horizon_from()`, `horizon_until()`: the span of time that the lake can tell of
 //! - `window_from()`, `window_since()`, `window_until()`: what a run of the detectors looks at
 //! - `days(n)`, `hours(n)`, `minutes(n)`, `days_between(from, to)`, `hour_of(time)`, `hours_of(time)`: time as detectors speak of it
+//! - `is_use(usage_class)`: whether an operation uses key material, or may do so
+//! - `is_unserved(outcome, error_code)`: whether a call was allowed and failed on AWS's side
 //! - `some_of(list, separator)`: the first five of some texts, and how many more there are
 //!
 //! And of groups:
@@ -44,6 +46,7 @@ mod partitions;
 mod policies;
 mod selectors;
 mod shared_calls;
+mod uses;
 
 use std::sync::Arc;
 
@@ -73,6 +76,8 @@ pub(crate) fn register(session: &SessionContext) {
         partitions::aws_partition(),
         key_ids::key_ids(),
         gathering::some_of_list(),
+        uses::is_use(),
+        uses::is_unserved(),
     ]
     .into_iter()
     .chain(intervals::functions())
