@@ -7,16 +7,17 @@
 //! ```
 //!
 //! It fails when an incident is missed, or when a month in which nothing was planted has a finding of medium severity or
-//! worse.
+//! worse, or many low ones of a key in a week.
 
 #[path = "../tests/detect/recall.rs"]
 mod recall;
 mod support;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use keytrail::query::Catalog;
-use recall::{Logs, faults};
+use recall::{Logs, hear};
 use support::{Used, logs, run, scratch, setting};
 
 /// Events of each seed.
@@ -24,17 +25,24 @@ const EVENTS: u64 = 200_000;
 
 fn main() {
     let (seeds, events) = (setting("KEYTRAIL_BENCH_SEEDS", 30), setting("KEYTRAIL_BENCH_EVENTS", 10_000_000));
-    let mut wrong = 0;
+    let (mut wrong, mut low) = (0, BTreeMap::new());
     for seed in 1..=seeds {
         for is_planted in [true, false] {
-            let found = faults(&Logs { seed, events: EVENTS, is_planted });
-            wrong += found.len();
-            for fault in found {
+            let heard = hear(&Logs { seed, events: EVENTS, is_planted });
+            wrong += heard.faults.len();
+            for fault in heard.faults {
                 println!("seed {seed}, planted {is_planted}: {fault}");
+            }
+            for (detector, count) in heard.low.into_iter().filter(|_| !is_planted) {
+                *low.entry(detector).or_insert(0) += count;
             }
         }
     }
     println!("{seeds} seeds with incidents and {seeds} without, {EVENTS} events each: {wrong} faults");
+    println!("low findings in the last week of the {seeds} months without incidents:");
+    for (detector, count) in &low {
+        println!("{detector:32} {count:>8}");
+    }
     if events > 0 {
         cost(events);
     }

@@ -4,12 +4,12 @@
 #[path = "recall.rs"]
 mod recall;
 
-use recall::{Logs, faults};
+use recall::{Logs, hear};
 
 #[test]
 fn what_was_planted_is_found_and_a_quiet_month_is_quiet() {
     for is_planted in [true, false] {
-        let faults = faults(&Logs { seed: 7, events: 20_000, is_planted });
+        let faults = hear(&Logs { seed: 7, events: 20_000, is_planted }).faults;
         assert!(faults.is_empty(), "planted {is_planted}:\n{}", faults.join("\n"));
     }
 }

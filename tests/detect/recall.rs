@@ -43,8 +43,20 @@ fn wakes(incident: &Incident) -> &'static [(&'static str, bool)] {
     }
 }
 
-/// Everything that is wrong with what the detectors say of these logs.
-pub fn faults(logs: &Logs) -> Vec<String> {
+/// Findings of a low severity or none that a key may have in a week in which nothing was planted.
+const LOW_OF_A_KEY_MAX: usize = 2;
+
+/// What the detectors say of some logs.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Everything that is wrong with it.
+    pub faults: Vec<String>,
+    /// How many findings of the last week are of a low severity or none, by detector.
+    pub low: BTreeMap<String, usize>,
+}
+
+/// Has all detectors look at these logs.
+pub fn hear(logs: &Logs) -> Heard {
     let (truth, [first, second]) = run(logs);
     let mut faults = Vec::new();
     for incident in &truth.incidents {
@@ -60,13 +72,25 @@ pub fn faults(logs: &Logs) -> Vec<String> {
             faults.push(format!("{} is not evaluated: {}", gap.detector, gap.why));
         }
     }
+    let low: Vec<&Finding> = second.findings.iter().filter(|finding| finding.severity < Severity::Medium).collect();
     if !logs.is_planted {
+        for (key, count) in counts(low.iter().filter_map(|finding| finding.key_arn.as_deref())) {
+            if count > LOW_OF_A_KEY_MAX {
+                faults.push(format!("{count} low findings in a week of {key}"));
+            }
+        }
         let loud = first.findings.iter().chain(&second.findings).filter(|finding| finding.severity >= Severity::Medium);
         faults.extend(
             loud.map(|finding| format!("{} {}: {}", finding.severity.name(), finding.detector, finding.message)),
         );
     }
-    faults
+    Heard { faults, low: counts(low.iter().map(|finding| finding.detector.as_str())) }
+}
+
+fn counts<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    names.for_each(|name| *counts.entry(name.to_owned()).or_default() += 1);
+    counts
 }
 
 fn is_of(finding: &Finding, incident: &Incident, detector: &str, is_own: bool) -> bool {
