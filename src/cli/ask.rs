@@ -266,9 +266,9 @@ pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {
 
 pub(super) fn queries(context: &Context) -> Result<Outcome> {
     let (mut names, mut kinds, mut titles, mut params) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for query in context.catalog.reports().chain(context.catalog.views()) {
+    for query in context.catalog.questions().chain(context.catalog.views()) {
         names.push(query.name.clone());
-        kinds.push(if query.kind == Kind::View { "view" } else { "report" });
+        kinds.push(if query.kind == Kind::View { "view" } else { "question" });
         titles.push(query.title.clone());
         params.push(query.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", "));
     }

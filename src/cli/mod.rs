@@ -38,7 +38,7 @@ use clap::Parser;
 use keytrail::engine::{Engine, EngineError};
 use keytrail::expectations::Expectations;
 use keytrail::lake::Lake;
-use keytrail::query::Catalog;
+use keytrail::query::{Catalog, QueryError};
 use keytrail::report::Form;
 use keytrail::source;
 use keytrail::source::aws::AwsOptions;
@@ -128,10 +128,20 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// An error about a folder of queries, with what to rename.
+fn renamed(error: QueryError) -> Error {
+    match &error {
+        QueryError::Renamed { folder, .. } => {
+            Hinted::new(error.to_string(), format!("rename the folder to `{folder}`")).into()
+        }
+        _ => error.into(),
+    }
+}
+
 fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     let mut catalog = Catalog::shipped();
     for folder in &arguments.queries {
-        catalog = catalog.with_folder(folder)?;
+        catalog = catalog.with_folder(folder).map_err(renamed)?;
     }
     // The others are of use without them.
     catalog.broken().iter().for_each(|broken| printer.fault(&broken.why));
