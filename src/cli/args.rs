@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use keytrail::report::Form;
+use keytrail::render::Form;
 
 mod check_deletion;
 mod detect;

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
 use keytrail::engine::Rows;
 use keytrail::instant;
-use keytrail::report::{Format, verdict_text};
+use keytrail::render::{Format, verdict_text};
 use keytrail::verdict::{Answer, Asked, Options, Phase, Verdict, check};
 
 use super::args::{CheckDeletion, LOOKBACK_DAYS_DEFAULT, WATCH_DAYS_DEFAULT};

@@ -10,7 +10,7 @@ use keytrail::engine::Rows;
 use keytrail::evidence::archive::agree;
 use keytrail::evidence::hash::{Inside, inside};
 use keytrail::ingest::OBJECT_BYTES_MAX;
-use keytrail::report::{Format, clean, json_text, texts};
+use keytrail::render::{Format, clean, json_text, texts};
 use keytrail::source::{self, SourceOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -7,7 +7,7 @@ use keytrail::evidence::hash::{Inside, inside};
 use keytrail::incident::{self, Incident, LogObject, Scope};
 use keytrail::ingest::OBJECT_BYTES_MAX;
 use keytrail::instant;
-use keytrail::report::{Form, Format, incident_markdown, json_text};
+use keytrail::render::{Form, Format, incident_markdown, json_text};
 use keytrail::source::{self, SourceError, SourceOptions};
 
 use super::args::Report;

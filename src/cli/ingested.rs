@@ -1,7 +1,7 @@
 //! The closing lines of `ingest`: the counts of the run, and the objects that could not be read.
 
 use keytrail::ingest::Report;
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 
 use super::Context;
 use super::ingest::NAMED_MAX;

@@ -8,7 +8,7 @@ use keytrail::cloudtrail::arn::{Arn, is_key_arn};
 use keytrail::cloudtrail::key::is_bare_id;
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant::plain;
-use keytrail::report::texts;
+use keytrail::render::texts;
 use serde::Deserialize;
 
 use super::{Context, Hinted};

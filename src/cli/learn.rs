@@ -12,7 +12,7 @@ use keytrail::detect::{Finding, Options, Status, Window, open_findings};
 use keytrail::engine::Engine;
 use keytrail::expectations::is_principal;
 use keytrail::query::Severity;
-use keytrail::report::clean;
+use keytrail::render::clean;
 use serde::Deserialize;
 
 use super::detect::{WINDOW_DAYS, found, window};

@@ -39,7 +39,7 @@ use keytrail::engine::{Engine, EngineError};
 use keytrail::expectations::Expectations;
 use keytrail::lake::Lake;
 use keytrail::query::{Catalog, QueryError};
-use keytrail::report::Form;
+use keytrail::render::Form;
 use keytrail::source;
 use keytrail::source::aws::AwsOptions;
 use keytrail::source::store::bucket_store;

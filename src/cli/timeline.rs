@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use keytrail::chain::{self, Identity, Sought, Trail};
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant::{self, plain};
-use keytrail::report::texts;
+use keytrail::render::texts;
 
 use super::args::Timeline;
 use super::ask::{Given, answer, per_key, set, set_window};

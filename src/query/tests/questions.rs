@@ -180,7 +180,7 @@ async fn every_query_runs_over_an_empty_lake_and_with_every_parameter_set() {
         for given in [given(|param| param.required), given(|_| true)] {
             let rows = lake::answer(&session, &query.name, &given).await;
             // What an empty lake lacks is something to say, and so is that a report rests on nothing.
-            let says = ["needs", "posture-sources"].contains(&query.name.as_str());
+            let says = ["needs", "overview-sources"].contains(&query.name.as_str());
             assert_eq!(rows.is_empty(), !says, "{}: {rows}", query.name);
         }
     }
