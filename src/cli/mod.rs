@@ -17,7 +17,6 @@ mod incident;
 mod ingest;
 mod ingested;
 mod inventory;
-mod key;
 mod learn;
 mod maintain;
 mod names;
@@ -34,8 +33,9 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Error, Result};
+use chrono::Utc;
 use clap::Parser;
-use keytrail::engine::{Engine, EngineError};
+use keytrail::engine::{Engine, EngineError, Rows};
 use keytrail::expectations::Expectations;
 use keytrail::lake::Lake;
 use keytrail::query::{Catalog, QueryError};
@@ -102,6 +102,15 @@ impl Context {
             Err(EngineError::NoLake(_)) => Err(self.no_lake()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Runs a shipped query.
+    pub fn ask(&self, engine: &Engine, name: &str, given: &[(&str, &str)]) -> Result<Rows> {
+        let query = self.catalog.get(name)?;
+        let given: Vec<(String, String)> =
+            given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let values = query.bind(&given, Utc::now())?;
+        Ok(self.runtime.block_on(engine.run(query, values))?)
     }
 
     /// That there is nothing to ask.

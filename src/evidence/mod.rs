@@ -20,6 +20,7 @@ pub mod keys;
 mod lane;
 pub mod local;
 mod logs;
+pub mod record;
 mod report;
 pub mod s3;
 mod unnamed;
