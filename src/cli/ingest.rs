@@ -20,9 +20,6 @@ use super::printer::Bar;
 use super::{Context, Hinted, Outcome, verify, way_to};
 use keytrail::render::thousands;
 
-/// Rejected objects that the closing lines name; JSON and the `objects` table name all.
-pub(super) const NAMED_MAX: usize = 20;
-
 /// Objects that were passed over, likewise; -v names all.
 const PASSED_OVER_NAMED_MAX: usize = 5;
 
