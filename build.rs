@@ -1,5 +1,5 @@
-//! Finds the shipped queries, so that nobody registers a file: `queries/{views,reports,detectors}/*.sql` becomes one
-//! sorted list of name and text, included by `src/query/catalog.rs`. It reads names only; the texts are parsed, and
+//! Finds the shipped queries, so that nobody registers a file: `queries/FOLDER/*.sql` becomes one sorted
+//! list of name and text, included by `src/query/catalog.rs`. It reads names only; the texts are parsed, and
 //! their mistakes reported, by the library and its tests.
 
 use std::error::Error;
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Folder under `queries/` and the variant of `query::Kind` that its files have.
-const FOLDERS: [(&str, &str); 3] = [("views", "View"), ("reports", "Report"), ("detectors", "Detector")];
+const FOLDERS: [(&str, &str); 4] =
+    [("views", "View"), ("questions", "Question"), ("internal", "Internal"), ("detectors", "Detector")];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("queries");

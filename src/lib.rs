@@ -3,7 +3,7 @@
 //! The modules stand in the order in which a byte travels:
 //!
 //! ```text
-//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, detect, incident, posture, verdict ─► report ─► watch ─► cli
+//! source ─► cloudtrail ─► lake ─► query ─► engine ─► chain, naming, detect, incident, overview, verdict ─► render ─► watch ─► cli
 //!                └── ingest joins source, cloudtrail and lake ──┘
 //!                    evidence likewise; inventory feeds the lake from KMS and CloudTrail
 //! ```
@@ -20,9 +20,10 @@ pub mod ingest;
 pub mod instant;
 pub mod inventory;
 pub mod lake;
-pub mod posture;
+pub mod naming;
+pub mod overview;
 pub mod query;
-pub mod report;
+pub mod render;
 pub mod shell;
 pub mod source;
 pub mod synthetic;

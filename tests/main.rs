@@ -6,7 +6,7 @@
 //! strategies (records out of thin air) ─┘
 //!
 //! support (the command, on a folder of its own) ──► exactly_once · evidence · from_s3 · inventory · interrupted ·
-//!                                                   hostile · answers · cli · detect · verdict · incident · report · watch ·
+//!                                                   hostile · answers · cli · detect · verdict · incident · overview · watch ·
 //!                                                   other_engine
 //! ```
 //!
@@ -26,8 +26,8 @@ mod incident;
 mod interrupted;
 mod inventory;
 mod other_engine;
+mod overview;
 mod reference;
-mod report;
 mod strategies;
 mod support;
 mod tidy;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use keytrail::report::Form;
+use keytrail::render::Form;
 
 mod check_deletion;
 mod detect;
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// `html`, `ocsf`, `asff` and `sarif` are for `report`.
     #[arg(long, global = true, value_name = "FORMAT", value_parser = form_parser())]
     pub format: Option<Form>,
-    /// More queries: a folder with views/, reports/ and detectors/ of .sql files; may be repeated
+    /// More queries: a folder with views/, questions/, detectors/ of .sql files; may be repeated
     #[arg(long, global = true, value_name = "FOLDER")]
     pub queries: Vec<PathBuf>,
     /// What is expected of keys, see `expectations` [default: ./keytrail.toml, where there is one]

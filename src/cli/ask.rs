@@ -10,10 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use keytrail::engine::{Answer, Engine, Rows};
 use keytrail::instant::{self, plain};
 use keytrail::lake::tables::TABLES;
+use keytrail::naming::{Key, Span};
 use keytrail::query::{Kind, Query, QueryError};
 
 use super::args::{By, Explain, NamedQuery, Sql, Who, Window};
-use super::key::{self, Key, Span};
 use super::{Context, Hinted, Outcome, names};
 
 pub(super) type Given = Vec<(String, String)>;
@@ -197,7 +197,7 @@ fn in_order_of_time(rows: &Rows, limit: Option<usize>) -> Result<Rows> {
 
 pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
     let engine = context.engine()?;
-    let keys = key::resolve(context, &engine, &arguments.key)?;
+    let keys = names::keys(context, &engine, &arguments.key)?;
     let mut given = Given::new();
     let principal = arguments.principal.as_deref().map(|name| names::principal(context, &engine, name)).transpose()?;
     set(&mut given, "principal", principal.as_deref());
@@ -209,7 +209,7 @@ pub(super) fn who(context: &Context, arguments: &Who) -> Result<Outcome> {
     };
     let mut rows = per_key(context, &engine, context.catalog.get(name)?, &keys, &given)?;
     if rows.is_empty()? {
-        key::must_be_known(context, &engine, &arguments.key, &keys)?;
+        names::must_be_known(context, &engine, &arguments.key, &keys)?;
         let narrowed = if given.is_empty() { "" } else { " as asked" };
         context.printer.note(&format!("note: the lake knows {}, but holds no use of it{narrowed}", arguments.key));
     }
@@ -236,10 +236,10 @@ pub(super) fn query(context: &Context, arguments: &NamedQuery) -> Result<Outcome
     let rows = match given.iter().position(|(name, _)| name == "key_arn") {
         Some(at) => {
             let (_, name) = given.remove(at);
-            let keys = key::resolve(context, &engine, &name)?;
+            let keys = names::keys(context, &engine, &name)?;
             let mut rows = per_key(context, &engine, query, &keys, &given)?;
             if rows.is_empty()? {
-                key::must_be_known(context, &engine, &name, &keys)?;
+                names::must_be_known(context, &engine, &name, &keys)?;
             }
             rows
         }
@@ -266,9 +266,9 @@ pub(super) fn sql(context: &Context, arguments: &Sql) -> Result<Outcome> {
 
 pub(super) fn queries(context: &Context) -> Result<Outcome> {
     let (mut names, mut kinds, mut titles, mut params) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for query in context.catalog.reports().chain(context.catalog.views()) {
+    for query in context.catalog.questions().chain(context.catalog.views()) {
         names.push(query.name.clone());
-        kinds.push(if query.kind == Kind::View { "view" } else { "report" });
+        kinds.push(if query.kind == Kind::View { "view" } else { "question" });
         titles.push(query.title.clone());
         params.push(query.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", "));
     }

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray
 use chrono::Utc;
 use keytrail::chain::{self, Chain, Link};
 use keytrail::engine::Rows;
-use keytrail::report::{Format, chain_text};
+use keytrail::render::{Format, chain_text};
 
 use super::args::ChainCommand;
 use super::{Context, Hinted, Outcome};

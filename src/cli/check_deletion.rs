@@ -7,11 +7,11 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
 use keytrail::engine::Rows;
 use keytrail::instant;
-use keytrail::report::{Format, verdict_text};
+use keytrail::render::{Format, verdict_text};
 use keytrail::verdict::{Answer, Asked, Options, Phase, Verdict, check};
 
 use super::args::{CheckDeletion, LOOKBACK_DAYS_DEFAULT, WATCH_DAYS_DEFAULT};
-use super::{Context, Hinted, Outcome, key};
+use super::{Context, Hinted, Outcome, names};
 
 /// Lengths of a look-back, in days.
 const LOOKBACK_DAYS: std::ops::RangeInclusive<i64> = 1..=3660;
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, arguments: &CheckDeletion) -> Result<Outcom
         );
     }
     let engine = context.engine()?;
-    let key_arn = arguments.key.as_ref().map(|name| key::one(context, &engine, name, "a verdict")).transpose()?;
+    let key_arn = arguments.key.as_ref().map(|name| names::key(context, &engine, name, "a verdict")).transpose()?;
     let (watch_days, accept_observed) = (arguments.watch_days, arguments.accept_observed);
     let options = options(context, arguments, length);
     let asked = Asked { key_arn, since, until, now, watch_days, accept_observed, options };

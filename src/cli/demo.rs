@@ -13,7 +13,7 @@ use super::args::{By, Demo, Who, Window};
 use super::ingest::watched;
 use super::ingested::{closing_line, tell_rejects};
 use super::{Context, Hinted, Outcome, ask};
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 
 /// The incident that the demo asks about.
 const INCIDENT: &str = "secret-harvest";

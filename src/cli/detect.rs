@@ -16,7 +16,7 @@ use keytrail::instant;
 use keytrail::lake::LakeError;
 use keytrail::lake::snapshots::record_detected;
 use keytrail::query::{Query, Severity};
-use keytrail::report::{Format, gaps, texts};
+use keytrail::render::{Format, gaps, texts};
 use serde::Serialize;
 
 use super::args::Detect;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use chrono::Utc;
-use keytrail::engine::{Engine, Rows};
+use keytrail::engine::Engine;
 use keytrail::expectations::{DEFAULT_FILE, Expectations, ExpectationsError};
 use keytrail::query::Catalog;
 
@@ -63,17 +63,12 @@ pub(super) fn run(context: &Context, arguments: &ExpectationsCommand) -> Result<
     if arguments.check { check(context, &engine) } else { learn(context, &engine, arguments.since.as_deref()) }
 }
 
-pub(super) fn ask(context: &Context, engine: &Engine, name: &str, given: &[(String, String)]) -> Result<Rows> {
-    let query = context.catalog.get(name)?;
-    Ok(context.runtime.block_on(engine.run(query, query.bind(given, Utc::now())?))?)
-}
-
 fn check(context: &Context, engine: &Engine) -> Result<Outcome> {
     if !context.expectations.is_given {
         let message = format!("there is no {DEFAULT_FILE} here");
         return Err(Hinted::new(message, "name one with --expectations, or make one with --learn").into());
     }
-    let rows = ask(context, engine, "stale-expectations", &[])?;
+    let rows = context.ask(engine, "stale-expectations", &[])?;
     context.printer.rows(&rows)?;
     if rows.count() == 0 {
         context.printer.note("everything in the file matches something in the lake");

@@ -7,7 +7,7 @@ use keytrail::synthetic::{Plan, write_folder};
 
 use super::args::Generate;
 use super::{Context, Hinted, Outcome};
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 
 pub(super) fn run(context: &Context, arguments: &Generate) -> Result<Outcome> {
     let folder = &arguments.folder;

@@ -3,15 +3,16 @@
 use anyhow::Result;
 use chrono::Utc;
 use keytrail::engine::Engine;
-use keytrail::evidence::hash::{Inside, inside};
-use keytrail::incident::{self, Incident, LogObject, Scope};
+use keytrail::evidence::record::Again;
+use keytrail::incident::{self, Incident, Scope};
 use keytrail::ingest::OBJECT_BYTES_MAX;
 use keytrail::instant;
-use keytrail::report::{Form, Format, incident_markdown, json_text};
-use keytrail::source::{self, SourceError, SourceOptions};
+use keytrail::naming::{Meant, listed};
+use keytrail::render::{Form, Format, incident_markdown, json_text};
+use keytrail::source::SourceOptions;
 
 use super::args::Report;
-use super::{Context, Hinted, Outcome, event, key, names, report};
+use super::{Context, Hinted, Outcome, names, report};
 
 pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let (form, file) = match arguments.output.as_slice() {
@@ -32,7 +33,7 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let (since, until) = (time(&arguments.time.since)?, time(&arguments.time.until)?);
     let engine = context.engine()?;
     let named = arguments.involved.key.as_ref();
-    let key_arn = named.map(|name| key::one(context, &engine, name, "a report")).transpose()?;
+    let key_arn = named.map(|name| names::key(context, &engine, name, "a report")).transpose()?;
     let principal = |name: &str| names::principal(context, &engine, name);
     let scope = Scope {
         key_arn,
@@ -82,10 +83,10 @@ fn nobody(context: &Context, engine: &Engine, scope: &Scope) -> Result<anyhow::E
     let message = format!("no event in this lake matches {}{time}", asked.collect::<Vec<_>>().join(" and "));
     for name in [&scope.principal, &scope.session].into_iter().flatten() {
         let meant = names::like(context, engine, name.rsplit(['/', ':', '*']).next().unwrap_or(name))?;
-        let (principals, sessions): (Vec<_>, Vec<_>) = meant.into_iter().partition(names::Meant::is_principal);
+        let (principals, sessions): (Vec<_>, Vec<_>) = meant.into_iter().partition(Meant::is_principal);
         let told = [("--principal", principals), ("--session", sessions)];
         let told = told.iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<String> = told.map(|(option, meant)| format!("{option} {}", names::listed(meant))).collect();
+        let told: Vec<String> = told.map(|(option, meant)| format!("{option} {}", listed(meant))).collect();
         if !told.is_empty() && time.is_empty() {
             return Ok(Hinted::new(message, format!("there is {}", told.join(", and "))).into());
         }
@@ -98,38 +99,20 @@ fn nobody(context: &Context, engine: &Engine, scope: &Scope) -> Result<anyhow::E
 /// Reads every log object of the incident once more.
 fn read_again(context: &Context, incident: &mut Incident) {
     let options = SourceOptions { aws: context.aws.clone(), ..SourceOptions::default() };
+    let again = Again { options: &options, object_bytes_max: OBJECT_BYTES_MAX };
     let bar = context.printer.bar("{msg} {wide_bar} {pos}/{len}");
     let all = incident.evidence.objects.len() as u64;
     for (object, done) in incident.evidence.objects.iter_mut().zip(0..) {
         bar.show(done, all, format!("reading log objects again: {done} of {all}"));
-        context.runtime.block_on(hash(object, &options));
+        // Of an object in trouble its digest tells no more.
+        let digest = object.digest_uri.as_deref().filter(|_| object.trouble.is_none());
+        let version_tag = object.version_tag.as_deref();
+        let found = context.runtime.block_on(again.object(&object.source_object, version_tag, digest));
+        if found.is_another {
+            (object.object_state, object.digest_state) = (None, None);
+        }
+        object.sha256 = found.sha256;
+        object.trouble = found.trouble.or(object.trouble.take());
     }
     bar.finish();
-}
-
-async fn hash(object: &mut LogObject, options: &SourceOptions) {
-    let again = match source::read(&object.source_object, options).await {
-        Ok(Some(again)) => again,
-        Ok(None) => return object.trouble = Some("it is no longer there".to_owned()),
-        // CloudTrail's event history has no objects.
-        Err(SourceError::NoObject) => return,
-        Err(error) => return object.trouble = Some(error.to_string()),
-    };
-    let is_another = object.version_tag.as_deref().is_some_and(|tag| tag != again.version_tag);
-    match inside(&again.bytes, OBJECT_BYTES_MAX) {
-        Inside::Hash(hash) => object.sha256 = Some(hash),
-        Inside::Damaged(_) => object.trouble = Some("it cannot be inflated".to_owned()),
-        Inside::TooLarge => object.trouble = Some("it is too large to be hashed".to_owned()),
-    }
-    if is_another {
-        (object.object_state, object.digest_state) = (None, None);
-        object.trouble = Some("it was written anew since it was ingested".to_owned());
-    }
-    let (Some(digest), Some(found), None) = (&object.digest_uri, &object.sha256, &object.trouble) else { return };
-    match event::named_hash(digest, &object.source_object, options).await {
-        Ok(Some(named)) if named.eq_ignore_ascii_case(found) => {}
-        Ok(Some(_)) => object.trouble = Some("its digest names it with another hash".to_owned()),
-        Ok(None) => object.trouble = Some("its digest does not name it any more".to_owned()),
-        Err(why) => object.trouble = Some(format!("its digest cannot be read: {why}")),
-    }
 }

@@ -10,7 +10,7 @@ use keytrail::evidence;
 use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{IngestError, Named, Options, PassedOver, Progress, Report, Scope, ingest};
 use keytrail::instant;
-use keytrail::report::Format;
+use keytrail::render::Format;
 use keytrail::source::Prune;
 use keytrail::source::aws::AwsOptions;
 
@@ -18,10 +18,7 @@ use super::args::{Aws, Ingest, Which};
 use super::ingested::{closing_line, tell_rejects};
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome, verify, way_to};
-use keytrail::report::thousands;
-
-/// Rejected objects that the closing lines name; JSON and the `objects` table name all.
-pub(super) const NAMED_MAX: usize = 20;
+use keytrail::render::thousands;
 
 /// Objects that were passed over, likewise; -v names all.
 const PASSED_OVER_NAMED_MAX: usize = 5;

@@ -1,10 +1,12 @@
 //! The closing lines of `ingest`: the counts of the run, and the objects that could not be read.
 
 use keytrail::ingest::Report;
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 
 use super::Context;
-use super::ingest::NAMED_MAX;
+
+/// Rejected objects that the closing lines name; JSON and the `objects` table name all.
+const NAMED_MAX: usize = 20;
 
 pub(super) fn closing_line(report: &Report) -> String {
     let (objects, records) = (&report.objects, &report.records);

@@ -11,14 +11,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use keytrail::inventory::aws::Progress;
 use keytrail::inventory::{Inventory, InventoryError, Key, Problem, Trail, Unknown, Why, aws, file, snapshot};
 use keytrail::lake::snapshots::record;
-use keytrail::report::Format;
+use keytrail::render::Format;
 use keytrail::source::aws::config;
 use serde::Serialize;
 
 use super::args;
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome, sign_in_again};
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 
 /// Entries and Regions that could not be read, of which the closing lines name so many; JSON names all.
 const NAMED_MAX: usize = 20;

@@ -12,11 +12,10 @@ use keytrail::detect::{Finding, Options, Status, Window, open_findings};
 use keytrail::engine::Engine;
 use keytrail::expectations::is_principal;
 use keytrail::query::Severity;
-use keytrail::report::clean;
+use keytrail::render::clean;
 use serde::Deserialize;
 
 use super::detect::{WINDOW_DAYS, found, window};
-use super::expectations::ask;
 use super::{Context, Outcome};
 
 /// How far back is looked, unless told otherwise.
@@ -44,9 +43,10 @@ struct Use {
 pub(super) fn learn(context: &Context, engine: &Engine, since: Option<&str>) -> Result<Outcome> {
     let now = Utc::now();
     let (window, _) = window(context, engine, (since, None), LEARN_DAYS, now)?;
-    let given = [("since".to_owned(), window.since.to_rfc3339()), ("until".to_owned(), window.until.to_rfc3339())];
-    let accounts: Vec<Account> = ask(context, engine, "learned-accounts", &given)?.read()?;
-    let uses: Vec<Use> = ask(context, engine, "learned-keys", &given)?.read()?;
+    let (from, until) = (window.since.to_rfc3339(), window.until.to_rfc3339());
+    let given = [("since", from.as_str()), ("until", until.as_str())];
+    let accounts: Vec<Account> = context.ask(engine, "learned-accounts", &given)?.read()?;
+    let uses: Vec<Use> = context.ask(engine, "learned-keys", &given)?.read()?;
     let suspects = Suspects::of(&open(context, engine, window)?);
     let mut out = format!(
         "# Learned from what was seen since {}. What was seen is not what is right: go through it, strike what should\n\
@@ -94,7 +94,7 @@ fn first_event(context: &Context, engine: &Engine) -> Result<Option<DateTime<Utc
     struct Span {
         first_event_time: Option<DateTime<Utc>>,
     }
-    let spans: Vec<Span> = ask(context, engine, "span", &[])?.read()?;
+    let spans: Vec<Span> = context.ask(engine, "span", &[])?.read()?;
     Ok(spans.into_iter().find_map(|span| span.first_event_time))
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use chrono::Duration;
 use keytrail::lake::maintain::maintain;
-use keytrail::report::{Format, thousands};
+use keytrail::render::{Format, thousands};
 
 use super::args::Maintain;
 use super::{Context, Outcome};

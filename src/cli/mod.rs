@@ -17,7 +17,6 @@ mod incident;
 mod ingest;
 mod ingested;
 mod inventory;
-mod key;
 mod learn;
 mod maintain;
 mod names;
@@ -34,12 +33,13 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Error, Result};
+use chrono::Utc;
 use clap::Parser;
-use keytrail::engine::{Engine, EngineError};
+use keytrail::engine::{Engine, EngineError, Rows};
 use keytrail::expectations::Expectations;
 use keytrail::lake::Lake;
-use keytrail::query::Catalog;
-use keytrail::report::Form;
+use keytrail::query::{Catalog, QueryError};
+use keytrail::render::Form;
 use keytrail::source;
 use keytrail::source::aws::AwsOptions;
 use keytrail::source::store::bucket_store;
@@ -104,6 +104,15 @@ impl Context {
         }
     }
 
+    /// Runs a shipped query.
+    pub fn ask(&self, engine: &Engine, name: &str, given: &[(&str, &str)]) -> Result<Rows> {
+        let query = self.catalog.get(name)?;
+        let given: Vec<(String, String)> =
+            given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let values = query.bind(&given, Utc::now())?;
+        Ok(self.runtime.block_on(engine.run(query, values))?)
+    }
+
     /// That there is nothing to ask.
     pub fn no_lake(&self) -> Error {
         let message = format!("there is no lake at {}", self.lake_uri);
@@ -128,10 +137,20 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// An error about a folder of queries, with what to rename.
+fn renamed(error: QueryError) -> Error {
+    match &error {
+        QueryError::Renamed { folder, .. } => {
+            Hinted::new(error.to_string(), format!("rename the folder to `{folder}`")).into()
+        }
+        _ => error.into(),
+    }
+}
+
 fn run(arguments: Arguments, printer: Printer) -> Result<Outcome> {
     let mut catalog = Catalog::shipped();
     for folder in &arguments.queries {
-        catalog = catalog.with_folder(folder)?;
+        catalog = catalog.with_folder(folder).map_err(renamed)?;
     }
     // The others are of use without them.
     catalog.broken().iter().for_each(|broken| printer.fault(&broken.why));

@@ -1,62 +1,102 @@
-//! What a bare name may mean: a person types `bert-jan`, and the lake knows `arn:aws:iam::111122223333:user/bert-jan`.
+//! What the names stand for that a user types, with a word to the user where a name does not say all of it.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use chrono::Utc;
 use keytrail::engine::Engine;
-use serde::Deserialize;
+use keytrail::instant::plain;
+use keytrail::naming::{Key, Meant, Names, NamingError, Reading};
 
 use super::{Context, Hinted};
 
-/// Names that an error lists.
-const NAMED_MAX: usize = 5;
-
-/// A row of `named-like`.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Meant {
-    kind: String,
-    pub name: String,
+fn names<'l>(context: &'l Context, engine: &'l Engine) -> Names<'l> {
+    Names::new(engine, &context.catalog, Utc::now())
 }
 
-impl Meant {
-    pub fn is_principal(&self) -> bool {
-        self.kind == "principal"
+/// The keys that a name stands for.
+pub(super) fn keys(context: &Context, engine: &Engine, name: &str) -> Result<Vec<Key>> {
+    let (keys, reading) =
+        context.runtime.block_on(names(context, engine).keys(name)).map_err(|error| hinted(error, ""))?;
+    match reading {
+        None => {}
+        Some(Reading::Completed(id)) => {
+            let start = name.trim();
+            context.printer.note(&format!("note: {start} is taken for the key {id}, the only one that begins so"));
+        }
+        Some(Reading::Moved(alias)) => note_spans(context, &alias, &keys),
     }
+    Ok(keys)
 }
 
-/// The principals and sessions whose last part is this name; those in the same case alone, where there are any.
-pub(super) fn like(context: &Context, engine: &Engine, name: &str) -> Result<Vec<Meant>> {
-    let query = context.catalog.get("named-like")?;
-    let values = query.bind(&[("name".to_owned(), name.to_owned())], Utc::now())?;
-    let all: Vec<Meant> = context.runtime.block_on(engine.run(query, values))?.read()?;
-    let exact: Vec<Meant> = all.iter().filter(|one| one.name.ends_with(name)).cloned().collect();
-    Ok(if exact.is_empty() { all } else { exact })
+/// The one key that a name stands for: about several, there is no one answer, which is `what`.
+pub(super) fn key(context: &Context, engine: &Engine, name: &str, what: &str) -> Result<String> {
+    let found = keys(context, engine, name)?;
+    context.runtime.block_on(names(context, engine).one(name, found)).map_err(|error| hinted(error, what))
 }
 
-/// The principal that a user names. A bare name stands for the one principal whose last part it is; where there are several,
-/// nobody is chosen for the user.
+/// Whether the lake has seen the key at all; fails with near matches when it has not.
+pub(super) fn must_be_known(context: &Context, engine: &Engine, name: &str, keys: &[Key]) -> Result<()> {
+    let names = names(context, engine);
+    context.runtime.block_on(names.must_be_known(name, keys)).map_err(|error| hinted(error, ""))
+}
+
+/// The principal that a user names.
 pub(super) fn principal(context: &Context, engine: &Engine, name: &str) -> Result<String> {
-    if name.contains(['*', '/', ':']) {
-        return Ok(name.to_owned());
+    let found = context.runtime.block_on(names(context, engine).principal(name)).map_err(|error| hinted(error, ""))?;
+    if found != name {
+        context.printer.note(&format!("note: {name} is taken for {found}"));
     }
-    let meant: Vec<Meant> = like(context, engine, name)?.into_iter().filter(Meant::is_principal).collect();
-    match meant.as_slice() {
-        meant if meant.iter().any(|one| one.name == name) => Ok(name.to_owned()),
-        [] => Ok(name.to_owned()),
-        [one] => {
-            context.printer.note(&format!("note: {name} is taken for {}", one.name));
-            Ok(one.name.clone())
-        }
-        several => {
-            let hint = format!("name one of them, or all with '*/{name}'");
-            Err(Hinted::new(format!("{name} may be any of {}", listed(several)), hint).into())
-        }
-    }
+    Ok(found)
 }
 
-/// Names in a line.
-pub(super) fn listed(meant: &[Meant]) -> String {
-    let names: Vec<&str> = meant.iter().take(NAMED_MAX).map(|one| one.name.as_str()).collect();
-    let more = meant.len().saturating_sub(NAMED_MAX);
-    let end = if more > 0 { format!(" and {more} more") } else { String::new() };
-    names.join(", ") + &end
+/// The principals and sessions that a bare name may mean.
+pub(super) fn like(context: &Context, engine: &Engine, name: &str) -> Result<Vec<Meant>> {
+    Ok(context.runtime.block_on(names(context, engine).like(name))?)
+}
+
+/// Says which keys an alias named, and when: the answer is about each for its time.
+fn note_spans(context: &Context, alias: &str, keys: &[Key]) {
+    let spans: Vec<String> = keys
+        .iter()
+        .filter_map(|key| {
+            let Key::Arn(arn, (from, until)) = key else { return None };
+            let from = from.map(|at| format!(" from {}", plain(at)));
+            let until = until.map(|at| format!(" until {}", plain(at)));
+            let when = match (from, until) {
+                (None, None) => ", at an unknown time: all use of this key is shown".to_owned(),
+                (from, until) => format!("{}{}", from.unwrap_or_default(), until.unwrap_or_default()),
+            };
+            Some(format!("\n  {arn}{when}"))
+        })
+        .collect();
+    context.printer.note(&format!(
+        "note: {alias} has pointed to {} keys; each is queried only for the time in which the alias pointed to it{}",
+        spans.len(),
+        spans.concat()
+    ));
+}
+
+/// The error with what to do next; `what` is about one key.
+fn hinted(error: NamingError, what: &str) -> Error {
+    let (message, hint) = match &error {
+        NamingError::UnknownKey { near, .. } if near.is_empty() => {
+            (error.to_string(), "`keytrail query keys` lists the keys that this lake knows".to_owned())
+        }
+        NamingError::UnknownKey { near, .. } => {
+            (error.to_string(), format!("did you mean {}? (`keytrail query keys` lists them all)", near.join(", ")))
+        }
+        NamingError::NowhereAlias { name } => (
+            error.to_string(),
+            format!(
+                "`keytrail who {name}` shows who used the alias; `keytrail inventory` records which key it points to"
+            ),
+        ),
+        NamingError::SeveralKeys { arns, .. } => {
+            (format!("{error}, and {what} is about one"), format!("name it by its ARN: {}", arns.join(", ")))
+        }
+        NamingError::SeveralPrincipals { name, .. } => {
+            (error.to_string(), format!("name one of them, or all with '*/{name}'"))
+        }
+        NamingError::Query(_) | NamingError::Engine(_) => return error.into(),
+    };
+    Hinted::new(message, hint).into()
 }

@@ -15,7 +15,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keytrail::engine::Rows;
-use keytrail::report::{Form, Format, RowOptions, json_text, thousands, write_rows};
+use keytrail::render::{Form, Format, RowOptions, json_text, thousands, write_rows};
 use serde::Serialize;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -198,7 +198,7 @@ impl Printer {
     #[allow(clippy::unused_self, reason = "a printer says it, whatever its settings")]
     fn say(self, text: &str) {
         // Nothing is left to tell it to when standard error is closed. What a log says may be in the text.
-        let _ = writeln!(io::stderr().lock(), "{}", keytrail::report::clean(text));
+        let _ = writeln!(io::stderr().lock(), "{}", keytrail::render::clean(text));
     }
 
     /// A progress bar; where nobody watches a terminal, a line now and then.
@@ -225,7 +225,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         context.format_fields(Writer::new(&mut text), event)?;
-        writeln!(writer, "warning: {}", keytrail::report::clean(&text))
+        writeln!(writer, "warning: {}", keytrail::render::clean(&text))
     }
 }
 

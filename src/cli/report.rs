@@ -13,9 +13,9 @@ use keytrail::instant;
 use keytrail::lake::LakeError;
 use keytrail::lake::reports::ReportRow;
 use keytrail::lake::snapshots::{record_report, reports_written};
-use keytrail::posture::{self, Asked, Frame, Made, Posture, Windows, gather};
+use keytrail::overview::{self, Asked, Frame, Made, Overview, Windows, gather};
 use keytrail::query::Severity;
-use keytrail::report::{Form, Format, posture_document};
+use keytrail::render::{Form, Format, overview_document};
 
 use super::args::Report;
 use super::detect::{FRESH, compared, found};
@@ -30,13 +30,13 @@ pub(super) fn run(context: &Context, arguments: &Report) -> Result<Outcome> {
     let times = times(context, arguments, &engine, now)?;
     let is_saved = times.asked.is_next() && !arguments.no_save;
     let run_at = context.runtime.block_on(run_instant(&engine, &context.catalog, now))?;
-    let (mut posture, unsaved) = looked(context, arguments, &engine, &times, is_saved, (now, run_at))?;
-    let (worst_new, is_blind) = (posture.findings.worst_new(), posture.no_events.is_some());
-    let (new, lake_version) = (posture.findings.new.len(), posture.provenance.lake_version);
+    let (mut overview, unsaved) = looked(context, arguments, &engine, &times, is_saved, (now, run_at))?;
+    let (worst_new, is_blind) = (overview.findings.worst_new(), overview.no_events.is_some());
+    let (new, lake_version) = (overview.findings.new.len(), overview.provenance.lake_version);
     if arguments.new {
-        posture.findings.only_new();
+        overview.findings.only_new();
     }
-    let documents = forms.iter().map(|(form, _)| posture_document(&posture, *form)).collect::<Result<Vec<_>, _>>()?;
+    let documents = forms.iter().map(|(form, _)| overview_document(&overview, *form)).collect::<Result<Vec<_>, _>>()?;
     let is_latest =
         || anyhow::Ok(context.runtime.block_on(reports_written(&context.lake, &arguments.series))? == written);
     if is_saved && unsaved.is_none() && !is_latest()? {
@@ -98,16 +98,16 @@ struct Times {
 
 fn times(context: &Context, arguments: &Report, engine: &Engine, now: DateTime<Utc>) -> Result<Times> {
     let catalog = &context.catalog;
-    let end = context.runtime.block_on(posture::latest_event(engine, catalog, now))?;
+    let end = context.runtime.block_on(overview::latest_event(engine, catalog, now))?;
     let end = end.map(|at| at + Duration::seconds(1));
     let until = arguments.time.until.as_ref().map(|text| instant::parse(text, now)).transpose()?;
     // An age counts back from the end of the window.
     let base = until.or(end).unwrap_or(now);
     let since = arguments.time.since.as_ref().map(|text| instant::parse(text, base)).transpose()?;
     let asked = Asked { since, until };
-    let last = |before| posture::last_report(engine, catalog, &arguments.series, before, now);
+    let last = |before| overview::last_report(engine, catalog, &arguments.series, before, now);
     let last_of_series = if asked.is_next() { context.runtime.block_on(last(None))? } else { None };
-    let windows = posture::windows(asked, last_of_series.as_ref(), end, now).map_err(|error| {
+    let windows = overview::windows(asked, last_of_series.as_ref(), end, now).map_err(|error| {
         Hinted::new(
             error.to_string(),
             "--until is the end of the logs, and an age such as --since -7d counts back from it",
@@ -135,7 +135,7 @@ fn looked(
     times: &Times,
     is_saved: bool,
     (now, run_at): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<(Posture, Option<LakeError>)> {
+) -> Result<(Overview, Option<LakeError>)> {
     let catalog = &context.catalog;
     let options =
         Options { window: times.windows.looked_at, unseen_from: None, only: Vec::new(), params: BTreeMap::new(), now };

@@ -11,11 +11,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use keytrail::chain::{self, Identity, Sought, Trail};
 use keytrail::engine::{Engine, Rows};
 use keytrail::instant::{self, plain};
-use keytrail::report::texts;
+use keytrail::render::texts;
 
 use super::args::Timeline;
 use super::ask::{Given, answer, per_key, set, set_window};
-use super::{Context, Hinted, Outcome, key, names};
+use super::{Context, Hinted, Outcome, names};
 
 /// How far around an event one may look.
 const WINDOW_MAX: TimeDelta = TimeDelta::days(366);
@@ -26,7 +26,7 @@ const BEFORE_ORIGIN: &str = "session_name";
 pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
     let engine = context.engine()?;
     let keys = match &arguments.involved.key {
-        Some(name) => key::resolve(context, &engine, name)?,
+        Some(name) => names::keys(context, &engine, name)?,
         None => Vec::new(),
     };
     let mut given = Given::new();
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, arguments: &Timeline) -> Result<Outcome> {
     let query = context.catalog.get("timeline")?;
     let mut rows = per_key(context, &engine, query, &keys, &given)?;
     if let (true, Some(name)) = (rows.is_empty()?, &arguments.involved.key) {
-        key::must_be_known(context, &engine, name, &keys)?;
+        names::must_be_known(context, &engine, name, &keys)?;
     }
     if arguments.chain {
         rows = with_origins(context, &engine, &rows.rows()?)?.into();
@@ -59,7 +59,7 @@ fn around(context: &Context, engine: &Engine, id: &str, length: &str, given: &mu
     let length = instant::length(length).ok().filter(|length| *length <= WINDOW_MAX);
     let length = length
         .ok_or_else(|| Hinted::new("the window is no length of time", "write it as 30m, 6h or 2d; a year at most"))?;
-    let rows = key::ask(context, engine, "event", &[("event_id", id)])?;
+    let rows = context.ask(engine, "event", &[("event_id", id)])?;
     let found = texts(&rows.batches, "event_time").into_iter().flatten().next();
     let Some(at) = found else {
         let hint = "`keytrail timeline` tells ids; an event of another service than KMS may be counted and not kept";

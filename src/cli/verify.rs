@@ -16,13 +16,13 @@ use keytrail::evidence::{
 use keytrail::ingest::OBJECT_BYTES_MAX;
 use keytrail::lake::evidence::EvidenceLog;
 use keytrail::lake::tables::EVENTS;
-use keytrail::report::Format;
+use keytrail::render::Format;
 use keytrail::source::{self, Source, SourceOptions};
 
 use super::args::Verify;
 use super::printer::Bar;
 use super::{Context, Hinted, Outcome, way_to};
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 
 /// Problems that are told one by one on a terminal; JSON and the lake's tables have more.
 const NAMED_MAX: usize = 100;
@@ -156,7 +156,7 @@ async fn watch(progress: Arc<Progress>, bar: Bar) {
 
 /// The report as a person reads it: what is wrong, and the closing lines of AWS's own validator, with more.
 fn told(context: &Context, report: &Report) -> Result<()> {
-    let line = |text: &str| context.printer.line(&keytrail::report::clean(text));
+    let line = |text: &str| context.printer.line(&keytrail::render::clean(text));
     for problem in report.problems.iter().take(NAMED_MAX) {
         line(&told_problem(problem))?;
     }

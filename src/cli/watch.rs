@@ -16,7 +16,7 @@ use keytrail::ingest::follow::{Follow, Passed};
 use keytrail::ingest::{Options, Progress, Report};
 use keytrail::instant;
 use keytrail::query::Severity;
-use keytrail::report::thousands;
+use keytrail::render::thousands;
 use keytrail::watch::{
     Channel, Command, NotifyFile, Outbox, Patience, Round, Stage, Tally, Target, Webhook, WebhookFormat,
     newest_delivery, serve,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use keytrail::ingest::Report;
-use keytrail::report::{Format, thousands};
+use keytrail::render::{Format, thousands};
 use keytrail::watch::Round;
 use serde::Serialize;
 

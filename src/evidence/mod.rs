@@ -20,6 +20,7 @@ pub mod keys;
 mod lane;
 pub mod local;
 mod logs;
+pub mod record;
 mod report;
 pub mod s3;
 mod unnamed;
@@ -123,7 +124,9 @@ pub async fn verify(
         let mut lane = lane::Lane::new(archive, options, progress, places);
         lane.verify(keys, &mut findings, kept.as_deref_mut()).await?;
     }
-    let rows = unnamed::resolve(archive, options, &mut findings).await;
+    let resolved = unnamed::resolve(archive, options, findings.take_strays(), &findings.missing_logs()).await;
+    findings.resolved(&resolved);
+    let rows = resolved.rows;
     if let Some(kept) = kept {
         let gone = unnamed::gone(kept.strays().await?, &rows, options, &names);
         kept.add(&[], &rows).await?;

@@ -1,7 +1,5 @@
 //! What a verification found: counts, and each problem with the object that it is about.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde::Serialize;
 
@@ -9,7 +7,7 @@ use super::Options;
 use super::archive::Place;
 use super::chain::Judged;
 use super::logs::{MISSING, UNREADABLE, VALID};
-use super::unnamed::{Meaning, Stray, extra};
+use super::unnamed::{Meaning, Missing, Resolved, Stray, extra};
 use super::verdict::State;
 use crate::lake::evidence::{FileRow, MOVED};
 
@@ -252,7 +250,7 @@ impl Findings {
     }
 
     /// A log that no digest names, and that may be none the worse for it; told of where that is a problem of its own.
-    pub fn not_extra(&mut self, row: &FileRow, meaning: Meaning) {
+    fn not_extra(&mut self, row: &FileRow, meaning: Meaning) {
         match meaning {
             Meaning::Pending => self.unnamed.pending += 1,
             _ => self.unnamed.uncovered += 1,
@@ -263,7 +261,7 @@ impl Findings {
     }
 
     /// The missing logs' addresses by file name and by hash.
-    pub fn missing_logs(&self) -> (HashMap<String, String>, HashMap<String, String>) {
+    pub fn missing_logs(&self) -> Missing {
         let file = |uri: &str| uri.rsplit('/').next().unwrap_or_default().to_owned();
         let by_file = self.missing.iter().map(|(uri, _)| (file(uri), uri.clone())).collect();
         let by_hash = self.missing.iter().filter_map(|(uri, hash)| Some((hash.clone()?, uri.clone()))).collect();
@@ -274,8 +272,15 @@ impl Findings {
         std::mem::take(&mut self.strays)
     }
 
+    /// What became of the logs that waited.
+    pub fn resolved(&mut self, resolved: &Resolved) {
+        resolved.rows.iter().for_each(|row| self.found_unnamed(row));
+        // What is not proven must not crowd out what is wrong.
+        resolved.others.iter().for_each(|(row, meaning)| self.not_extra(row, *meaning));
+    }
+
     /// An extra or moved log.
-    pub fn found_unnamed(&mut self, row: &FileRow) {
+    fn found_unnamed(&mut self, row: &FileRow) {
         if row.state == MOVED {
             self.unnamed.moved += 1;
         } else {

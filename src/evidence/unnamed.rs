@@ -9,7 +9,6 @@ use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
 use super::Options;
 use super::archive::Archive;
 use super::logs::hash_of;
-use super::report::Findings;
 use crate::lake::evidence::{EXTRA, FileRow, GONE, MOVED};
 use crate::source::ObjectRef;
 
@@ -119,12 +118,27 @@ fn joined(mut windows: Vec<Window>) -> Vec<Window> {
     joined
 }
 
+/// Logs that no digest names, once they were compared with those that are missing.
+pub(super) struct Resolved {
+    /// Those that are extra or moved.
+    pub rows: Vec<FileRow>,
+    /// Those that may be none the worse for it.
+    pub others: Vec<(FileRow, Meaning)>,
+}
+
+/// Addresses of missing logs, by file name and by hash.
+pub(super) type Missing = (HashMap<String, String>, HashMap<String, String>);
+
 /// Tells the extra logs from those that were moved: by the name or the hash of one that is missing.
-pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: &mut Findings) -> Vec<FileRow> {
-    let (by_file, by_hash) = findings.missing_logs();
+pub(super) async fn resolve(
+    archive: &dyn Archive,
+    options: &Options,
+    strays: Vec<(Stray, Meaning)>,
+    missing: &Missing,
+) -> Resolved {
     let (mut rows, mut others) = (Vec::new(), Vec::new());
-    for (stray, meaning) in findings.take_strays() {
-        let origin = origin(archive, options, &stray, (&by_file, &by_hash)).await;
+    for (stray, meaning) in strays {
+        let origin = origin(archive, options, &stray, missing).await;
         let row = match (origin, meaning) {
             (Some(origin), _) => moved(stray, &origin),
             (None, Meaning::Extra) => extra(stray),
@@ -133,14 +147,9 @@ pub(super) async fn resolve(archive: &dyn Archive, options: &Options, findings: 
                 continue;
             }
         };
-        findings.found_unnamed(&row);
         rows.push(row);
     }
-    // What is not proven must not crowd out what is wrong.
-    for (row, meaning) in others {
-        findings.not_extra(&row, meaning);
-    }
-    rows
+    Resolved { rows, others }
 }
 
 fn moved(stray: Stray, origin: &str) -> FileRow {
@@ -181,7 +190,7 @@ async fn origin(
     archive: &dyn Archive,
     options: &Options,
     stray: &Stray,
-    (by_file, by_hash): (&HashMap<String, String>, &HashMap<String, String>),
+    (by_file, by_hash): &Missing,
 ) -> Option<String> {
     let file = stray.object.uri.rsplit('/').next().unwrap_or_default();
     if let Some(uri) = by_file.get(file) {

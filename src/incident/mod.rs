@@ -1,7 +1,7 @@
 //! What happened? An incident gathered from the lake into one document.
 //!
 //! ```text
-//! key, principal, session, address, time ─► reports incident-*, timeline, coverage ─┐
+//! key, principal, session, address, time ─► queries incident-*, timeline, coverage ─┐
 //!                                  chain ─► who was behind each session ────────────┴─► Incident
 //! ```
 //!

@@ -15,12 +15,20 @@ use object_store::ObjectStore;
 
 use super::LakeError;
 use super::calls::{self, MARKED_BY, MERGED_BY, Mark};
+use super::days::{Day, Settled, Sink};
 use super::identity::Texts;
 use super::parquet::{self, Read};
-use super::settling::{Day, Settled, Sink};
 use super::shared;
-use super::tables::{EVENTS, SETTLED_COUNTS};
-use crate::cloudtrail::columns::{CALL, PARTITION};
+use super::spec::TableSpec;
+use crate::cloudtrail::columns::{CALL, PARTITION, lake_schema};
+
+/// How many calls there were in each half hour.
+pub static SETTLED_COUNTS: TableSpec = TableSpec {
+    name: "settled_counts",
+    partition: Some(PARTITION),
+    schema,
+    doc: "how many KMS calls each principal made of each kind in each half hour; a file's name identifies the event files that it covers",
+};
 
 /// How a day's calls are counted. The number changes with what the rows mean.
 pub(super) const SETTLED: Settled = Settled { table: &SETTLED_COUNTS, prefix: "settled-1-", make: settled };
@@ -131,7 +139,7 @@ fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day, sink: Sink<'d>) -> Box
 
 /// What is read of events: what is counted, and these columns.
 fn read_as(more: &[&'static str]) -> Result<SchemaRef, LakeError> {
-    let events = (EVENTS.schema)();
+    let events = lake_schema();
     let mut names: Vec<&str> = ALIKE.into_iter().chain(more.iter().copied()).chain(["event_time"]).collect();
     names.sort_unstable();
     names.dedup();

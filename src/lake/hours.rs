@@ -12,11 +12,19 @@ use object_store::ObjectStore;
 use super::LakeError;
 use super::calls;
 use super::columns::{self, Column, flag, instant, text};
+use super::days::{Day, Settled, Sink};
 use super::identity::Texts;
 use super::parquet::{self, Read};
-use super::settling::{Day, Settled, Sink};
-use super::tables::{EVENTS, SETTLED_HOURS};
-use crate::cloudtrail::columns::PARTITION;
+use super::spec::TableSpec;
+use crate::cloudtrail::columns::{PARTITION, lake_schema};
+
+/// In which hours there are events.
+pub static SETTLED_HOURS: TableSpec = TableSpec {
+    name: "settled_hours",
+    partition: Some(PARTITION),
+    schema,
+    doc: "in which hours each account and Region has events; a file's name identifies the event files that it covers",
+};
 
 /// How a day's hours are settled. The number changes with what the rows mean.
 pub(super) const SETTLED: Settled = Settled { table: &SETTLED_HOURS, prefix: "settled-1-", make: settled };
@@ -75,7 +83,7 @@ fn settled<'d>(store: Arc<dyn ObjectStore>, day: &'d Day, sink: Sink<'d>) -> Box
 }
 
 fn read_as() -> Result<SchemaRef, LakeError> {
-    let events = (EVENTS.schema)();
+    let events = lake_schema();
     let fields = MADE_OF.map(|name| events.field_with_name(name).cloned());
     let fields = fields.into_iter().collect::<Result<Vec<Field>, _>>()?;
     Ok(parquet::dictionary_schema(&Schema::new(fields), None))

@@ -11,6 +11,7 @@
 pub mod calls;
 pub mod columns;
 mod counts;
+mod days;
 pub mod events;
 pub mod evidence;
 pub mod findings;
@@ -28,6 +29,7 @@ pub mod settling;
 pub mod shared;
 pub mod snapshots;
 mod sorting;
+mod spec;
 pub mod table;
 pub mod tables;
 mod uncommon;

@@ -17,14 +17,22 @@ use object_store::ObjectStore;
 
 use super::LakeError;
 use super::calls::{self, COPY, MARKED_BY, Mark};
+use super::days::{self, Day, Found, Settled, Sink, each};
 use super::parquet::{self, Read};
-use super::settling::{self, Day, Found, Settled, Sink, each};
+use super::spec::TableSpec;
 use super::table::{DataFile, LakeTable};
-use super::tables::SHARED_CALLS;
-use crate::cloudtrail::columns::CALL;
+use crate::cloudtrail::columns::{CALL, PARTITION, lake_schema};
 
 /// Rows that are merged at a time.
 const MERGED_ROWS: usize = 16 * 1024;
+
+/// Calls logged in several events.
+pub static SHARED_CALLS: TableSpec = TableSpec {
+    name: "shared_calls",
+    partition: Some(PARTITION),
+    schema: lake_schema,
+    doc: "calls logged in several rows of `events`, one row each; a file's name identifies the event files that it covers",
+};
 
 /// How a day's calls are settled. The number changes with what makes a merged row: then the days of earlier versions are
 /// unsettled.
@@ -44,7 +52,7 @@ pub struct SharedCalls {
 /// # Errors
 /// When a file cannot be read.
 pub async fn shared_calls(events: &LakeTable, shared: Option<&LakeTable>) -> Result<SharedCalls, LakeError> {
-    let found = settling::found(&SHARED_CALLS, events, shared).await?;
+    let found = days::found(&SETTLED, events, shared).await?;
     let mut open = HashSet::new();
     if let Some(shared) = shared {
         let files: Vec<DataFile> = found.files.iter().filter(|file| !is_closed(file)).cloned().collect();

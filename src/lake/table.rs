@@ -22,7 +22,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::ordered::Ordered;
-use super::tables::{TableSpec, delta_columns};
+use super::spec::{TableSpec, delta_columns};
 use super::{LakeError, parquet};
 
 /// A table at the version that was read last.

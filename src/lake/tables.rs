@@ -1,25 +1,16 @@
-//! Which tables a lake has, and their schemas in Arrow's and in Delta's words.
+//! Which tables a lake has, and their schemas.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use deltalake_core::kernel::{DataType as DeltaType, MapType, PrimitiveType, StructField};
 
-use super::{counts, findings, hours, inventory, reports, uncommon};
+pub use super::counts::SETTLED_COUNTS;
+pub use super::hours::SETTLED_HOURS;
+pub use super::shared::SHARED_CALLS;
+pub use super::spec::TableSpec;
+pub use super::uncommon::SETTLED_UNCOMMON;
+use super::{findings, inventory, reports};
 use crate::cloudtrail::columns;
-
-/// One table of the lake.
-#[derive(Debug)]
-pub struct TableSpec {
-    /// Its name in SQL and its folder in the lake.
-    pub name: &'static str,
-    /// The column that its folders are named by.
-    pub partition: Option<&'static str>,
-    /// All its columns, the partition included.
-    pub schema: fn() -> SchemaRef,
-    /// What it holds, in one sentence.
-    pub doc: &'static str,
-}
 
 /// Every kept record, once.
 pub static EVENTS: TableSpec = TableSpec {
@@ -27,38 +18,6 @@ pub static EVENTS: TableSpec = TableSpec {
     partition: Some(columns::PARTITION),
     schema: columns::lake_schema,
     doc: "every kept record, once",
-};
-
-/// Calls logged in several events.
-pub static SHARED_CALLS: TableSpec = TableSpec {
-    name: "shared_calls",
-    partition: Some(columns::PARTITION),
-    schema: columns::lake_schema,
-    doc: "calls logged in several rows of `events`, one row each; a file's name identifies the event files that it covers",
-};
-
-/// In which hours there are events.
-pub static SETTLED_HOURS: TableSpec = TableSpec {
-    name: "settled_hours",
-    partition: Some(columns::PARTITION),
-    schema: hours::schema,
-    doc: "in which hours each account and Region has events; a file's name identifies the event files that it covers",
-};
-
-/// How many calls there were in each half hour.
-pub static SETTLED_COUNTS: TableSpec = TableSpec {
-    name: "settled_counts",
-    partition: Some(columns::PARTITION),
-    schema: counts::schema,
-    doc: "how many KMS calls each principal made of each kind in each half hour; a file's name identifies the event files that it covers",
-};
-
-/// Events that are no ordinary use or read of a key.
-pub static SETTLED_UNCOMMON: TableSpec = TableSpec {
-    name: "settled_uncommon",
-    partition: Some(columns::PARTITION),
-    schema: uncommon::schema,
-    doc: "the events that are neither a use of a key that they name nor a read; a file's name identifies the event files that it covers",
 };
 
 /// The ledger: one row per source object and attempt.
@@ -267,35 +226,12 @@ fn digest_files_schema() -> SchemaRef {
     ])
 }
 
-/// The columns of a table in Delta's words.
-pub(super) fn delta_columns(spec: &TableSpec) -> Vec<StructField> {
-    (spec.schema)()
-        .fields()
-        .iter()
-        .map(|field| StructField::nullable(field.name(), delta_type(field.data_type())))
-        .collect()
-}
-
-fn delta_type(kind: &DataType) -> DeltaType {
-    let primitive = match kind {
-        DataType::Boolean => PrimitiveType::Boolean,
-        DataType::Int32 => PrimitiveType::Integer,
-        DataType::Int64 => PrimitiveType::Long,
-        DataType::Date32 => PrimitiveType::Date,
-        DataType::Timestamp(..) => PrimitiveType::Timestamp,
-        DataType::Binary => PrimitiveType::Binary,
-        DataType::Map(..) => {
-            let text = DeltaType::Primitive(PrimitiveType::String);
-            return MapType::new(text.clone(), text, true).into();
-        }
-        _ => PrimitiveType::String,
-    };
-    DeltaType::Primitive(primitive)
-}
-
 #[cfg(test)]
 mod tests {
+    use deltalake_core::kernel::{DataType as DeltaType, PrimitiveType};
+
     use super::*;
+    use crate::lake::spec::delta_columns;
 
     #[test]
     fn every_type_of_every_table_has_its_own_delta_type() {

@@ -14,14 +14,22 @@ use object_store::ObjectStore;
 
 use super::LakeError;
 use super::calls::{self, Mark};
+use super::days::{Day, Settled, Sink};
 use super::identity::Texts;
 use super::parquet::{self, Read};
-use super::settling::{Day, Settled, Sink};
 use super::shared;
+use super::spec::TableSpec;
 use super::table::DataFile;
-use super::tables::{EVENTS, SETTLED_UNCOMMON};
-use crate::cloudtrail::columns::CALL;
+use crate::cloudtrail::columns::{CALL, PARTITION, lake_schema};
 use crate::cloudtrail::operation::USES;
+
+/// Events that are no ordinary use or read of a key.
+pub static SETTLED_UNCOMMON: TableSpec = TableSpec {
+    name: "settled_uncommon",
+    partition: Some(PARTITION),
+    schema,
+    doc: "the events that are neither a use of a key that they name nor a read; a file's name identifies the event files that it covers",
+};
 
 /// How a day's events are set apart. The number changes with what the rows are.
 pub(super) const SETTLED: Settled = Settled { table: &SETTLED_UNCOMMON, prefix: "settled-1-", make: settled };
@@ -34,7 +42,7 @@ const OWN: [&str; 2] = ["is_event", "is_call"];
 
 /// The columns, with the day.
 pub(super) fn schema() -> SchemaRef {
-    with_own(&(EVENTS.schema)())
+    with_own(&lake_schema())
 }
 
 /// Those of `events` but how an event counts, which is said by the others.
@@ -105,7 +113,7 @@ async fn places(store: &Arc<dyn ObjectStore>, file: &DataFile) -> Result<Vec<usi
 }
 
 fn decided_by() -> Result<SchemaRef, LakeError> {
-    let events = (EVENTS.schema)();
+    let events = lake_schema();
     let fields = DECIDED_BY.map(|name| events.field_with_name(name).cloned());
     let fields = fields.into_iter().collect::<Result<Vec<Field>, _>>()?;
     Ok(parquet::dictionary_schema(&Schema::new(fields), None))

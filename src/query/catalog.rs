@@ -10,6 +10,9 @@ use super::{Kind, Query, QueryError};
 /// Kind, name and text of each file under `queries/`, as `build.rs` found them.
 const SHIPPED: &[(Kind, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped_queries.rs"));
 
+/// What the folder of the questions was called before.
+const FORMER_FOLDER: &str = "reports";
+
 /// A file of the user's own that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
@@ -23,13 +26,13 @@ pub struct Broken {
 
 /// A set of queries by name.
 ///
-/// Views have names of their own, so that the report on `coverage` may be called as the view that it reads. Reports
-/// and detectors share one set of names.
+/// Views have names of their own, so that the question about `coverage` may be called as the view that it reads. All
+/// others share one set of names.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     /// In dependency order.
     views: Vec<Query>,
-    /// By name, reports and detectors together.
+    /// By name, all that are no views.
     others: BTreeMap<String, Query>,
     broken: Vec<Broken>,
 }
@@ -51,17 +54,21 @@ impl Catalog {
         catalog
     }
 
-    /// Adds a folder of the user's own: `views/`, `reports/` and `detectors/` within it, and `.sql` files directly in
-    /// it, which are reports. A file that is malformed, or whose name is taken, is left out and told by [`broken`]: the
-    /// others are of use without it. A shipped query is never replaced: a report of that name would no longer mean what
-    /// its documentation says.
+    /// Adds a folder of the user's own: the folders of all kinds within it, and `.sql` files directly in it, which are
+    /// questions. A file that is malformed, or whose name is taken, is left out and reported by [`broken`]: the others are
+    /// of use without it. A shipped query is never replaced: a query of that name would no longer mean what its
+    /// documentation says.
     ///
     /// [`broken`]: Catalog::broken
     ///
     /// # Errors
-    /// When the folder cannot be read or has no queries.
+    /// When the folder cannot be read or has no queries, or has some in a folder [`reports`](QueryError::Renamed).
     pub fn with_folder(mut self, dir: &Path) -> Result<Catalog, QueryError> {
-        let mut files: Vec<(PathBuf, Kind)> = sql_files(dir)?.into_iter().map(|path| (path, Kind::Report)).collect();
+        let mut files: Vec<(PathBuf, Kind)> = sql_files(dir)?.into_iter().map(|path| (path, Kind::Question)).collect();
+        let old = dir.join(FORMER_FOLDER);
+        if old.is_dir() && !sql_files(&old)?.is_empty() {
+            return Err(QueryError::Renamed { path: old, folder: Kind::Question.folder() });
+        }
         for kind in Kind::ALL {
             let folder = dir.join(kind.folder());
             if folder.is_dir() {
@@ -69,8 +76,10 @@ impl Catalog {
             }
         }
         if files.is_empty() {
-            let source =
-                io::Error::new(io::ErrorKind::NotFound, "no .sql file in it, nor in its views, reports or detectors");
+            let source = io::Error::new(
+                io::ErrorKind::NotFound,
+                "no .sql file in it, nor in its views, questions, internal or detectors",
+            );
             return Err(QueryError::Unreadable { path: dir.to_owned(), source });
         }
         for (path, kind) in files {
@@ -106,17 +115,22 @@ impl Catalog {
         self.views.iter()
     }
 
-    /// The reports, by name.
-    pub fn reports(&self) -> impl Iterator<Item = &Query> {
-        self.others.values().filter(|query| query.kind == Kind::Report)
+    /// The questions, by name.
+    pub fn questions(&self) -> impl Iterator<Item = &Query> {
+        self.of(Kind::Question)
+    }
+
+    /// What only keytrail's own code asks, by name.
+    pub fn internal(&self) -> impl Iterator<Item = &Query> {
+        self.of(Kind::Internal)
     }
 
     /// The detectors, by name.
     pub fn detectors(&self) -> impl Iterator<Item = &Query> {
-        self.others.values().filter(|query| query.kind == Kind::Detector)
+        self.of(Kind::Detector)
     }
 
-    /// The report or detector of this name, else the view.
+    /// The query of this name that is no view, else the view.
     ///
     /// # Errors
     /// When there is none, or it cannot be used; the error names those that look like it.
@@ -131,10 +145,15 @@ impl Catalog {
         })
     }
 
+    /// Those of a kind that is not `View`, by name.
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Query> {
+        self.others.values().filter(move |query| query.kind == kind)
+    }
+
     fn add(&mut self, query: Query) -> Result<(), QueryError> {
         let taken = match query.kind {
             Kind::View => self.views.iter().any(|view| view.name == query.name),
-            Kind::Report | Kind::Detector => self.others.contains_key(&query.name),
+            Kind::Question | Kind::Internal | Kind::Detector => self.others.contains_key(&query.name),
         };
         if taken {
             let file = format!("{}/{}.sql", query.kind.folder(), query.name);
@@ -142,7 +161,7 @@ impl Catalog {
         }
         match query.kind {
             Kind::View => self.views.push(query),
-            Kind::Report | Kind::Detector => drop(self.others.insert(query.name.clone(), query)),
+            Kind::Question | Kind::Internal | Kind::Detector => drop(self.others.insert(query.name.clone(), query)),
         }
         Ok(())
     }

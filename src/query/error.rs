@@ -96,6 +96,14 @@ pub enum QueryError {
         /// The views that have no order.
         views: Vec<String>,
     },
+    /// A user's queries are in a folder that has another name by now.
+    #[error("queries in {} are not read any more", .path.display())]
+    Renamed {
+        /// The folder.
+        path: PathBuf,
+        /// What it is called now.
+        folder: &'static str,
+    },
     /// A folder or file of queries that cannot be read.
     #[error("cannot read queries from {}", .path.display())]
     Unreadable {

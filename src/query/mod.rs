@@ -1,12 +1,12 @@
 //! `.sql` files as values: a header that says what a query is, its documentation, its parameters and its text.
 //!
 //! ```text
-//! queries/<kind>s/<name>.sql ── parse ──► Query ─┬─ sql ────────────────────────┐
-//!                                                └─ bind(given, now) ─► values ─┴─► the engine
+//! queries/<kind>/<name>.sql ── parse ──► Query ─┬─ sql ────────────────────────┐
+//!                                               └─ bind(given, now) ─► values ─┴─► the engine
 //! ```
 //!
 //! A value given by a user is bound beside the text and never written into it, and a query reads no clock: both would
-//! make a report depend on something that is not in its record. Nothing here runs a query; that is the engine's work.
+//! make an answer depend on something that is not in its record. Nothing here runs a query; that is the engine's work.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,22 +33,25 @@ use datafusion::scalar::ScalarValue;
 pub enum Kind {
     /// Part of the vocabulary: a named relation that other queries read. It has no parameters.
     View,
-    /// One question with an answer in rows.
-    Report,
+    /// What users ask: one question with an answer in rows.
+    Question,
+    /// What only keytrail's own code asks. It is not listed, but can be run by its name, to see what a command is based on.
+    Internal,
     /// One detector, whose rows are findings.
     Detector,
 }
 
 impl Kind {
     /// All kinds, views first.
-    pub const ALL: [Kind; 3] = [Kind::View, Kind::Report, Kind::Detector];
+    pub const ALL: [Kind; 4] = [Kind::View, Kind::Question, Kind::Internal, Kind::Detector];
 
     /// The folder under `queries/`.
     #[must_use]
     pub fn folder(self) -> &'static str {
         match self {
             Kind::View => "views",
-            Kind::Report => "reports",
+            Kind::Question => "questions",
+            Kind::Internal => "internal",
             Kind::Detector => "detectors",
         }
     }
@@ -96,7 +99,7 @@ impl Query {
     /// let text = "-- ---\n-- title = \"Keys seen\"\n-- params.region = { type = \"text\", doc = \"only there\" }\n-- ---\n\
     ///             -- ## What it answers\n-- Which keys the lake has seen.\n\
     ///             TABLE keys WHERE region = $region";
-    /// let query = Query::parse("keys-seen", Kind::Report, text).unwrap();
+    /// let query = Query::parse("keys-seen", Kind::Question, text).unwrap();
     /// assert_eq!(query.docs, "## What it answers\nWhich keys the lake has seen.");
     /// assert_eq!(query.params[0].name, "region");
     /// ```
@@ -112,8 +115,8 @@ impl Query {
     ///
     /// ```
     /// use keytrail::query::{Kind, Query};
-    /// let query = Query::parse("mine", Kind::Report, "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE\nkeys").unwrap();
-    /// assert_eq!(query.place(Some(2)), "reports/mine.sql:5");
+    /// let query = Query::parse("mine", Kind::Question, "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE\nkeys").unwrap();
+    /// assert_eq!(query.place(Some(2)), "questions/mine.sql:5");
     /// ```
     #[must_use]
     pub fn place(&self, line: Option<usize>) -> String {

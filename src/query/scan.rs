@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-/// Functions whose value is the time of the run. A report must give the same rows for the same lake and parameters.
+/// Functions whose value is the time of the run. A query must give the same rows for the same lake and parameters.
 const CLOCKS: [&str; 7] =
     ["now", "today", "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"];
 

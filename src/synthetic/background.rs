@@ -7,13 +7,13 @@ use std::io;
 
 use super::choices;
 use super::clock::Seconds;
+use super::delivery::Run;
 use super::dice::{Dice, Wheel};
 use super::identity::{Kind, Trust};
 use super::oddities;
 use super::operation::Operation;
 use super::record::Record;
 use super::services::Shows;
-use super::stream::Run;
 use super::sts::{Beginning, Copy};
 use super::usage::{Failure, Use};
 use super::world::World;
@@ -92,13 +92,13 @@ impl Run<'_, '_> {
         let state = &self.lanes[lane];
         let Some(wheel) = &state.wheel else { return Ok(()) };
         let workload = state.workloads[wheel.spin(&mut self.dice)];
-        let principal = self.world.workloads[workload].principal;
+        let principal = self.workloads[workload].principal;
         let at = self.ensure_session(principal, lane, at)?;
         if self.world.principals[principal].kind == Kind::Ec2Infrastructure {
             let instance = format!("i-0{}", self.dice.hex(16));
             self.world.principals[principal].act_for_instance(instance);
         }
-        let workload = &self.world.workloads[workload];
+        let workload = &self.workloads[workload];
         let operation = workload.operation(&mut self.dice);
         let mut call = Use {
             at,

@@ -6,8 +6,9 @@ use super::clock::{HOUR, Seconds, spoken};
 use super::dice::Dice;
 use super::event::Event;
 use super::identity::Principal;
+use super::key::Key;
 use super::record::Record;
-use super::world::{APPS, Key};
+use super::world::APPS;
 
 const CHOICES: [(&str, &str); 8] = [
     ("s3.amazonaws.com", "PutBucketEncryption"),

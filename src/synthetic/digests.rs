@@ -15,12 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::LogObject;
 use super::clock::{Calendar, DAY, HOUR, MINUTE, Seconds, iso};
 use super::dice::push_hex;
 use super::objects::{Packer, Trail};
-use super::stream::Sink;
 use super::world::World;
+use super::{LogObject, Sink};
 
 /// The signing key, PKCS#8: synthetic and worthless.
 const KEY: &[u8] = include_bytes!("worthless-test-key.pk8");

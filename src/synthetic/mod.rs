@@ -1,9 +1,9 @@
 //! A seeded CloudTrail generator that knows what it planted.
 //!
 //! ```text
-//! Plan ─► world (accounts, keys, people) ─► workloads ─┐
-//!                └─► incidents ────────────────────────┴─► stream ─► objects ─► sink
-//!                                                             └─► Truth
+//! Plan ─► world (accounts, keys, people) ─► workloads ─► background ─┐
+//!                └─► incidents ──────────────────────────────────────┴─► delivery ─► objects ─► sink
+//!                                                        (stream: one object after another) └─► Truth
 //! ```
 //!
 //! It serves `generate`, `demo`, tests and benches. The same plan gives the same bytes, on any machine; memory does not grow
@@ -13,12 +13,14 @@
 mod background;
 mod choices;
 mod clock;
+mod delivery;
 mod dice;
 mod digests;
 mod event;
 mod folder;
 mod identity;
 mod incidents;
+mod key;
 mod noise;
 mod objects;
 mod oddities;
@@ -116,6 +118,9 @@ pub struct LogObject {
     /// What S3 keeps beside it, by name without `x-amz-meta-`: a digest's signature. Logs have none.
     pub metadata: Vec<(&'static str, String)>,
 }
+
+/// Where objects go.
+type Sink<'s> = &'s mut dyn FnMut(LogObject) -> io::Result<()>;
 
 /// Generates the objects of a plan, roughly in the order of their delivery, and hands each to `sink`.
 ///

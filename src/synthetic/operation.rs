@@ -3,8 +3,8 @@
 //! It refuses to know who asks or why.
 
 use super::dice::Dice;
+use super::key::{Key, Spec};
 use super::record::Record;
-use super::world::{Key, Spec};
 
 /// The cryptographic operations: classes decrypt, encrypt, generate, sign and mac.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

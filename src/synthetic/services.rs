@@ -113,6 +113,17 @@ macro_rules! services {
     };
 }
 
+/// The services that call KMS as themselves.
+pub(super) const SERVICE_PRINCIPALS: [&str; 7] = [
+    "cloudtrail.amazonaws.com",
+    "logs.amazonaws.com",
+    "sns.amazonaws.com",
+    "events.amazonaws.com",
+    "workmail.amazonaws.com",
+    "ses.amazonaws.com",
+    "elasticloadbalancing.amazonaws.com",
+];
+
 use Caller::{Infrastructure, LinkedRole, ServicePrincipal, Theirs};
 
 /// Every service and way. The direct ways come first.

@@ -7,9 +7,10 @@ use super::clock::{DAY, Seconds, spoken};
 use super::dice::{Dice, Wheel};
 use super::event::{Event, KMS};
 use super::identity::Kind;
+use super::key::Key;
 use super::operation::{KeyForm, write_key_id};
 use super::record::Record;
-use super::world::{APPS, Key, World};
+use super::world::{APPS, World};
 
 /// Event names with weights; the reads come first.
 const READS: &[(&str, u64)] = &[

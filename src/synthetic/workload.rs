@@ -6,20 +6,10 @@
 use super::Plan;
 use super::dice::{Dice, Wheel};
 use super::identity::{Kind, Principal, Trust};
+use super::key::Spec;
 use super::operation::{KeyForm, Operation};
 use super::services::{CATALOGUE, Caller, Context, Service, Shows};
-use super::world::{APPS, Spec, World};
-
-/// The services that call KMS as themselves.
-pub(super) const SERVICE_PRINCIPALS: [&str; 7] = [
-    "cloudtrail.amazonaws.com",
-    "logs.amazonaws.com",
-    "sns.amazonaws.com",
-    "events.amazonaws.com",
-    "workmail.amazonaws.com",
-    "ses.amazonaws.com",
-    "elasticloadbalancing.amazonaws.com",
-];
+use super::world::{APPS, World};
 
 /// A principal that uses a key through a service.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The world that the logs are about: accounts, Regions, keys, and the people and workloads in them.
+//! The world that the logs are about: accounts, Regions, keys, and the people and roles in them.
 //!
 //! Built once from the seed; its size depends on the plan's counts, never on its events. It refuses to know time: sessions
 //! change while a run goes on, everything else stays.
@@ -6,8 +6,9 @@
 use super::Plan;
 use super::dice::Dice;
 use super::identity::{Kind, Principal, Trust};
+use super::key::{Key, Spec};
 use super::oddities::PEOPLE;
-use super::workload::{self, Workload};
+use super::services::SERVICE_PRINCIPALS;
 
 /// The Regions that a plan can ask for, in this order.
 pub(super) const REGIONS: [&str; 8] = [
@@ -47,32 +48,6 @@ const DUTIES: [&str; 6] = ["api", "worker", "batch", "lambda", "task", "reader"]
 /// More accounts than this would make paths, not questions.
 const ACCOUNTS_MAX: u32 = 200;
 
-/// What a key is for (KMS `KeyUsage` and `KeySpec` in one).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spec {
-    Symmetric,
-    Signing,
-    Mac,
-    Agreement,
-    Encapsulation,
-}
-
-/// A KMS key.
-#[derive(Clone, Debug)]
-pub(super) struct Key {
-    pub(super) arn: String,
-    pub(super) id: String,
-    pub(super) account: usize,
-    pub(super) region: usize,
-    /// With its `alias/`.
-    pub(super) alias: String,
-    pub(super) spec: Spec,
-    pub(super) material_id: String,
-    pub(super) aws_managed: bool,
-    /// `resources`, ready to be copied.
-    pub(super) resource: Vec<u8>,
-}
-
 /// One account in one Region: where objects are delivered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lane {
@@ -108,12 +83,12 @@ pub(super) struct World {
     pub(super) outside_lane: usize,
     pub(super) keys: Vec<Key>,
     pub(super) principals: Vec<Principal>,
-    pub(super) workloads: Vec<Workload>,
     pub(super) cast: Cast,
 }
 
 impl World {
-    pub(super) fn build(plan: &Plan) -> Self {
+    /// The world of a plan, and the dice as they lie then.
+    pub(super) fn build(plan: &Plan) -> (Self, Dice) {
         let mut dice = Dice::new(plan.seed);
         let own = plan.accounts.clamp(1, ACCOUNTS_MAX) as usize;
         let accounts: Vec<String> = (0..=own).map(|n| format!("{}{}", 1 + n % 9, dice.digits(11))).collect();
@@ -131,10 +106,7 @@ impl World {
         let cast = builder.incident_cast(own);
         let Builder { accounts, regions, keys, principals, mut dice } = builder;
         let organization = format!("o-{}", dice.hex(10));
-        let mut world =
-            Self { accounts, organization, regions, lanes, outside_lane, keys, principals, workloads: vec![], cast };
-        world.workloads = workload::assign(&world, plan, &mut dice);
-        world
+        (Self { accounts, organization, regions, lanes, outside_lane, keys, principals, cast }, dice)
     }
 
     pub(super) fn region(&self, lane: usize) -> &'static str {
@@ -222,7 +194,7 @@ impl Builder {
         self.principal(Kind::Root, account, "root");
         self.principal(Kind::KmsInternal, account, "kms");
         self.principal(Kind::Ec2Infrastructure, account, "ec2-infrastructure");
-        for host in workload::SERVICE_PRINCIPALS {
+        for host in SERVICE_PRINCIPALS {
             self.principal(Kind::Service(host), account, host);
         }
         for (host, name) in [

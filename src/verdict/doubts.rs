@@ -6,9 +6,8 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::calendar::LaneCoverage;
 use super::facts::{Lane, Rejected, Set, Unnamed, Untimely, set_of};
-use super::judge::{count, reason};
 use super::steps::settle;
-use super::{Answer, Asked, LastUse, Reason};
+use super::{Answer, Asked, LastUse, Reason, count};
 use crate::instant::plain;
 
 /// Where logs end long before the look-back does, no hour after that can count: said first, with the question that they can answer.
@@ -57,7 +56,7 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], as
                 let message = format!(
                     "used {calls}{by}, last at {at}: the records name no key, but the alias pointed to this key at that time (such as {event})"
                 );
-                reasons.push(reason(Answer::InUse, "used", Some(arn), message, alias.map(settle::who)));
+                reasons.push(Reason::new(Answer::InUse, "used", Some(arn), message, alias.map(settle::who)));
             }
             None if is_here(set, row.account_id.as_ref(), row.region.as_ref()) => {
                 let message = format!(
@@ -69,7 +68,7 @@ pub(super) fn unnamed(set: &Set, unnamed: &[Unnamed], lanes: &[LaneCoverage], as
                         ""
                     },
                 );
-                reasons.push(reason(Answer::Unknown, "unnamed_use", None, message, alias.map(settle::alias)));
+                reasons.push(Reason::new(Answer::Unknown, "unnamed_use", None, message, alias.map(settle::alias)));
             }
             _ => {}
         }
@@ -125,7 +124,7 @@ pub(super) fn untimely(set: &Set, rows: &[Untimely]) -> Vec<Reason> {
             count(row.calls, "time"),
             sample(row.event_id.as_deref()),
         );
-        reason(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, Some(settle::impossible_times()))
+        Reason::new(Answer::Unknown, "untimely_use", row.key_arn.as_deref(), message, Some(settle::impossible_times()))
     };
     rows.iter().filter(is_meant).map(reason_of).collect()
 }
@@ -145,7 +144,7 @@ pub(super) fn rejected(set: &Set, rows: &[Rejected]) -> Vec<Reason> {
             row.object,
             row.reason,
         );
-        reason(Answer::Unknown, "rejected_record", None, message, Some(settle::rejects(&row.key_id)))
+        Reason::new(Answer::Unknown, "rejected_record", None, message, Some(settle::rejects(&row.key_id)))
     };
     rows.iter().filter(is_meant).map(reason_of).collect()
 }

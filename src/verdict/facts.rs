@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::users::users;
+use super::users::{self, Dependent, User};
 use super::{Asked, VerdictError};
 use crate::engine::{Engine, Rows, Span};
 use crate::query::Catalog;
@@ -75,29 +75,6 @@ impl Member {
         let key_id = key_arn.split_once(":key/").map_or("", |(_, id)| id).to_owned();
         Self { key_arn: key_arn.to_owned(), key_id, account_id: part(4), region: part(3), ..Self::default() }
     }
-}
-
-/// Who uses a key, or fails to because it cannot be used.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the fields are the columns of the query")]
-pub struct Dependent {
-    pub key_arn: String,
-    pub principal: Option<String>,
-    pub principal_type: Option<String>,
-    pub via: Option<String>,
-    pub calls: i64,
-    pub failing: i64,
-    pub unserved: i64,
-    pub denied: i64,
-    pub assets: i64,
-    pub asset_examples: Vec<String>,
-    pub first_used: Option<DateTime<Utc>>,
-    pub last_used: Option<DateTime<Utc>>,
-    pub last_event_id: Option<String>,
-    pub first_failing: Option<DateTime<Utc>>,
-    pub last_failing: Option<DateTime<Utc>>,
-    pub failing_event_id: Option<String>,
-    pub error_message: Option<String>,
 }
 
 /// A day with use; a row of `deletion-history`.
@@ -318,7 +295,11 @@ async fn gathered(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<F
             members.push(Member::of(arn));
         }
     }
-    for user in users(&source).await? {
+    let mut users: Vec<User> = source.rows("deletion-uses").await?;
+    // What no call shows is another question, about what the answer to this one does not show: nearly always that is nothing.
+    let recorded = source.rows_with("deletion-recorded", &users::shown(&users)).await?;
+    users::add(&mut users, recorded);
+    for user in users {
         let dependent = Dependent::from(user);
         put(sets, &dependent.key_arn.clone(), |set| &mut set.dependents, dependent);
     }
@@ -354,7 +335,7 @@ fn put<T>(sets: &mut BTreeMap<SetId, Set>, key_arn: &str, list: impl Fn(&mut Set
 }
 
 /// The lake, and what each of the queries is asked with.
-pub(super) struct Source<'a> {
+struct Source<'a> {
     engine: &'a Engine,
     catalog: &'a Catalog,
     given: Vec<(String, String)>,
@@ -385,12 +366,12 @@ impl Source<'_> {
         Ok(())
     }
 
-    pub async fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, VerdictError> {
+    async fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, VerdictError> {
         self.rows_with(name, &[]).await
     }
 
     /// The rows of a query that takes more than the others do.
-    pub async fn rows_with<T: DeserializeOwned>(
+    async fn rows_with<T: DeserializeOwned>(
         &self,
         name: &str,
         more: &[(String, String)],

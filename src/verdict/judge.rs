@@ -1,15 +1,17 @@
 //! From facts to a verdict. Nothing here asks anything of the lake or of the clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::beside::{assets, cannot_see, grants, last_use, siblings, warnings, yearly_cost};
 use super::calendar::{Gap, LaneCoverage, cover, weeks};
+use super::caveats::{cannot_see, warnings};
 use super::doubts::{ended, last_unnamed, rejected, unnamed, untimely};
-use super::facts::{Dependent, Facts, Lane, LaneHour, Member, Set, Worth};
+use super::facts::{Facts, Lane, LaneHour, Member, Set, Worth};
+use super::needs::{assets, grants, last_use, needed};
+use super::phase::{deletion_date, phase, siblings, yearly_cost};
 use super::steps::{self, settle};
-use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Step, Verdict};
+use super::{Answer, Asked, Coverage, Hours, Phase, Reason, Step, Verdict, count};
 use crate::instant::plain;
 
 /// How old an inventory may be.
@@ -95,37 +97,6 @@ fn agreed(set: &Set) -> String {
     last.map_or_else(String::new, |at| format!("; GetKeyLastUsage agrees: the last use was at {}", plain(at)))
 }
 
-/// Where a key stands: by the inventory, or by a change that is later.
-pub(super) fn phase(key: &Member) -> Phase {
-    let is_later = is_later(key);
-    // A replica that was deleted may have been made anew: an inventory that has it knows.
-    if key.gone == Some(true) || (is_later && key.last_change.as_deref() == Some("DeleteKey")) {
-        return Phase::Deleted;
-    }
-    match (key.state.as_deref(), key.last_change.as_deref()) {
-        (_, Some("EnableKey")) if is_later => Phase::Enabled,
-        (_, Some("DisableKey" | "CancelKeyDeletion")) if is_later => Phase::Disabled,
-        (_, Some("ScheduleKeyDeletion")) if is_later => Phase::PendingDeletion,
-        (Some("Enabled" | "Updating"), _) => Phase::Enabled,
-        (Some("Disabled"), _) => Phase::Disabled,
-        (Some("PendingDeletion" | "PendingReplicaDeletion"), _) => Phase::PendingDeletion,
-        (Some("PendingImport" | "Unavailable" | "Creating"), _) => Phase::Unavailable,
-        _ => Phase::Unknown,
-    }
-}
-
-/// Whether the last change that the logs tell of is later than what the inventory found.
-fn is_later(key: &Member) -> bool {
-    key.changed_at.zip(key.taken_at).is_none_or(|(changed, taken)| changed > taken)
-}
-
-/// When it will be deleted: as the inventory says, or as a later call asked for (facts §3.2: a hint).
-fn deletion_date(key: &Member) -> Option<DateTime<Utc>> {
-    let asked_for = || Some(key.changed_at? + TimeDelta::try_days(key.window_days?)?);
-    let is_known = key.changed_at.is_none() || !is_later(key);
-    key.deletion_date.filter(|_| is_known).or_else(asked_for)
-}
-
 /// Whether `GetKeyLastUsage` vouches that no key of the set was used in an hour: it tracks all of them since then, and was
 /// asked later.
 fn is_vouched(set: &Set, hour: DateTime<Utc>, asked: &Asked) -> bool {
@@ -138,101 +109,11 @@ fn is_vouched(set: &Set, hour: DateTime<Utc>, asked: &Asked) -> bool {
     })
 }
 
-/// How a number of things is said.
-pub(super) fn count(number: i64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// What shows that someone needs the key.
-fn needed(set: &Set, asked: &Asked) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    let mut add = |key_arn: &str, code, message| {
-        reasons.push(reason(Answer::InUse, code, Some(key_arn), message, None));
-    };
-    let whose = |dependent: &Dependent| {
-        let via = dependent.via.as_ref().map_or_else(String::new, |via| format!(" through {via}"));
-        format!("{}{via}", dependent.principal.as_deref().unwrap_or("someone"))
-    };
-    let later = |at: Option<DateTime<Utc>>| {
-        let is_later = at.is_some_and(|at| at >= asked.until);
-        if is_later { " (after the look-back, but it still counts)" } else { "" }
-    };
-    let used: BTreeSet<&str> = set.dependents.iter().map(|dependent| dependent.key_arn.as_str()).collect();
-    for arn in used {
-        let of_key = || set.dependents.iter().filter(|dependent| dependent.key_arn == arn);
-        let calls: i64 = of_key().map(|dependent| dependent.calls).sum();
-        if let Some(last) = of_key().filter(|one| one.calls > 0).max_by_key(|one| (one.last_used, &one.principal)) {
-            let users = of_key().filter(|dependent| dependent.calls > 0).map(|dependent| &dependent.principal);
-            let users = users.collect::<BTreeSet<_>>().len();
-            let at = last.last_used.map_or_else(String::new, |at| format!(" at {}", plain(at)));
-            let users = count(i64::try_from(users).unwrap_or(i64::MAX), "principal");
-            add(
-                arn,
-                "used",
-                format!(
-                    "used {} with success, by {users}; last{at} by {}{}",
-                    count(calls, "time"),
-                    whose(last),
-                    later(last.last_used)
-                ),
-            );
-        }
-        let failing: i64 = of_key().map(|dependent| dependent.failing).sum();
-        if let Some(last) = of_key().filter(|one| one.failing > 0).max_by_key(|one| (one.last_failing, &one.principal))
-        {
-            let at = last.last_failing.map_or_else(String::new, |at| format!(" at {}", plain(at)));
-            let calls = count(failing, "call");
-            add(
-                arn,
-                "failing",
-                format!(
-                    "{calls} failed because the key cannot be used: something needs it; last{at} by {}{}",
-                    whose(last),
-                    later(last.last_failing)
-                ),
-            );
-        }
-    }
-    for member in &set.members {
-        let arn = member.key_arn.as_str();
-        if let Some(at) = member.last_usage_time.filter(|at| *at >= asked.since) {
-            let operation = member.last_usage_operation.as_deref().unwrap_or("a use");
-            add(arn, "last_usage", format!("GetKeyLastUsage tells of {operation} at {}", plain(at)));
-        }
-        if let Some(trail) = &member.trail {
-            add(arn, "trail", format!("the trail {trail} encrypts its log files with it"));
-        }
-        if let (Some(alias), Some(at)) = (&member.called_alias, member.called_at) {
-            add(arn, "alias", format!("it was called by {alias}, last at {}: the name is in use", plain(at)));
-        }
-        if let Some(line) = member.rule_line {
-            add(arn, "expectation", format!("line {line} of the expectations file names it"));
-        }
-    }
-    for grant in grants(set) {
-        let since = grant.created_at.map_or_else(String::new, |at| format!(" since {}", plain(at)));
-        let grantee = grant.grantee.as_deref().unwrap_or("someone");
-        let id = grant.grant_id.as_deref().unwrap_or("without an id");
-        add(&grant.key_arn, "grant", format!("{grantee} holds a grant on it{since}: {id}"));
-    }
-    reasons
-}
-
-pub(super) fn reason(
-    supports: Answer,
-    code: &'static str,
-    key_arn: Option<&str>,
-    message: String,
-    settle: Option<Step>,
-) -> Reason {
-    Reason { supports, code, key_arn: key_arn.map(str::to_owned), message, settle }
-}
-
 /// What is not known of the keys, and what would settle it.
 fn unsettled(key: &Member, phase: Phase, set: &Set, asked: &Asked) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |key_arn: &str, code, message, settle| {
-        reasons.push(reason(Answer::Unknown, code, Some(key_arn), message, settle));
+        reasons.push(Reason::new(Answer::Unknown, code, Some(key_arn), message, settle));
     };
     if key.key_manager.as_deref() == Some("AWS") {
         let message = "AWS manages it: nobody can delete it, and it costs nothing".to_owned();

@@ -1,22 +1,26 @@
 //! May a key be deleted? What the lake has seen of its use, and whether its logs can vouch that this was all.
 //!
 //! ```text
-//! queries deletion-*.sql ── facts ──► judge ──► Verdict: in_use | unknown | no_use_found
-//!                                      │
-//!         calendar: which hours count ─┴─ steps: what to do next
+//! queries deletion-*.sql ── users, facts ──► judge ──► Verdict: in_use | unknown | no_use_found
+//!                                             │
+//!     needs: who uses it, or holds a grant ───┤
+//!     doubts, calendar: what is not known ────┤
+//!     phase, caveats, steps ──────────────────┘  what is told with it
 //! ```
 //!
 //! There is no verdict "safe". `unknown` is what evidence must overcome: every hour of the look-back vouched for, in every
 //! Region that has the key, and an inventory that read everything. What is taken away of that leads to `unknown`, never
 //! to `no_use_found`; and whatever shows that someone needs the key is `in_use`, however little else is known.
 
-mod beside;
 mod calendar;
+mod caveats;
 mod doubts;
 mod facts;
 #[cfg(test)]
 mod growth_tests;
 mod judge;
+mod needs;
+mod phase;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -26,8 +30,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub use calendar::{Hours, LaneCoverage, Week};
-pub use facts::{Asset, Dependent, Worth};
+pub use facts::{Asset, Worth};
 use judge::judge;
+pub use users::Dependent;
 
 use crate::engine::{Engine, EngineError};
 use crate::query::{Catalog, QueryError};
@@ -152,6 +157,12 @@ pub struct Reason {
     pub message: String,
     /// What would settle it.
     pub settle: Option<Step>,
+}
+
+impl Reason {
+    fn new(supports: Answer, code: &'static str, key_arn: Option<&str>, message: String, settle: Option<Step>) -> Self {
+        Self { supports, code, key_arn: key_arn.map(str::to_owned), message, settle }
+    }
 }
 
 /// The last use that is known.
@@ -280,4 +291,9 @@ pub async fn check(engine: &Engine, catalog: &Catalog, asked: &Asked) -> Result<
         ..judge(&member.key_arn, set, &facts, asked)
     });
     Ok(verdicts.collect())
+}
+
+/// How a number of things is said.
+fn count(number: i64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

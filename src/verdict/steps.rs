@@ -3,8 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::facts::Member;
-use super::judge::count;
-use super::{Answer, Asked, Phase, Step, Verdict};
+use super::{Answer, Asked, Phase, Step, Verdict, count};
 use crate::instant::plain;
 
 /// The waiting period that a deletion is scheduled with, in days: the longest that KMS takes.

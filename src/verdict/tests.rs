@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::calendar::{cover, weeks};
-use super::facts::{Dependent, Facts, Granted, Lane, LaneHour, Member, Set, UseDay, Worth};
-use super::judge::{judge, phase};
+use super::facts::{Facts, Granted, Lane, LaneHour, Member, Set, UseDay, Worth};
+use super::judge::judge;
+use super::phase::phase;
+use super::users::Dependent;
 use super::{Answer, Asked, Options, Phase};
 
 fn time(text: &str) -> DateTime<Utc> {

@@ -1,18 +1,36 @@
 //! Who depends on keys: what the calls show, and what only a record shows that `calls` dropped in favor of another.
-//!
-//! Two questions, since the second is about what the answer to the first does not show: nearly always that is nothing.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-
-use super::VerdictError;
-use super::facts::{Dependent, Source};
+use serde::{Deserialize, Serialize};
 
 /// Examples of assets that are told.
 const EXAMPLES_MAX: usize = 5;
+
+/// Who uses a key, or fails to because it cannot be used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the query")]
+pub struct Dependent {
+    pub key_arn: String,
+    pub principal: Option<String>,
+    pub principal_type: Option<String>,
+    pub via: Option<String>,
+    pub calls: i64,
+    pub failing: i64,
+    pub unserved: i64,
+    pub denied: i64,
+    pub assets: i64,
+    pub asset_examples: Vec<String>,
+    pub first_used: Option<DateTime<Utc>>,
+    pub last_used: Option<DateTime<Utc>>,
+    pub last_event_id: Option<String>,
+    pub first_failing: Option<DateTime<Utc>>,
+    pub last_failing: Option<DateTime<Utc>>,
+    pub failing_event_id: Option<String>,
+    pub error_message: Option<String>,
+}
 
 /// A row of `deletion-uses` or `deletion-recorded`, which say what the columns are.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -68,18 +86,14 @@ impl From<User> for Dependent {
     }
 }
 
-/// The users of the keys that are asked about, by key, those with most calls first.
-pub(super) async fn users(source: &Source<'_>) -> Result<Vec<User>, VerdictError> {
-    let mut users: Vec<User> = source.rows("deletion-uses").await?;
+/// The keys of which calls show use, as `deletion-recorded` takes them.
+pub(super) fn shown(users: &[User]) -> [(String, String); 3] {
     let shown = [
-        ("used", keys_with(&users, |user| user.calls)),
-        ("failing", keys_with(&users, |user| user.failing)),
-        ("unserved", keys_with(&users, |user| user.unserved)),
+        ("used", keys_with(users, |user| user.calls)),
+        ("failing", keys_with(users, |user| user.failing)),
+        ("unserved", keys_with(users, |user| user.unserved)),
     ];
-    let shown = shown.map(|(name, keys)| (name.to_owned(), keys));
-    let recorded: Vec<User> = source.rows_with("deletion-recorded", &shown).await?;
-    add(&mut users, recorded);
-    Ok(users)
+    shown.map(|(name, keys)| (name.to_owned(), keys))
 }
 
 /// The keys of which calls show any of these, by their ARNs.
@@ -88,7 +102,8 @@ fn keys_with(users: &[User], count: impl Fn(&User) -> i64) -> String {
     keys.into_iter().collect::<Vec<_>>().join(" ")
 }
 
-fn add(users: &mut Vec<User>, recorded: Vec<User>) {
+/// Adds what only records show; those with most calls come first again.
+pub(super) fn add(users: &mut Vec<User>, recorded: Vec<User>) {
     if recorded.is_empty() {
         return;
     }

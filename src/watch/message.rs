@@ -8,7 +8,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Pending;
-use crate::report::json_text;
+use crate::render::json_text;
 
 /// The form of a message; another form gets another name.
 const SCHEMA: &str = "keytrail-notification/1";

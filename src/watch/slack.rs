@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Message, Pending};
 use crate::instant;
 use crate::query::Severity;
-use crate::report::{clean, json_text};
+use crate::render::{clean, json_text};
 
 /// Findings of a message. Slack takes 50 blocks.
 pub(super) const FINDINGS_MAX: usize = 20;

@@ -342,9 +342,13 @@ fn a_broken_view_or_detector_of_ones_own_names_its_line_and_leaves_the_others_ru
     // What does not read what is broken is answered.
     let rows = dir.keytrail(["--queries", "queries", "sql", "SELECT count(*) AS n FROM usage"]).format("json").code(2);
     assert_eq!(rows.json(), json!([{"n": 1}]));
-    put("reports/mine.sql", &format!("{head}SELECT key_arn,\n    no_such_column\nFROM usage"));
+    put("questions/mine.sql", &format!("{head}SELECT key_arn,\n    no_such_column\nFROM usage"));
     let asked = dir.keytrail(["--queries", "queries", "query", "mine"]).code(2);
-    assert!(asked.stderr().contains("error: queries/reports/mine.sql:5: "), "{}", asked.stderr());
+    assert!(asked.stderr().contains("error: queries/questions/mine.sql:5: "), "{}", asked.stderr());
+    fs::rename(dir.join("queries/questions"), dir.join("queries/reports")).unwrap();
+    let asked = dir.keytrail(["--queries", "queries", "query", "mine"]).code(2);
+    assert!(asked.stderr().contains("hint: rename the folder to `questions`"), "{}", asked.stderr());
+    fs::rename(dir.join("queries/reports"), dir.join("queries/questions")).unwrap();
     let asked = dir.keytrail(["--queries", "queries", "query", "header"]).code(2);
     assert!(asked.stderr().contains("header.sql:4: unknown field `mesage`"), "{}", asked.stderr());
 }

@@ -9,7 +9,8 @@ use recall::{Logs, hear};
 #[test]
 fn what_was_planted_is_found_and_a_quiet_month_is_quiet() {
     for is_planted in [true, false] {
-        let faults = hear(&Logs { seed: 7, events: 20_000, is_planted }).faults;
-        assert!(faults.is_empty(), "planted {is_planted}:\n{}", faults.join("\n"));
+        let heard = hear(&Logs { seed: 7, events: 20_000, is_planted });
+        let faults = heard.faults.join("\n");
+        assert!(faults.is_empty(), "planted {is_planted}, with low findings {:?}:\n{faults}", heard.low);
     }
 }

@@ -18,12 +18,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("expectations", &[]),
     ("engine", &["cloudtrail", "expectations", "instant", "lake", "query"]),
     ("chain", &["engine", "instant", "query"]),
+    ("naming", &["cloudtrail", "engine", "query"]),
     ("detect", &["engine", "expectations", "instant", "lake", "query"]),
     ("verdict", &["engine", "instant", "inventory", "query"]),
     ("incident", &["chain", "engine", "instant", "query"]),
-    ("posture", &["detect", "engine", "incident", "instant", "query"]),
-    ("report", &["chain", "cloudtrail", "detect", "incident", "instant", "posture", "query", "verdict"]),
-    ("watch", &["detect", "engine", "instant", "lake", "query", "report"]),
+    ("overview", &["detect", "engine", "incident", "instant", "query"]),
+    ("render", &["chain", "cloudtrail", "detect", "incident", "instant", "overview", "query", "verdict"]),
+    ("watch", &["detect", "engine", "instant", "lake", "query", "render"]),
     (
         "cli",
         &[
@@ -38,9 +39,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "instant",
             "inventory",
             "lake",
-            "posture",
+            "naming",
+            "overview",
             "query",
-            "report",
+            "render",
             "shell",
             "source",
             "synthetic",
@@ -71,17 +73,18 @@ const REFUSES: &[(&str, &[&str])] = &[
     ("chain", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("detect", &["deltalake_core", "SessionContext", "Utc::now", "SystemTime"]),
     ("incident", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
-    ("posture", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
+    ("overview", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
+    ("naming", &["deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("verdict", &["datafusion", "deltalake_core", "tokio", "SessionContext", "Utc::now", "SystemTime"]),
     ("watch", &["datafusion", "SessionContext", "deltalake_core", "Utc::now", "SystemTime"]),
-    ("report", &["datafusion", "SessionContext", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
+    ("render", &["datafusion", "SessionContext", "deltalake_core", "tokio", "Utc::now", "SystemTime"]),
 ];
 
 /// What only the command line uses.
 const OF_THE_COMMAND_LINE: [&str; 6] = ["anyhow", "clap", "indicatif", "comfy_table", "terminal_size", "process::exit"];
 
-/// Where `report` draws its table.
-const DRAWS_TABLES: &str = "src/report/table.rs";
+/// Where `render` draws its table.
+const DRAWS_TABLES: &str = "src/render/table.rs";
 
 /// The module that a file belongs to.
 fn module(path: &str) -> &str {
@@ -163,11 +166,11 @@ fn modules_use_what_is_upstream_of_them() {
 fn an_import_against_the_arrows_is_complained_of() {
     for (path, text) in [
         ("src/lake/mod.rs", "use crate::engine::Engine;"),
-        ("src/report/mod.rs", "use crate::{instant::{self, x}, engine};"),
+        ("src/render/mod.rs", "use crate::{instant::{self, x}, engine};"),
         ("src/cloudtrail/mod.rs", "pub async fn read() {}"),
         ("src/cloudtrail/mod.rs", "use std::fs;"),
-        ("src/report/mod.rs", "use datafusion::prelude::*;"),
-        ("src/report/mod.rs", "use comfy_table::Table;"),
+        ("src/render/mod.rs", "use datafusion::prelude::*;"),
+        ("src/render/mod.rs", "use comfy_table::Table;"),
         ("src/query/mod.rs", "fn now() { Utc::now() }"),
         ("src/main.rs", "use keytrail::lake::Lake;"),
         ("src/newcomer.rs", ""),

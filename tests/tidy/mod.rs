@@ -1,12 +1,13 @@
 //! The house rules that a machine can hold.
 //!
 //! ```text
-//! tracked files ─► source (comments, strings and tests told apart) ─► imports · words · tables ─► complaints
+//! tracked files ─► source (comments, strings and tests told apart) ─► circles · imports · words · tables ─► complaints
 //! ```
 //!
 //! A rule is a function from text to complaints, so that each is shown bad text too: a rule that cannot fail holds
 //! nothing. A complaint says where and what to do instead.
 
+mod circles;
 mod imports;
 mod source;
 mod tables;

@@ -13,7 +13,7 @@ use keytrail::lake::findings::{DETECTION_COLUMNS, FINDING_COLUMNS, NOTIFICATION_
 use keytrail::lake::inventory::{INVENTORY_COLUMNS, KEY_COLUMNS, TRAIL_COLUMNS};
 use keytrail::query::{Catalog, Kind, Query, Severity};
 
-use super::{files, none, root};
+use super::{files, none, root, sources};
 
 /// The environment variable that asks for the tables to be written.
 const BLESS: &str = "KEYTRAIL_BLESS";
@@ -31,7 +31,7 @@ fn queries() -> String {
     let catalog = Catalog::shipped();
     table(
         ["query", "what it answers"],
-        catalog.reports().map(|query| [format!("`{}`", query.name), query.title.clone()]),
+        catalog.questions().map(|query| [format!("`{}`", query.name), query.title.clone()]),
     )
 }
 
@@ -135,18 +135,36 @@ fn every_column_says_what_it_means() {
 #[test]
 fn every_query_says_what_it_answers() {
     let catalog = Catalog::shipped();
-    let all: Vec<&Query> = catalog.views().chain(catalog.reports()).chain(catalog.detectors()).collect();
+    let asked = catalog.questions().chain(catalog.internal());
+    let all: Vec<&Query> = catalog.views().chain(asked).chain(catalog.detectors()).collect();
     assert_eq!(all.len(), files(&["queries"], "sql").len(), "a query is in a folder that nobody reads");
     let cases: Vec<String> = files(&["testdata"], "json").into_iter().map(|(path, _)| path).collect();
     none(&all.iter().filter_map(|query| undocumented(query).or_else(|| untried(query, &cases))).collect::<Vec<_>>());
 }
 
+/// An internal query that no code names: a question, or one that is not asked any more.
+fn unasked(query: &Query, spoken: &[&str]) -> Option<String> {
+    let name = format!("\"{}\"", query.name);
+    let is_asked = spoken.iter().any(|text| text.contains(&name));
+    (!is_asked).then(|| format!("queries/internal/{}.sql: no file in src/ asks it", query.name))
+}
+
+#[test]
+fn an_internal_query_is_one_that_the_code_asks() {
+    let sources = sources(&["src"]);
+    let spoken: Vec<&str> = sources.iter().map(|source| source.spoken.as_str()).collect();
+    none(&Catalog::shipped().internal().filter_map(|query| unasked(query, &spoken)).collect::<Vec<_>>());
+    let lonely = Query::parse("lonely", Kind::Internal, "-- ---\n-- title = \"Lonely\"\n-- ---\nTABLE keys").unwrap();
+    assert!(unasked(&lonely, &["ask(lonely)"]).is_some());
+    assert!(unasked(&lonely, &["ask(\"lonely\")"]).is_none());
+}
+
 #[test]
 fn a_query_without_docs_and_a_detector_without_cases_are_complained_of() {
-    let bare = Query::parse("bare", Kind::Report, "-- ---\n-- title = \"Bare\"\n-- ---\nTABLE keys").unwrap();
+    let bare = Query::parse("bare", Kind::Question, "-- ---\n-- title = \"Bare\"\n-- ---\nTABLE keys").unwrap();
     assert!(undocumented(&bare).is_some());
     let said = "-- ---\n-- title = \"Said\"\n-- ---\n-- ## What it answers\n-- Keys.\nTABLE keys";
-    let mut said = Query::parse("said", Kind::Report, said).unwrap();
+    let mut said = Query::parse("said", Kind::Question, said).unwrap();
     assert_eq!((undocumented(&said), untried(&said, &[])), (None, None));
     said.kind = Kind::Detector;
     let case = |name: &str| format!("testdata/detectors/said/{name}.json");

@@ -15,8 +15,6 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::policies::one_or_more;
-
 /// What a value of a condition key must be for it to tell certain callers from anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tells {
@@ -181,6 +179,14 @@ fn tests(condition: &Value) -> impl Iterator<Item = (String, String, &Value)> {
 /// The values of a key; flags and numbers may be written without quotes.
 fn texts(values: &Value) -> Vec<Cow<'_, str>> {
     one_or_more(values).into_iter().filter_map(text).collect()
+}
+
+/// The values of a member that may be a list or not.
+pub(super) fn one_or_more(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(values) => values.iter().collect(),
+        value => vec![value],
+    }
 }
 
 fn text(value: &Value) -> Option<Cow<'_, str>> {

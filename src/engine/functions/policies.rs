@@ -15,7 +15,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use serde_json::Value;
 
-use super::conditions::is_narrowed;
+use super::conditions::{is_narrowed, one_or_more};
 use super::texts;
 use crate::expectations::matches;
 
@@ -133,13 +133,6 @@ fn principals(policy: &Value, action: &str) -> Option<BTreeSet<String>> {
         }
     }
     Some(found)
-}
-
-pub(super) fn one_or_more(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Array(values) => values.iter().collect(),
-        value => vec![value],
-    }
 }
 
 fn strings(value: &Value) -> Vec<&str> {

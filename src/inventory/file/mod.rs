@@ -18,6 +18,7 @@ mod key;
 mod members;
 mod names;
 mod outputs;
+mod subjects;
 mod template;
 mod trail;
 
@@ -28,9 +29,9 @@ use serde_json::value::RawValue;
 
 use super::{Field, Inventory, InventoryError, Listing, Problem, Unknown};
 use crate::cloudtrail::arn::Arn;
-use about::{Subject, Subjects};
 use members::Members;
 use outputs::{Document, Fact, Place, Told, place};
+use subjects::{Subject, Subjects};
 
 pub use template::TEMPLATE;
 

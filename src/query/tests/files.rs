@@ -85,7 +85,7 @@ fn what_cannot_be_bound_is_refused() {
 #[test]
 fn a_malformed_file_is_refused_with_its_line() {
     let file = |header: &str, sql: &str| format!("-- ---\n-- title = \"T\"\n{header}-- ---\n{sql}");
-    let reports = [
+    let questions = [
         ("TABLE t".to_owned(), "1: the file must begin with a header, between two lines `-- ---`"),
         ("\n-- ---\n-- title = \"T\"\nTABLE t".to_owned(), "2: the header has no closing `-- ---`"),
         ("-- ---\ntitle = \"T\"\n-- ---\nTABLE t".to_owned(), "2: a header's lines begin with `--`"),
@@ -141,9 +141,9 @@ fn a_malformed_file_is_refused_with_its_line() {
         ),
         (file("", "-- ## Docs\n"), "5: the file has no statement"),
     ];
-    for (text, message) in reports {
-        let error = Query::parse("x", Kind::Report, &text).unwrap_err().to_string();
-        assert_eq!(error, format!("reports/x.sql:{message}"), "{text}");
+    for (text, message) in questions {
+        let error = Query::parse("x", Kind::Question, &text).unwrap_err().to_string();
+        assert_eq!(error, format!("questions/x.sql:{message}"), "{text}");
     }
     for (name, kind, header, message) in [
         ("x", Kind::Detector, "", "detectors/x.sql:2: a detector has a `severity` and a `message`"),
@@ -162,9 +162,9 @@ fn a_malformed_file_is_refused_with_its_line() {
         ),
         (
             "X",
-            Kind::Report,
+            Kind::Question,
             "",
-            "reports/X.sql:1: a file in reports/ is named with lower-case letters, digits and `-`, beginning with a letter",
+            "questions/X.sql:1: a file in questions/ is named with lower-case letters, digits and `-`, beginning with a letter",
         ),
     ] {
         assert_eq!(Query::parse(name, kind, &file(header, "TABLE t")).unwrap_err().to_string(), message);
@@ -182,7 +182,8 @@ fn views_come_after_those_they_read() {
 #[test]
 fn every_shipped_query_is_documented_and_so_is_every_parameter() {
     let shipped = Catalog::shipped();
-    for query in shipped.views().chain(shipped.reports()).chain(shipped.detectors()) {
+    let all = shipped.views().chain(shipped.questions()).chain(shipped.internal()).chain(shipped.detectors());
+    for query in all {
         assert!(query.docs.starts_with("## "), "{}", query.name);
         assert!(query.params.iter().all(|param| !param.doc.is_empty()), "{}", query.name);
     }
@@ -212,10 +213,19 @@ fn a_users_folder_adds_to_the_shipped_and_replaces_nothing() {
     put("views/my_usage.sql", "-- ---\n-- title = \"Used\"\n-- ---\nTABLE usage");
     put("notes.txt", "not a query");
     let catalog = load().unwrap();
-    assert_eq!(catalog.get("mine").unwrap().kind, Kind::Report);
+    assert_eq!(catalog.get("mine").unwrap().kind, Kind::Question);
     let names: Vec<&str> = catalog.views().map(|view| view.name.as_str()).collect();
     let at = |name: &str| names.iter().position(|view| *view == name).unwrap();
     assert!(at("usage") < at("my_usage") && at("my_usage") < at("late_usage"), "{names:?}");
+
+    put("internal/parts.sql", "-- ---\n-- title = \"Parts\"\n-- ---\nTABLE usage");
+    assert!(load().unwrap().internal().any(|query| query.name == "parts"));
+    put("reports/old.sql", "-- ---\n-- title = \"Old\"\n-- ---\nTABLE usage");
+    let old = dir.path().join("reports");
+    assert_eq!(load().unwrap_err().to_string(), format!("queries in {} are not read any more", old.display()));
+    // A folder of that name which has no queries is nobody's mistake.
+    std::fs::rename(old.join("old.sql"), old.join("old.html")).unwrap();
+    assert!(load().is_ok());
 
     put("who.sql", "-- ---\n-- title = \"Mine\"\n-- ---\nTABLE t");
     let broken = || -> Vec<String> {

@@ -41,8 +41,8 @@ pub async fn rows(session: &SessionContext, sql: &str) -> String {
     render(&session.sql(sql).await.unwrap().collect().await.unwrap())
 }
 
-/// The rows of a shipped report with these parameters.
-pub async fn report(session: &SessionContext, name: &str, given: &[(&str, &str)]) -> String {
+/// The rows of a shipped query with these parameters.
+pub async fn answer(session: &SessionContext, name: &str, given: &[(&str, &str)]) -> String {
     let catalog = Catalog::shipped();
     let query = catalog.get(name).unwrap();
     let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), long(value))).collect();

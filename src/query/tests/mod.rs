@@ -4,5 +4,5 @@ mod calls;
 mod files;
 mod lake;
 mod plans;
-mod reports;
+mod questions;
 mod views;

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use super::{NEXT, by_severity, caveats, count, counted, gaps, headline, minute, section, short, sized};
 use crate::detect::Finding;
-use crate::posture::{KeyAtRisk, Posture};
+use crate::overview::{KeyAtRisk, Overview};
 use crate::query::Severity;
-use crate::report::clean::clean;
+use crate::render::clean::clean;
 
 /// Columns that lines fit.
 const WIDTH: usize = 100;
@@ -22,25 +22,25 @@ const MESSAGE: usize = 360;
 /// Heights of a trend's bars.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-pub(super) fn write(posture: &Posture) -> String {
+pub(super) fn write(overview: &Overview) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(&mut out, posture);
+    let _ = write_all(&mut out, overview);
     out
 }
 
-fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let (window, looked_at) = (posture.window, posture.looked_at);
+fn write_all(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let (window, looked_at) = (overview.window, overview.looked_at);
     writeln!(out, "KMS keys, {} to {} UTC", minute(window.since), minute(window.until))?;
-    paragraph(out, "", &headline(posture))?;
-    for caveat in caveats(posture) {
+    paragraph(out, "", &headline(overview))?;
+    for caveat in caveats(overview) {
         paragraph(out, "! ", &caveat)?;
     }
     let (now, later): (Vec<_>, Vec<_>) =
-        posture.findings.new.iter().partition(|finding| finding.severity >= Severity::Medium);
+        overview.findings.new.iter().partition(|finding| finding.severity >= Severity::Medium);
     for finding in now.iter().take(SHOWN) {
         writeln!(out)?;
-        told(out, posture, finding)?;
+        told(out, overview, finding)?;
     }
     more(out, now.len())?;
     let mut others: BTreeMap<(Reverse<Severity>, &str), i64> = BTreeMap::new();
@@ -51,7 +51,7 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
     for ((severity, detector), findings) in others {
         writeln!(out, "{:>7} new, {} ({})", count(findings), clean(detector), severity.0.name())?;
     }
-    let findings = &posture.findings;
+    let findings = &overview.findings;
     for (what, list) in [
         ("still open", &findings.ongoing),
         ("not to be judged now", &findings.unjudged),
@@ -63,21 +63,21 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
             writeln!(out, "{:>7} {what} ({})", count(sized(list.len())), by_severity(list))?;
         }
     }
-    let hidden = posture.counts.open - findings.open().count();
+    let hidden = overview.counts.open - findings.open().count();
     if hidden > 0 {
         writeln!(out, "{:>7} still open and not shown (--new)", count(sized(hidden)))?;
     }
-    keys(out, posture)?;
-    decrypts(out, posture)?;
-    idle(out, posture)?;
-    worth(out, posture)?;
+    keys(out, overview)?;
+    decrypts(out, overview)?;
+    idle(out, overview)?;
+    worth(out, overview)?;
     let days = (looked_at.until - looked_at.since).num_days();
-    let sources = &posture.provenance.sources;
+    let sources = &overview.provenance.sources;
     let rests = format!(
         "Looked at {} from {}; lake version {}, {}.",
         counted(days, "day", "days"),
         minute(looked_at.since),
-        posture.provenance.lake_version,
+        overview.provenance.lake_version,
         counted(sources.objects, "log object", "log objects"),
     );
     writeln!(out)?;
@@ -85,7 +85,7 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
 }
 
 /// A finding: how bad, what, since when, and what to do.
-fn told(out: &mut String, posture: &Posture, finding: &Finding) -> std::fmt::Result {
+fn told(out: &mut String, overview: &Overview, finding: &Finding) -> std::fmt::Result {
     let seen = finding.last_seen.map_or_else(String::new, |at| format!("  {}", minute(at)));
     writeln!(out, "{:<9}{}{seen}", finding.severity.name().to_uppercase(), clean(&finding.detector))?;
     paragraph(out, "  ", &cut(&finding.message, MESSAGE))?;
@@ -94,15 +94,15 @@ fn told(out: &mut String, posture: &Posture, finding: &Finding) -> std::fmt::Res
         let more = if all > 1 { format!("  (and {} more)", count(all - 1)) } else { String::new() };
         writeln!(out, "  keytrail event {}{more}", clean(event))?;
     }
-    if let Some(next) = section(posture, &finding.detector, NEXT) {
+    if let Some(next) = section(overview, &finding.detector, NEXT) {
         let next = next.lines().next().unwrap_or_default().replace('`', "");
         paragraph(out, "  > ", &next)?;
     }
     Ok(())
 }
 
-fn keys(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let keys = &posture.keys_at_risk;
+fn keys(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let keys = &overview.keys_at_risk;
     if keys.is_empty() {
         return Ok(());
     }
@@ -131,8 +131,8 @@ fn trend(key: &KeyAtRisk) -> String {
     key.days.iter().rev().take(30).rev().map(bar).collect()
 }
 
-fn decrypts(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let activity = &posture.decrypts;
+fn decrypts(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let activity = &overview.decrypts;
     writeln!(
         out,
         "\nDecrypts: {} ({} since the window began), {} failed, with {}",
@@ -150,8 +150,8 @@ fn decrypts(out: &mut String, posture: &Posture) -> std::fmt::Result {
     more(out, usize::try_from(activity.pairs.total).unwrap_or_default())
 }
 
-fn idle(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let idle = &posture.idle_keys;
+fn idle(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let idle = &overview.idle_keys;
     let of = |detector: &str| idle.keys.iter().filter(|key| key.detector == detector).count();
     if idle.keys.is_empty() {
         return Ok(());
@@ -165,10 +165,10 @@ fn idle(out: &mut String, posture: &Posture) -> std::fmt::Result {
     )
 }
 
-fn worth(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let hours = super::Hours::of(&posture.coverage);
+fn worth(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let hours = super::Hours::of(&overview.coverage);
     writeln!(out, "\nHours that the logs vouch for: {}", hours.told())?;
-    let gaps = gaps(posture);
+    let gaps = gaps(overview);
     if gaps.is_empty() {
         return Ok(());
     }

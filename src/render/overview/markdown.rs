@@ -4,35 +4,35 @@ use std::fmt::Write as _;
 
 use super::{NEXT, caveats, count, counted, gaps, headline, minute, section, short, sized};
 use crate::detect::Finding;
-use crate::posture::Posture;
+use crate::overview::Overview;
 use crate::query::Severity;
-use crate::report::markdown::{escape, table};
+use crate::render::markdown::{escape, table};
 
 /// Findings that are told at length, and rows of a table; the JSON has all.
 const SHOWN: usize = 50;
 
-pub(super) fn write(posture: &Posture) -> String {
+pub(super) fn write(overview: &Overview) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(&mut out, posture);
+    let _ = write_all(&mut out, overview);
     out
 }
 
-fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let (window, looked_at) = (posture.window, posture.looked_at);
+fn write_all(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let (window, looked_at) = (overview.window, overview.looked_at);
     writeln!(out, "# KMS keys, {} to {} UTC\n", minute(window.since), minute(window.until))?;
-    writeln!(out, "**{}**\n", escape(&headline(posture)))?;
-    for caveat in caveats(posture) {
+    writeln!(out, "**{}**\n", escape(&headline(overview)))?;
+    for caveat in caveats(overview) {
         writeln!(out, "- {}", escape(&caveat))?;
     }
-    findings(out, posture)?;
-    keys(out, posture)?;
-    decrypts(out, posture)?;
-    idle(out, posture)?;
-    managed(out, posture)?;
+    findings(out, overview)?;
+    keys(out, overview)?;
+    decrypts(out, overview)?;
+    idle(out, overview)?;
+    managed(out, overview)?;
     writeln!(out, "\n## What the logs are worth\n")?;
-    writeln!(out, "Hours of each account and Region: {}.\n", super::Hours::of(&posture.coverage).told())?;
-    let gaps = gaps(posture);
+    writeln!(out, "Hours of each account and Region: {}.\n", super::Hours::of(&overview.coverage).told())?;
+    let gaps = gaps(overview);
     if !gaps.is_empty() {
         writeln!(out, "Not evaluated:\n")?;
         let rows = gaps.iter().take(SHOWN).map(|gap| {
@@ -41,29 +41,29 @@ fn write_all(out: &mut String, posture: &Posture) -> std::fmt::Result {
         writeln!(out, "{}", table(&["detector", "scope", "why"], &rows.collect::<Vec<_>>()))?;
         left_out(out, gaps.len())?;
     }
-    let sources = &posture.provenance.sources;
+    let sources = &overview.provenance.sources;
     writeln!(
         out,
         "\nLooked at events from {} to {}. Lake version {}, {}, {} valid and {} not. Made by keytrail {}.",
         minute(looked_at.since),
         minute(looked_at.until),
-        posture.provenance.lake_version,
+        overview.provenance.lake_version,
         counted(sources.objects, "log object", "log objects"),
         counted(sources.digests_valid, "digest", "digests"),
         count(sources.digests_not_valid),
-        posture.provenance.keytrail_version,
+        overview.provenance.keytrail_version,
     )
 }
 
-fn findings(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let findings = &posture.findings;
+fn findings(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let findings = &overview.findings;
     if !findings.new.is_empty() {
         writeln!(out, "\n## New\n")?;
     }
     let (now, later): (Vec<&Finding>, Vec<&Finding>) =
         findings.new.iter().partition(|finding| finding.severity >= Severity::Medium);
     for finding in now.iter().take(SHOWN) {
-        new_finding(out, posture, finding)?;
+        new_finding(out, overview, finding)?;
     }
     left_out(out, now.len())?;
     listed(out, "New, and less urgent", &later)?;
@@ -93,7 +93,7 @@ fn listed(out: &mut String, heading: &str, list: &[&Finding]) -> std::fmt::Resul
     left_out(out, list.len())
 }
 
-fn new_finding(out: &mut String, posture: &Posture, finding: &Finding) -> std::fmt::Result {
+fn new_finding(out: &mut String, overview: &Overview, finding: &Finding) -> std::fmt::Result {
     let seen = finding.last_seen.map_or_else(String::new, |at| format!(", last seen {}", minute(at)));
     writeln!(out, "### {}: {}\n", finding.severity.name(), escape(&finding.detector))?;
     writeln!(out, "{}\n", escape(&finding.message))?;
@@ -112,18 +112,18 @@ fn new_finding(out: &mut String, posture: &Posture, finding: &Finding) -> std::f
         let events: Vec<String> = finding.evidence.iter().map(|event| escape(event)).collect();
         writeln!(out, "- evidence: {}", events.join(", "))?;
     }
-    if let Some(next) = section(posture, &finding.detector, NEXT) {
+    if let Some(next) = section(overview, &finding.detector, NEXT) {
         writeln!(out, "- what to do next: {}", escape(&next.replace('`', "")))?;
     }
     writeln!(out)
 }
 
-fn keys(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    if posture.keys_at_risk.is_empty() {
+fn keys(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    if overview.keys_at_risk.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n## Keys at risk\n")?;
-    let rows = posture.keys_at_risk.iter().take(SHOWN).map(|key| {
+    let rows = overview.keys_at_risk.iter().take(SHOWN).map(|key| {
         let names = key.aliases.clone().unwrap_or_default();
         let state = key.state.clone().unwrap_or_else(|| "?".to_owned());
         let counts = [count(sized(key.findings)), count(key.decrypts)];
@@ -131,11 +131,11 @@ fn keys(out: &mut String, posture: &Posture) -> std::fmt::Result {
     });
     let headings = ["worst", "key", "aliases", "state", "findings", "decrypts"];
     writeln!(out, "{}", table(&headings, &rows.collect::<Vec<_>>()))?;
-    left_out(out, posture.keys_at_risk.len())
+    left_out(out, overview.keys_at_risk.len())
 }
 
-fn decrypts(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let activity = &posture.decrypts;
+fn decrypts(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let activity = &overview.decrypts;
     writeln!(out, "\n## Who decrypts with what\n")?;
     writeln!(
         out,
@@ -156,8 +156,8 @@ fn decrypts(out: &mut String, posture: &Posture) -> std::fmt::Result {
     left_out(out, usize::try_from(activity.pairs.total).unwrap_or_default())
 }
 
-fn idle(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    let idle = &posture.idle_keys;
+fn idle(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    let idle = &overview.idle_keys;
     if idle.keys.is_empty() {
         return Ok(());
     }
@@ -171,17 +171,17 @@ fn idle(out: &mut String, posture: &Posture) -> std::fmt::Result {
     left_out(out, idle.keys.len())
 }
 
-fn managed(out: &mut String, posture: &Posture) -> std::fmt::Result {
-    if posture.aws_managed.is_empty() {
+fn managed(out: &mut String, overview: &Overview) -> std::fmt::Result {
+    if overview.aws_managed.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n## Assets under keys that AWS manages\n")?;
-    let rows = posture.aws_managed.iter().take(SHOWN).map(|under| {
+    let rows = overview.aws_managed.iter().take(SHOWN).map(|under| {
         let kind = under.asset_type.clone().unwrap_or_else(|| "other".to_owned());
         vec![short(&under.key_arn, under.aliases.as_deref()), kind, count(under.assets), count(under.calls)]
     });
     writeln!(out, "{}", table(&["key", "kind", "assets", "calls"], &rows.collect::<Vec<_>>()))?;
-    left_out(out, posture.aws_managed.len())
+    left_out(out, overview.aws_managed.len())
 }
 
 fn left_out(out: &mut String, all: usize) -> std::fmt::Result {

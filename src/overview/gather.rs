@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     About, Activity, AssetsUnder, DayDecrypts, Decrypts, Findings, IdleKey, IdleKeys, KeyAtRisk, KeyDay, KeyDecrypts,
-    Made, PairDecrypts, Posture, PostureError, Provenance, SCHEMA, Section, Sources, Windows,
+    Made, Overview, OverviewError, PairDecrypts, Provenance, SCHEMA, Section, Sources, Windows,
 };
 use crate::detect::{Detection, Window};
 use crate::engine::Engine;
@@ -48,7 +48,7 @@ pub async fn last_report(
     series: &str,
     before: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Option<Made>, PostureError> {
+) -> Result<Option<Made>, OverviewError> {
     let given = [("series", Some(series.to_owned())), ("before", before.map(plain))];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Vec<_>>();
     let made: Vec<Made> = rows(engine, catalog, "last-report", &given, now).await?;
@@ -63,7 +63,7 @@ pub async fn latest_event(
     engine: &Engine,
     catalog: &Catalog,
     now: DateTime<Utc>,
-) -> Result<Option<DateTime<Utc>>, PostureError> {
+) -> Result<Option<DateTime<Utc>>, OverviewError> {
     #[derive(Deserialize)]
     struct Span {
         last_event_time: DateTime<Utc>,
@@ -81,22 +81,22 @@ pub async fn gather(
     catalog: &Catalog,
     detection: Detection,
     frame: &Frame,
-) -> Result<Posture, PostureError> {
+) -> Result<Overview, OverviewError> {
     let Windows { window, looked_at } = frame.windows;
     let span = [("since", plain(looked_at.since)), ("until", plain(looked_at.until))];
     let now = looked_at.until;
-    let keys: Vec<Known> = rows(engine, catalog, "posture-keys", &[], now).await?;
+    let keys: Vec<Known> = rows(engine, catalog, "overview-keys", &[], now).await?;
     let keys: BTreeMap<&str, &Known> = keys.iter().map(|key| (key.key_arn.as_str(), key)).collect();
     let aliases = |arn: &str| keys.get(arn).and_then(|key| key.aliases.clone());
     let asked = [span.as_slice(), &[("recent", plain(window.since)), ("limit", ROWS_MAX.to_string())]].concat();
-    let parts = rows(engine, catalog, "posture-activity", &asked, now).await?;
+    let parts = rows(engine, catalog, "overview-activity", &asked, now).await?;
     let mut decrypts = activity(parts, &aliases);
-    let mut aws_managed: Vec<AssetsUnder> = rows(engine, catalog, "posture-assets", &span, now).await?;
+    let mut aws_managed: Vec<AssetsUnder> = rows(engine, catalog, "overview-assets", &span, now).await?;
     for assets in &mut aws_managed {
         assets.aliases = aliases(&assets.key_arn);
     }
     let coverage: Vec<DayCovered> = rows(engine, catalog, "coverage", &span, now).await?;
-    let sources: Vec<Sources> = rows(engine, catalog, "posture-sources", &span, now).await?;
+    let sources: Vec<Sources> = rows(engine, catalog, "overview-sources", &span, now).await?;
     let (evaluated, no_events) = (detection.evaluated.clone(), detection.no_events.clone());
     let (not_evaluated, lake_version) = (detection.not_evaluated.clone(), detection.lake_version);
     let findings = Findings::of(detection, frame.last.is_none().then_some(window.since));
@@ -104,7 +104,7 @@ pub async fn gather(
     decrypts.keys.rows.truncate(ROWS_MAX);
     let shown: BTreeSet<&str> = decrypts.keys.rows.iter().map(|key| key.key_arn.as_str()).collect();
     decrypts.key_days.retain(|cell| shown.contains(cell.key_arn.as_str()));
-    Ok(Posture {
+    Ok(Overview {
         schema: SCHEMA,
         series: frame.series.clone(),
         window,
@@ -137,13 +137,13 @@ async fn rows<T: DeserializeOwned>(
     name: &str,
     given: &[(&str, String)],
     now: DateTime<Utc>,
-) -> Result<Vec<T>, PostureError> {
+) -> Result<Vec<T>, OverviewError> {
     let query = catalog.get(name)?;
     let given: Vec<(String, String)> = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Ok(engine.run(query, query.bind(&given, now)?).await?.read()?)
 }
 
-/// A row of `posture-keys`.
+/// A row of `overview-keys`.
 #[derive(Debug, Deserialize)]
 struct Known {
     key_arn: String,
@@ -152,7 +152,7 @@ struct Known {
     deletion_date: Option<DateTime<Utc>>,
 }
 
-/// A row of `posture-activity`: of each part only some columns are filled.
+/// A row of `overview-activity`: of each part only some columns are filled.
 #[derive(Debug, Deserialize)]
 struct Counted {
     part: String,

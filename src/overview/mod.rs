@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! last-report ─► window ─► detect ─► findings, compared with those of the report before ─┐
-//!                  └─► posture-*, coverage ─► figures of the days that were looked at ───┴─► Posture
+//!                  └─► overview-*, coverage ─► figures of the days that were looked at ──┴─► Overview
 //! ```
 //!
 //! The window begins where the window of the report before ended. Detectors and figures look further back, over
@@ -29,7 +29,7 @@ pub const SCHEMA: &str = "keytrail-report/1";
 
 /// What can keep a report from being gathered.
 #[derive(Debug, thiserror::Error)]
-pub enum PostureError {
+pub enum OverviewError {
     /// A query is not there, or takes other parameters.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -56,7 +56,7 @@ pub struct Made {
 
 /// A report; its JSON is part of the command line's contract (`schemas/report.schema.json`).
 #[derive(Debug, Clone, Serialize)]
-pub struct Posture {
+pub struct Overview {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// The series that it is one of.

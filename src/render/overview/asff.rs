@@ -14,9 +14,9 @@ use super::{arn, present, section};
 use crate::cloudtrail::arn::partition;
 use crate::detect::{Finding, Status};
 use crate::instant::plain;
-use crate::posture::Posture;
+use crate::overview::Overview;
 use crate::query::Severity;
-use crate::report::json_text;
+use crate::render::json_text;
 
 /// Findings that one call takes.
 const FINDINGS_MAX: usize = 100;
@@ -31,16 +31,16 @@ const FINDING_BYTES_MAX: usize = 240_000;
 const AROUND_BYTES: usize = 16;
 
 /// The batches, and how many findings are in none.
-pub(super) fn batches(posture: &Posture) -> (Vec<Value>, usize) {
+pub(super) fn batches(overview: &Overview) -> (Vec<Value>, usize) {
     let mut lanes: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
     let mut left_out = 0;
-    for finding in posture.findings.all().filter(|finding| finding.status != Status::Aged) {
+    for finding in overview.findings.all().filter(|finding| finding.status != Status::Aged) {
         let key = finding.key_arn.as_deref().map(arn::Parts::of).unwrap_or_default();
         let account = finding.account_id.as_deref().or(key.account).filter(|id| is_account(id));
         let region = finding.region.as_deref().or(key.region).filter(|name| is_region(name));
         match (account, region) {
             (Some(account), Some(region)) => {
-                lanes.entry((account, region)).or_default().push(imported(posture, finding, account, region));
+                lanes.entry((account, region)).or_default().push(imported(overview, finding, account, region));
             }
             _ => left_out += 1,
         }
@@ -87,12 +87,12 @@ fn is_region(name: &str) -> bool {
     (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -> Value {
+fn imported(overview: &Overview, finding: &Finding, account: &str, region: &str) -> Value {
     let partition =
         finding.key_arn.as_deref().and_then(|arn| arn::Parts::of(arn).partition).unwrap_or_else(|| partition(region));
-    let about = posture.detectors.iter().find(|about| about.detector == finding.detector);
+    let about = overview.detectors.iter().find(|about| about.detector == finding.detector);
     // Security Hub takes no update that is not later than what it has.
-    let updated = plain(posture.run_at.trunc_subsecs(3));
+    let updated = plain(overview.run_at.trunc_subsecs(3));
     let description = super::detail(finding)
         .map_or_else(|| finding.message.clone(), |detail| format!("{}; {detail}", finding.message));
     let severity = json!({ "Label": label(finding.severity), "Original": finding.severity.name() });
@@ -115,13 +115,13 @@ fn imported(posture: &Posture, finding: &Finding, account: &str, region: &str) -
         "Types": types,
         "FirstObservedAt": finding.first_seen.map(plain),
         "LastObservedAt": finding.last_seen.map(plain),
-        "CreatedAt": finding.first_seen.map_or_else(|| plain(posture.window.since), plain),
+        "CreatedAt": finding.first_seen.map_or_else(|| plain(overview.window.since), plain),
         "UpdatedAt": updated,
         "Severity": severity,
         "FindingProviderFields": { "Severity": severity, "Types": types },
         "Title": cut(about.map_or(finding.detector.as_str(), |about| about.title.as_str()), 256),
         "Description": cut(&description, 1024),
-        "Remediation": section(posture, &finding.detector, super::NEXT)
+        "Remediation": section(overview, &finding.detector, super::NEXT)
             .map(|next| json!({ "Recommendation": { "Text": cut(next, 512) } })),
         "ProductFields": fields(finding),
         "Resources": resources(finding, account, region, partition),

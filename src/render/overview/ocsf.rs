@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{arn, present, section};
 use crate::detect::{Finding, Status};
-use crate::posture::{About, Posture};
+use crate::overview::{About, Overview};
 use crate::query::Severity;
 
-pub(super) fn findings(posture: &Posture) -> Vec<Value> {
-    posture.findings.all().map(|finding| event(posture, finding)).collect()
+pub(super) fn findings(overview: &Overview) -> Vec<Value> {
+    overview.findings.all().map(|finding| event(overview, finding)).collect()
 }
 
 /// What became of it: OCSF's activity and status.
@@ -36,15 +36,15 @@ fn severity(severity: Severity) -> (i64, &'static str) {
     }
 }
 
-fn event(posture: &Posture, finding: &Finding) -> Value {
+fn event(overview: &Overview, finding: &Finding) -> Value {
     let (activity_id, activity, status_id, status) = fate(finding.status);
     let (severity_id, severity) = severity(finding.severity);
-    let about = posture.detectors.iter().find(|about| about.detector == finding.detector);
+    let about = overview.detectors.iter().find(|about| about.detector == finding.detector);
     let account = |id: Option<&str>| id.map(|id| json!({ "uid": id, "type": "AWS Account", "type_id": 10 }));
     let (first, last) = (finding.first_seen, finding.last_seen);
     let (first, last) = (first.map(|at| at.timestamp_millis()), last.map(|at| at.timestamp_millis()));
-    let until = posture.window.until.timestamp_millis();
-    let next = section(posture, &finding.detector, super::NEXT);
+    let until = overview.window.until.timestamp_millis();
+    let next = section(overview, &finding.detector, super::NEXT);
     present(json!({
         "activity_id": activity_id,
         "activity_name": activity,
@@ -73,7 +73,7 @@ fn event(posture: &Posture, finding: &Finding) -> Value {
             "product": {
                 "name": "keytrail",
                 "vendor_name": "keytrail",
-                "version": posture.provenance.keytrail_version,
+                "version": overview.provenance.keytrail_version,
             },
         },
         "cloud": {
@@ -93,7 +93,7 @@ fn event(posture: &Posture, finding: &Finding) -> Value {
                 "name": finding.detector,
                 "type_id": 1,
                 "type": "Rule",
-                "version": posture.provenance.keytrail_version,
+                "version": overview.provenance.keytrail_version,
             },
             "attacks": about.map(attacks),
             "related_events": finding.evidence.iter().map(|id| json!({ "uid": id })).collect::<Vec<_>>(),

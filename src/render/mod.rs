@@ -25,7 +25,7 @@ mod gaps;
 mod incident;
 mod json;
 mod markdown;
-mod posture;
+mod overview;
 mod table;
 mod value;
 mod verdict;
@@ -34,7 +34,7 @@ pub use chain::chain_text;
 pub use count::thousands;
 pub use gaps::{Gap, gaps};
 pub use incident::incident_markdown;
-pub use posture::{Document, DocumentError, posture_document};
+pub use overview::{Document, DocumentError, overview_document};
 pub use verdict::verdict_text;
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ pub struct RowOptions {
 /// use std::io;
 /// use std::sync::Arc;
 /// use arrow::array::{Int64Array, RecordBatch};
-/// use keytrail::report::{Format, RowOptions, write_rows};
+/// use keytrail::render::{Format, RowOptions, write_rows};
 ///
 /// let calls = Arc::new(Int64Array::from(vec![Some(3), None]));
 /// let batch = RecordBatch::try_from_iter([("calls", calls as _)]).unwrap();

@@ -23,7 +23,7 @@ fn the_page_is_read_in_a_browser() {
     let (Some(python), Some(chromium)) = (python("playwright.sync_api"), chromium()) else { return };
     let dir = HOSTILE.get();
     dir.keytrail(["report", "--no-save", "-o", "report.html"]).ok();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/browser.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/overview/browser.py");
     let ran = Command::new(python).arg(script).arg(chromium).arg(dir.join("report.html")).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let seen: Value = serde_json::from_slice(&ran.stdout).unwrap();

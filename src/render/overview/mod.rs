@@ -1,9 +1,9 @@
 //! How the keys stand, as a document: for a terminal, a browser, a ticket, or another tool.
 //!
 //! ```text
-//! Posture ─┬─ text, markdown, html          for people: what needs a person first
-//!          ├─ json                          all of it, versioned
-//!          └─ csv, ocsf, asff, sarif        findings, in the words of others
+//! Overview ─┬─ text, markdown, html         for people: what needs a person first
+//!           ├─ json                         all of it, versioned
+//!           └─ csv, ocsf, asff, sarif       findings, in the words of others
 //! ```
 
 mod arn;
@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::{Form, Format, Gap, json_text, thousands};
 use crate::detect::Finding;
 use crate::incident::DayCovered;
-use crate::posture::Posture;
+use crate::overview::Overview;
 use crate::query::Severity;
 
 /// What can keep a document from being written.
@@ -54,24 +54,24 @@ pub struct Document {
 ///
 /// # Errors
 /// When the form cannot be written; no content of a report is a reason.
-pub fn posture_document(posture: &Posture, form: Form) -> Result<Document, DocumentError> {
+pub fn overview_document(overview: &Overview, form: Form) -> Result<Document, DocumentError> {
     let mut left_out = 0;
     let text = match form {
-        Form::Rows(Format::Table) => text::write(posture),
-        Form::Rows(Format::Markdown) => markdown::write(posture),
-        Form::Rows(Format::Json | Format::Ndjson) => json_text(posture, true)?,
-        Form::Rows(Format::Csv) => finding_csv::write(posture)?,
-        Form::Html => html::write(posture)?,
-        Form::Ocsf => json_text(&ocsf::findings(posture), true)?,
+        Form::Rows(Format::Table) => text::write(overview),
+        Form::Rows(Format::Markdown) => markdown::write(overview),
+        Form::Rows(Format::Json | Format::Ndjson) => json_text(overview, true)?,
+        Form::Rows(Format::Csv) => finding_csv::write(overview)?,
+        Form::Html => html::write(overview)?,
+        Form::Ocsf => json_text(&ocsf::findings(overview), true)?,
         Form::Asff => {
-            let (batches, without_place) = asff::batches(posture);
+            let (batches, without_place) = asff::batches(overview);
             left_out = without_place;
             let lines = batches.iter().map(|batch| json_text(batch, false));
             lines.collect::<Result<Vec<_>, _>>()?.join("\n")
         }
         Form::Sarif => {
-            left_out = posture.findings.open().count().saturating_sub(sarif::RESULTS_MAX);
-            json_text(&sarif::log(posture), true)?
+            left_out = overview.findings.open().count().saturating_sub(sarif::RESULTS_MAX);
+            json_text(&sarif::log(overview), true)?
         }
     };
     Ok(Document { text, left_out })
@@ -149,17 +149,17 @@ fn by_severity(findings: &[Finding]) -> String {
 }
 
 /// The report's findings in one sentence: what a person wants to know first.
-fn headline(posture: &Posture) -> String {
-    let counts = posture.counts;
+fn headline(overview: &Overview) -> String {
+    let counts = overview.counts;
     let still = counts.open - counts.new;
     let still = (still > 0).then(|| counted(sized(still), "finding is still open", "findings are still open"));
-    match (counts.new, still, &posture.no_events) {
+    match (counts.new, still, &overview.no_events) {
         (0, _, Some(_)) => "Nothing could be judged: there is no event to look at.".to_owned(),
         (0, None, None) => "Nothing new, and nothing open.".to_owned(),
         (0, Some(still), None) => format!("Nothing new. {still}."),
         (new, ..) => {
             let findings = counted(sized(new), "new finding", "new findings");
-            format!("{findings}: {}.", by_severity(&posture.findings.new))
+            format!("{findings}: {}.", by_severity(&overview.findings.new))
         }
     }
 }
@@ -167,19 +167,20 @@ fn headline(posture: &Posture) -> String {
 const DAY: TimeDelta = TimeDelta::days(1);
 
 /// What keeps "nothing new" from being good news, in sentences.
-fn caveats(posture: &Posture) -> Vec<String> {
+fn caveats(overview: &Overview) -> Vec<String> {
     let mut caveats = Vec::new();
-    if let Some(why) = &posture.no_events {
+    if let Some(why) = &overview.no_events {
         caveats.push(format!("That nothing was found means nothing: {why}."));
-    } else if posture.window.since == posture.window.until {
-        let end = minute(posture.window.until);
-        let new = if posture.counts.new > 0 { " What is new came late, or from an inventory." } else { "" };
+    } else if overview.window.since == overview.window.until {
+        let end = minute(overview.window.until);
+        let new = if overview.counts.new > 0 { " What is new came late, or from an inventory." } else { "" };
         caveats.push(format!("No later log has come since the report before: the logs still end at {end}.{new}"));
     }
-    if let Some(begin) = posture.provenance.sources.first_event.filter(|begin| *begin - posture.looked_at.since > DAY) {
+    if let Some(begin) = overview.provenance.sources.first_event.filter(|begin| *begin - overview.looked_at.since > DAY)
+    {
         caveats.push(format!("The logs begin at {}: of the time before nothing is known.", minute(begin)));
     }
-    let hours = Hours::of(&posture.coverage);
+    let hours = Hours::of(&overview.coverage);
     if hours.blind > 0 {
         let hours = counted(hours.blind, "hour", "hours");
         caveats.push(format!("The trail did not record KMS for {hours}: what happened then may be in no log."));
@@ -188,8 +189,8 @@ fn caveats(posture: &Posture) -> Vec<String> {
         let (unknown, all) = (count(hours.unknown), hours.proven + hours.observed + hours.unknown + hours.blind);
         caveats.push(format!("Of {unknown} of {} nothing is known.", counted(all, "hour", "hours")));
     }
-    let skipped: BTreeSet<&str> = posture.not_evaluated.iter().map(|gap| gap.detector.as_str()).collect();
-    let partly = skipped.iter().filter(|name| posture.evaluated.iter().any(|one| one == *name)).count();
+    let skipped: BTreeSet<&str> = overview.not_evaluated.iter().map(|gap| gap.detector.as_str()).collect();
+    let partly = skipped.iter().filter(|name| overview.evaluated.iter().any(|one| one == *name)).count();
     let whole = skipped.len() - partly;
     let told = match (whole, partly) {
         (0, 0) => None,
@@ -204,8 +205,8 @@ fn caveats(posture: &Posture) -> Vec<String> {
         )),
     };
     caveats.extend(told.map(|told| format!("{told}; why is told below.")));
-    if posture.provenance.sources.damaged > 0 {
-        let objects = counted(posture.provenance.sources.damaged, "log object", "log objects");
+    if overview.provenance.sources.damaged > 0 {
+        let objects = counted(overview.provenance.sources.damaged, "log object", "log objects");
         caveats.push(format!("{objects} could not be read to the end."));
     }
     caveats
@@ -244,9 +245,9 @@ impl Hours {
 }
 
 /// What could not be judged: of whole detectors each reason once, of keys and principals each detector's.
-fn gaps(posture: &Posture) -> Vec<Gap<'_>> {
+fn gaps(overview: &Overview) -> Vec<Gap<'_>> {
     let mut gaps: Vec<Gap<'_>> = Vec::new();
-    for gap in super::gaps(&posture.not_evaluated) {
+    for gap in super::gaps(&overview.not_evaluated) {
         let is_alike = |known: &&mut Gap<'_>| known.why == gap.why && known.scope().is_none() && gap.scope().is_none();
         match gaps.iter_mut().find(is_alike) {
             Some(known) => known.detectors.extend(gap.detectors),
@@ -257,8 +258,8 @@ fn gaps(posture: &Posture) -> Vec<Gap<'_>> {
 }
 
 /// The first section of what a detector's documentation says under a heading.
-fn section<'p>(posture: &'p Posture, detector: &str, heading: &str) -> Option<&'p str> {
-    let about = posture.detectors.iter().find(|about| about.detector == detector)?;
+fn section<'p>(overview: &'p Overview, detector: &str, heading: &str) -> Option<&'p str> {
+    let about = overview.detectors.iter().find(|about| about.detector == detector)?;
     about.sections.iter().find(|section| section.heading == heading).map(|section| section.text.as_str())
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Gap, arn, present};
 use crate::detect::{Finding, Status};
-use crate::posture::{About, Posture};
+use crate::overview::{About, Overview};
 use crate::query::Severity;
 
 /// Results that GitHub takes; the worst come first.
@@ -18,11 +18,11 @@ pub(super) const RESULTS_MAX: usize = 25_000;
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-pub(super) fn log(posture: &Posture) -> Value {
-    let rules: Vec<&About> = posture.detectors.iter().collect();
+pub(super) fn log(overview: &Overview) -> Value {
+    let rules: Vec<&About> = overview.detectors.iter().collect();
     let results: Vec<Value> =
-        posture.findings.open().take(RESULTS_MAX).map(|finding| result(&rules, finding)).collect();
-    let gaps = super::gaps(posture);
+        overview.findings.open().take(RESULTS_MAX).map(|finding| result(&rules, finding)).collect();
+    let gaps = super::gaps(overview);
     let told = |gap: &Gap<'_>, detector: &str| {
         let of = gap.scope().map_or_else(String::new, |scope| format!(" for {scope}"));
         let text = format!("not evaluated{of}: {}", gap.why);
@@ -36,11 +36,11 @@ pub(super) fn log(posture: &Posture) -> Value {
         "runs": [{
             "tool": { "driver": {
                 "name": "keytrail",
-                "version": posture.provenance.keytrail_version,
-                "semanticVersion": posture.provenance.keytrail_version,
-                "rules": rules.iter().map(|about| rule(posture, about)).collect::<Vec<_>>(),
+                "version": overview.provenance.keytrail_version,
+                "semanticVersion": overview.provenance.keytrail_version,
+                "rules": rules.iter().map(|about| rule(overview, about)).collect::<Vec<_>>(),
             } },
-            "automationDetails": { "id": format!("keytrail/{}/", encoded(&posture.series)) },
+            "automationDetails": { "id": format!("keytrail/{}/", encoded(&overview.series)) },
             "columnKind": "unicodeCodePoints",
             "originalUriBaseIds": { "AWS": { "description": { "text": "Places in AWS, not files" } } },
             "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": gaps }],
@@ -61,9 +61,9 @@ fn level(severity: Severity) -> (&'static str, &'static str) {
     }
 }
 
-fn rule(posture: &Posture, about: &About) -> Value {
+fn rule(overview: &Overview, about: &About) -> Value {
     // GitHub takes the severity of a result from its rule.
-    let found = posture.findings.open().filter(|finding| finding.detector == about.detector);
+    let found = overview.findings.open().filter(|finding| finding.detector == about.detector);
     let worst = found.map(|finding| finding.severity).max().unwrap_or(about.severity);
     let markdown: Vec<String> =
         about.sections.iter().map(|section| format!("## {}\n\n{}", section.heading, section.text)).collect();

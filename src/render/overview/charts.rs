@@ -8,7 +8,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{Hours, count, counted, short};
 use crate::incident::DayCovered;
-use crate::posture::{Activity, Posture};
+use crate::overview::{Activity, Overview};
 
 /// Services that have a colour of their own; the rest share one.
 const SERVICES: usize = 7;
@@ -225,14 +225,14 @@ pub(super) fn heat(activity: &Activity) -> Chart {
 }
 
 /// What the logs of each day are worth: accounts and Regions by days, the worst first.
-pub(super) fn calendar(posture: &Posture, days: &[NaiveDate]) -> Chart {
+pub(super) fn calendar(overview: &Overview, days: &[NaiveDate]) -> Chart {
     const LEFT: i64 = 250;
     const TOP: i64 = 4;
     const WIDTH: i64 = 700;
     const HEIGHT: i64 = 22;
     const ROOM: i64 = HEIGHT - 2;
     let mut lanes: BTreeMap<(&str, &str), Vec<&DayCovered>> = BTreeMap::new();
-    for day in &posture.coverage {
+    for day in &overview.coverage {
         lanes.entry((&day.account_id, &day.region)).or_default().push(day);
     }
     let all = lanes.len();
@@ -285,7 +285,7 @@ pub(super) fn calendar(posture: &Posture, days: &[NaiveDate]) -> Chart {
             chart.columns.push(Label { x: LEFT + at * WIDTH / of_all + step / 2, y: bottom + 16, text });
         }
     }
-    let hours = Hours::of(&posture.coverage);
+    let hours = Hours::of(&overview.coverage);
     chart.legend = [
         ("proven", "proven: nothing is missing", hours.proven),
         ("observed", "observed: there may be more", hours.observed),

@@ -1,7 +1,7 @@
-//! The reports over one small lake whose rows can be counted by hand.
+//! The questions over one small lake whose rows can be counted by hand.
 
-use super::lake::{report, session};
-use crate::query::{Catalog, Kind, Param};
+use super::lake::{self, session};
+use crate::query::{Catalog, Param};
 
 const LAKE: &str = "
     id  shared time account caller principal    session access_key operation       outcome error_code   key  dest alias    via ip       asset asset_type trust   response source
@@ -19,7 +19,7 @@ const LAKE: &str = "
 ";
 
 async fn answer(name: &str, given: &[(&str, &str)]) -> String {
-    report(&session(LAKE).await, name, given).await
+    lake::answer(&session(LAKE).await, name, given).await
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn aliases() {
 }
 
 #[tokio::test]
-async fn every_report_runs_over_an_empty_lake_and_with_every_parameter_set() {
+async fn every_query_runs_over_an_empty_lake_and_with_every_parameter_set() {
     let session = session("id\n").await;
     let value = |param: &Param| match (param.kind.name(), param.name.as_str()) {
         ("text", _) => "x",
@@ -171,16 +171,16 @@ async fn every_report_runs_over_an_empty_lake_and_with_every_parameter_set() {
         (_, "since") => "-2d",
         _ => "-1d",
     };
-    for query in Catalog::shipped().reports() {
-        assert_eq!(query.kind, Kind::Report);
+    let catalog = Catalog::shipped();
+    for query in catalog.questions().chain(catalog.internal()) {
         let given = |is_asked: fn(&Param) -> bool| -> Vec<(&str, &str)> {
             let asked = query.params.iter().filter(|param| is_asked(param));
             asked.map(|param| (param.name.as_str(), value(param))).collect()
         };
         for given in [given(|param| param.required), given(|_| true)] {
-            let rows = report(&session, &query.name, &given).await;
+            let rows = lake::answer(&session, &query.name, &given).await;
             // What an empty lake lacks is something to say, and so is that a report rests on nothing.
-            let says = ["needs", "posture-sources"].contains(&query.name.as_str());
+            let says = ["needs", "overview-sources"].contains(&query.name.as_str());
             assert_eq!(rows.is_empty(), !says, "{}: {rows}", query.name);
         }
     }

@@ -111,7 +111,7 @@ fn what_a_log_says_stays_text_in_every_form() {
 
 /// Holds a document to the published definition of its form.
 fn validated(python: &Path, form: &str, file: &Path, schema: Option<&Path>) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/validate.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/overview/validate.py");
     let ran = Command::new(python).arg(script).arg(form).arg(file).args(schema).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(ran.status.success(), "{form}: {said}{}", String::from_utf8_lossy(&ran.stderr));
@@ -163,7 +163,7 @@ fn documents_for_other_tools_are_valid() {
     let mut odd = all;
     odd["findings"]["odd"] = json!([]);
     fs::write(&file, odd.to_string()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/validate.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/overview/validate.py");
     let ran = Command::new(&python).arg(script).arg("json-schema").arg(&file).arg(&schema).output().unwrap();
     assert!(!ran.status.success(), "the schema takes anything");
 }

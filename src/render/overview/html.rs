@@ -13,9 +13,9 @@ use super::charts::{Chart, Mark, by_day, calendar, heat, spark};
 use super::{Hours, NEXT, caveats, count, counted, gaps, headline, minute, section, short, sized};
 use crate::detect::Finding;
 use crate::instant::plain;
-use crate::posture::{Posture, days};
+use crate::overview::{Overview, days};
 use crate::query::Severity;
-use crate::report::clean;
+use crate::render::clean;
 
 /// Rows of a table; the JSON has all.
 const SHOWN: usize = 200;
@@ -26,9 +26,9 @@ const LONG: usize = 500;
 const STYLE: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");
 
-pub(super) fn write(posture: &Posture) -> askama::Result<String> {
+pub(super) fn write(overview: &Overview) -> askama::Result<String> {
     let mut page = String::new();
-    Page::of(posture).render_into(&mut page)?;
+    Page::of(overview).render_into(&mut page)?;
     Ok(clean(&page))
 }
 
@@ -126,14 +126,14 @@ struct AboutRow<'p> {
 }
 
 impl<'p> Page<'p> {
-    fn of(posture: &'p Posture) -> Self {
-        let window = posture.window;
-        let days = days(posture.looked_at);
+    fn of(overview: &'p Overview) -> Self {
+        let window = overview.window;
+        let days = days(overview.looked_at);
         // Days before the first log are no days without decrypts.
-        let first = posture.provenance.sources.first_event.map(|at| at.date_naive());
+        let first = overview.provenance.sources.first_event.map(|at| at.date_naive());
         let logged: Vec<NaiveDate> =
             days.iter().copied().filter(|day| first.is_none_or(|first| *day >= first)).collect();
-        let activity = &posture.decrypts;
+        let activity = &overview.decrypts;
         let key_name = |arn: &str| {
             let key = activity.keys.rows.iter().find(|key| key.key_arn == arn);
             short(arn, key.and_then(|key| key.aliases.as_deref()))
@@ -144,12 +144,12 @@ impl<'p> Page<'p> {
             let last = pair.counts.last_seen.map(minute).unwrap_or_default();
             [vec![who, key_name(&pair.key_arn)], counts.to_vec(), vec![last]].concat()
         });
-        let idle = posture.idle_keys.keys.iter().map(|key| {
+        let idle = overview.idle_keys.keys.iter().map(|key| {
             let name = short(&key.key_arn, key.aliases.as_deref());
             let kind = if key.detector == "unused-key" { "unused" } else { "unexplained" };
             vec![name, kind.to_owned(), key.detail.clone().unwrap_or_default(), key.key_arn.clone()]
         });
-        let managed = posture.aws_managed.iter().map(|under| {
+        let managed = overview.aws_managed.iter().map(|under| {
             let kind = under.asset_type.clone().unwrap_or_else(|| "other".to_owned());
             let last = under.last_seen.map(minute).unwrap_or_default();
             let counts = [count(under.assets), count(under.calls)];
@@ -160,7 +160,7 @@ impl<'p> Page<'p> {
             ]
             .concat()
         });
-        let gaps = gaps(posture);
+        let gaps = gaps(overview);
         let gaps = gaps.iter().map(|gap| {
             let scope = gap.scope().unwrap_or_else(|| "all".to_owned());
             vec![gap.detectors.join(", "), scope, gap.why.to_owned()]
@@ -173,36 +173,36 @@ impl<'p> Page<'p> {
             usize::try_from(activity.pairs.total).unwrap_or_default().saturating_sub(activity.pairs.rows.len());
         Self {
             policy: policy(),
-            is_long: posture.findings.all().count() > LONG,
+            is_long: overview.findings.all().count() > LONG,
             style: STYLE,
             script: SCRIPT,
             title: format!("KMS keys, {} to {}", minute(window.since), minute(window.until)),
             since: minute(window.since),
             until: minute(window.until),
-            previous: posture.previous_until.map(minute),
-            looked_at: minute(posture.looked_at.since),
-            headline: headline(posture),
-            caveats: caveats(posture),
-            figures: figures(posture),
-            lists: lists(posture),
+            previous: overview.previous_until.map(minute),
+            looked_at: minute(overview.looked_at.since),
+            headline: headline(overview),
+            caveats: caveats(overview),
+            figures: figures(overview),
+            lists: lists(overview),
             severities: Severity::ALL.into_iter().rev().map(Severity::name).collect(),
-            keys: posture.keys_at_risk.iter().take(SHOWN).map(key_row).collect(),
-            keys_more: posture.keys_at_risk.len().saturating_sub(SHOWN),
+            keys: overview.keys_at_risk.iter().take(SHOWN).map(key_row).collect(),
+            keys_more: overview.keys_at_risk.len().saturating_sub(SHOWN),
             by_day: by_day(activity, &logged),
             heat: heat(activity),
             pairs,
             pairs_more: pairs_more + pairs_left,
             idle,
             idle_more,
-            idle_cost: posture.idle_keys.unused_usd_a_month,
+            idle_cost: overview.idle_keys.unused_usd_a_month,
             managed,
             managed_more,
-            calendar: calendar(posture, &days),
-            hours: Hours::of(&posture.coverage).told(),
+            calendar: calendar(overview, &days),
+            hours: Hours::of(&overview.coverage).told(),
             gaps,
             gaps_more,
-            about: about(posture),
-            provenance: provenance(posture),
+            about: about(overview),
+            provenance: provenance(overview),
         }
     }
 }
@@ -225,19 +225,19 @@ fn listed(rows: impl Iterator<Item = Vec<String>>) -> (Vec<Vec<String>>, usize) 
     (rows, more)
 }
 
-fn figures(posture: &Posture) -> Vec<Figure> {
-    let findings = &posture.findings;
+fn figures(overview: &Overview) -> Vec<Figure> {
+    let findings = &overview.findings;
     let worst = findings.worst_new().map_or("quiet", Severity::name);
-    let hours = Hours::of(&posture.coverage);
+    let hours = Hours::of(&overview.coverage);
     let known = hours.proven + hours.observed;
     let share = (known * 100).checked_div(known + hours.unknown + hours.blind);
     let number = |number: usize| count(sized(number));
     vec![
         Figure { number: number(findings.new.len()), what: "new findings", class: worst },
-        Figure { number: number(posture.counts.open - posture.counts.new), what: "still open", class: "quiet" },
-        Figure { number: number(posture.counts.resolved), what: "resolved", class: "quiet" },
-        Figure { number: number(posture.keys_at_risk.len()), what: "keys at risk", class: "quiet" },
-        Figure { number: roughly(posture.decrypts.total.recent), what: "recent decrypts", class: "quiet" },
+        Figure { number: number(overview.counts.open - overview.counts.new), what: "still open", class: "quiet" },
+        Figure { number: number(overview.counts.resolved), what: "resolved", class: "quiet" },
+        Figure { number: number(overview.keys_at_risk.len()), what: "keys at risk", class: "quiet" },
+        Figure { number: roughly(overview.decrypts.total.recent), what: "recent decrypts", class: "quiet" },
         Figure {
             number: share.map_or_else(|| "–".to_owned(), |share| format!("{share} %")),
             what: "of hours have logs",
@@ -254,9 +254,9 @@ fn roughly(number: i64) -> String {
     }
 }
 
-fn lists(posture: &Posture) -> Vec<List<'_>> {
-    let findings = &posture.findings;
-    let new = match posture.previous_until {
+fn lists(overview: &Overview) -> Vec<List<'_>> {
+    let findings = &overview.findings;
+    let new = match overview.previous_until {
         Some(_) => "Not in the report before, or not as bad.",
         None => "With an event of this window, or with none at all.",
     };
@@ -284,12 +284,12 @@ fn lists(posture: &Posture) -> Vec<List<'_>> {
             id,
             heading,
             lead,
-            findings: list.iter().map(|finding| card(posture, finding)).collect(),
+            findings: list.iter().map(|finding| card(overview, finding)).collect(),
         })
         .collect()
 }
 
-fn card<'p>(posture: &'p Posture, finding: &'p Finding) -> Card<'p> {
+fn card<'p>(overview: &'p Overview, finding: &'p Finding) -> Card<'p> {
     let time = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(plain);
     let facts = [
         ("Detail", super::detail(finding).map(str::to_owned)),
@@ -303,25 +303,25 @@ fn card<'p>(posture: &'p Posture, finding: &'p Finding) -> Card<'p> {
         ("Last seen", time(finding.last_seen)),
         ("Events", (finding.events > 0).then(|| count(finding.events))),
     ];
-    let about = posture.detectors.iter().find(|about| about.detector == finding.detector);
+    let about = overview.detectors.iter().find(|about| about.detector == finding.detector);
     Card {
         finding,
         title: about.map_or(finding.detector.as_str(), |about| about.title.as_str()),
-        brief: brief(posture, finding),
+        brief: brief(overview, finding),
         severity: finding.severity.name(),
         weight: Severity::ALL.iter().position(|one| *one == finding.severity).unwrap_or_default(),
         seen: finding.last_seen.map(minute).unwrap_or_default(),
         facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
-        next: section(posture, &finding.detector, NEXT).map(pieces).unwrap_or_default(),
+        next: section(overview, &finding.detector, NEXT).map(pieces).unwrap_or_default(),
     }
 }
 
 /// The message as a line has room for it: the key and the principal by the names that people call them.
-fn brief(posture: &Posture, finding: &Finding) -> String {
+fn brief(overview: &Overview, finding: &Finding) -> String {
     let mut brief = finding.message.clone();
     if let Some(key_arn) = &finding.key_arn {
         let aliases =
-            posture.keys_at_risk.iter().find(|key| key.key_arn == *key_arn).and_then(|key| key.aliases.as_deref());
+            overview.keys_at_risk.iter().find(|key| key.key_arn == *key_arn).and_then(|key| key.aliases.as_deref());
         brief = brief.replace(key_arn.as_str(), &short(key_arn, aliases));
     }
     if let Some(principal) = finding.principal.as_ref().filter(|principal| !principal.is_empty()) {
@@ -335,7 +335,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     text.split('`').enumerate().map(|(at, text)| Piece { is_name: at % 2 == 1, text }).collect()
 }
 
-fn key_row(key: &crate::posture::KeyAtRisk) -> KeyRow {
+fn key_row(key: &crate::overview::KeyAtRisk) -> KeyRow {
     KeyRow {
         name: short(&key.key_arn, key.aliases.as_deref()),
         key_arn: key.key_arn.clone(),
@@ -359,8 +359,8 @@ fn key_row(key: &crate::posture::KeyAtRisk) -> KeyRow {
     }
 }
 
-fn about(posture: &Posture) -> Vec<AboutRow<'_>> {
-    let detectors = posture.detectors.iter().map(|about| AboutRow {
+fn about(overview: &Overview) -> Vec<AboutRow<'_>> {
+    let detectors = overview.detectors.iter().map(|about| AboutRow {
         detector: &about.detector,
         title: &about.title,
         severity: about.severity.name(),
@@ -374,21 +374,21 @@ fn about(posture: &Posture) -> Vec<AboutRow<'_>> {
     detectors.collect()
 }
 
-fn provenance(posture: &Posture) -> Vec<(&'static str, String)> {
-    let provenance = &posture.provenance;
+fn provenance(overview: &Overview) -> Vec<(&'static str, String)> {
+    let provenance = &overview.provenance;
     let sources = &provenance.sources;
     let time = |at: Option<chrono::DateTime<chrono::Utc>>| at.map_or_else(|| "none".to_owned(), plain);
     vec![
-        ("Window", format!("{} to {}", plain(posture.window.since), plain(posture.window.until))),
-        ("Looked at", format!("{} to {}", plain(posture.looked_at.since), plain(posture.looked_at.until))),
-        ("Series", posture.series.clone()),
+        ("Window", format!("{} to {}", plain(overview.window.since), plain(overview.window.until))),
+        ("Looked at", format!("{} to {}", plain(overview.looked_at.since), plain(overview.looked_at.until))),
+        ("Series", overview.series.clone()),
         ("Lake version", provenance.lake_version.to_string()),
         ("Log objects", format!("{}, {} of them not read to the end", count(sources.objects), count(sources.damaged))),
         ("Events", format!("{} to {}", time(sources.first_event), time(sources.last_event))),
         ("Digests", format!("{} valid, {} not", count(sources.digests_valid), count(sources.digests_not_valid))),
         ("Last inventory", time(sources.inventory_at)),
         ("Expectations", if provenance.has_expectations { "given".to_owned() } else { "none".to_owned() }),
-        ("Detectors evaluated", count(sized(posture.evaluated.len()))),
+        ("Detectors evaluated", count(sized(overview.evaluated.len()))),
         ("keytrail", provenance.keytrail_version.to_owned()),
     ]
 }

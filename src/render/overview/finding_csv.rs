@@ -6,19 +6,19 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::{DateTime, Utc};
 
 use crate::detect::Finding;
-use crate::posture::Posture;
-use crate::report::{Format, RowOptions, write_rows};
+use crate::overview::Overview;
+use crate::render::{Format, RowOptions, write_rows};
 
-pub(super) fn write(posture: &Posture) -> std::io::Result<String> {
-    let batch = rows(posture).map_err(std::io::Error::other)?;
+pub(super) fn write(overview: &Overview) -> std::io::Result<String> {
+    let batch = rows(overview).map_err(std::io::Error::other)?;
     let mut out = Vec::new();
     let (schema, rows) = (batch.schema(), [std::io::Result::Ok(batch)]);
     write_rows(&mut out, Format::Csv, &schema, rows, &RowOptions::default())?;
     String::from_utf8(out).map_err(std::io::Error::other)
 }
 
-fn rows(posture: &Posture) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let findings: Vec<&Finding> = posture.findings.all().collect();
+fn rows(overview: &Overview) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let findings: Vec<&Finding> = overview.findings.all().collect();
     let text = |get: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {
         Arc::new(findings.iter().map(|finding| get(finding)).collect::<StringArray>())
     };
