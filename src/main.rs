@@ -4,11 +4,10 @@ mod cli;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// A question allocates much and little at a time, which the systems' own allocators are slow at.
+/// A question takes much memory and little by turns, in several threads, which the systems' own allocators are slow at.
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     cli::main()

@@ -24,9 +24,8 @@ WITH named AS (
         CAST(sum(calls) AS BIGINT) AS calls,
         min(first_seen) AS first_used,
         max(last_seen) AS last_used
-    FROM detailed_uses
-    WHERE outcome = 'ok'
-      AND ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
+    FROM named_uses
+    WHERE ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
       AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
       AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
       AND first_seen < $until

@@ -28,33 +28,30 @@ WITH counted AS (
       AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
       AND ($account IS NULL OR key_account_id = $account)
 ),
-detailed AS (
-    SELECT *
-    FROM detailed_uses
-    WHERE NOT is_past
-      AND ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
-      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
-      AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
-),
 -- Only a call's message says which key is unusable. Nearly always there is none, and then the join's other side reads no file.
 unusable AS (
     SELECT
-        u.*,
-        c.is_unserved,
+        u.key_arn, u.principal, u.principal_type, u.via, u.asset, u.event_time, u.event_id, u.error_message, c.is_unserved,
         u.key_role IS NULL OR coalesce(u.error_message, '') NOT LIKE '%:key/%' OR strpos(u.error_message, u.key_arn) > 0
             AS is_failing
     FROM (
         SELECT key_arn, error_code, is_unserved FROM counted WHERE outcome = 'key_unusable' GROUP BY 1, 2, 3
     ) AS c
-    JOIN detailed AS u ON u.key_arn = c.key_arn AND (u.error_code IS NOT DISTINCT FROM c.error_code)
+    JOIN usage AS u ON u.key_arn = c.key_arn AND (u.error_code IS NOT DISTINCT FROM c.error_code)
     WHERE u.outcome = 'key_unusable'
-      AND u.last_seen >= $since
-      AND u.first_seen < $until
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), u.key_arn))
+      AND u.event_time >= $since
+      AND u.event_time < $until
 ),
 named AS (
-    SELECT key_arn, principal, via, asset, last_seen FROM detailed WHERE outcome = 'ok'
+    SELECT key_arn, principal, via, asset, last_seen
+    FROM named_uses
+    WHERE NOT is_past
+      AND ($key_id IS NULL OR split_part(key_arn, ':key/', 2) = $key_id)
+      AND ($key_arns IS NULL OR array_has(string_to_array($key_arns, ' '), key_arn))
+      AND ($account IS NULL OR split_part(key_arn, ':', 5) = $account)
     UNION ALL
-    SELECT key_arn, principal, via, asset, last_seen FROM unusable WHERE is_failing AND asset IS NOT NULL
+    SELECT key_arn, principal, via, asset, event_time FROM unusable WHERE is_failing AND asset IS NOT NULL
 )
 SELECT
     key_arn,
@@ -94,13 +91,13 @@ FROM (
     SELECT
         key_arn, principal, via, NULL,
         0,
-        sum(calls) FILTER (WHERE is_failing),
-        sum(calls) FILTER (WHERE is_unserved AND NOT is_failing),
-        sum(calls) FILTER (WHERE NOT is_failing AND NOT is_unserved),
+        count(*) FILTER (WHERE is_failing),
+        count(*) FILTER (WHERE is_unserved AND NOT is_failing),
+        count(*) FILTER (WHERE NOT is_failing AND NOT is_unserved),
         0, NULL, NULL, NULL, NULL,
-        min(first_seen) FILTER (WHERE is_failing),
-        max(last_seen) FILTER (WHERE is_failing),
-        last_value(last_event_id ORDER BY last_seen, last_event_id) FILTER (WHERE is_failing),
+        min(event_time) FILTER (WHERE is_failing),
+        max(event_time) FILTER (WHERE is_failing),
+        last_value(event_id ORDER BY event_time, event_id) FILTER (WHERE is_failing),
         max(error_message) FILTER (WHERE is_failing)
     FROM unusable
     GROUP BY key_arn, principal, via

@@ -254,7 +254,7 @@ const NARROWED_BY_ID: [(&str, &str); 2] = [("call_counts", "deletion-counts"), (
 
 /// Views that are narrowed to the ARNs of these keys, and the queries that do so, each of which reads those before it.
 const NARROWED_BY_ARN: [(&str, &str); 2] =
-    [("detailed_uses", "deletion-detailed-uses"), ("known_keys", "deletion-known-keys")];
+    [("named_uses", "deletion-named-uses"), ("known_keys", "deletion-known-keys")];
 
 /// Views that are kept where all keys are asked about.
 const KEPT_FOR_ALL: [&str; 3] = ["control_events", "expected_keys", "known_keys"];
