@@ -67,16 +67,16 @@ async fn parameters_that_are_set_reach_the_scan_bare_and_those_that_are_not_vani
     insta::assert_debug_snapshot!(chosen, @r#"
     [
         [
+            "event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
+            "key_arn = Utf8(\"k\")",
             "event_time >= TimestampMicrosecond(1356998400000000, Some(\"UTC\"))",
             "event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
-            "key_arn = Utf8(\"k\")",
-            "event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
         ],
         [
-            "event_time >= TimestampMicrosecond(1356998400000000, Some(\"UTC\"))",
-            "event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
             "dest_key_arn = Utf8(\"k\")",
             "event_time >= TimestampMicrosecond(1767571200000000, Some(\"UTC\"))",
+            "event_time >= TimestampMicrosecond(1356998400000000, Some(\"UTC\"))",
+            "event_time < TimestampMicrosecond(7258118400000000, Some(\"UTC\"))",
         ],
     ]
     "#);
